@@ -1,0 +1,137 @@
+# Everything a person or a CI job types. `make help` lists it.
+#
+# Works on a machine that has Python 3.11 or newer, make and pip: what is missing is installed into
+# .venv from the hash-locked requirements. Stamp files in .venv remember what is done, so a second
+# run installs nothing and needs no network.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# The first interpreter that is new enough; `make PYTHON=/path/to/python ...` overrides it.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; \
+	done; echo python3)
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+SOURCES = $(wildcard gateway channels agents tests benchmarks docs/generate.py)
+FAST := not slow
+WORKERS ?= 2
+# `make test T=tests/unit/gateway/core/test_ids.py::test_name`
+T ?=
+# `make lock LOCK_FLAGS=--upgrade` moves to newer versions; without it pins stay where they are.
+LOCK_FLAGS ?=
+
+# `python -m venv` needs ensurepip, which Debian packages apart; there the interpreter's own pip
+# installs into .venv from outside.
+define pip
+if [ -x $(BIN)/pip ]; then $(BIN)/python -m pip $(1); else $(PYTHON) -m pip --python $(BIN)/python $(1); fi
+endef
+# Twice quiet: errors only. pip's own configuration (mirrors, certificates, proxies) stays in force.
+PIP_INSTALL := install -qq --disable-pip-version-check --require-virtualenv
+PIP_LOCKED := $(PIP_INSTALL) --require-hashes
+PIP_PROJECT := $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- environment ---------------------------------------------------------------------------------
+
+$(STAMPS)/venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "turngate: needs Python 3.11 or newer as '$(PYTHON)'; try: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@echo "turngate: creating $(VENV) with $$($(PYTHON) --version)"
+	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv --clear $(VENV); \
+	elif $(PYTHON) -m pip --version >/dev/null 2>&1; then $(PYTHON) -m venv --clear --without-pip $(VENV); \
+	else echo "turngate: '$(PYTHON)' has neither ensurepip nor pip; install one (Debian: apt install python3-venv)" >&2; exit 1; fi
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/runtime: requirements.lock $(STAMPS)/venv
+	@echo "turngate: installing (first run only, may take a minute) ..."
+	@$(call pip,$(PIP_LOCKED) -r requirements.lock)
+	@touch $@
+
+$(STAMPS)/dev: requirements-dev.lock $(STAMPS)/runtime
+	@echo "turngate: installing development tools (first run only, may take a minute) ..."
+	@$(call pip,$(PIP_LOCKED) -r requirements-dev.lock)
+	@touch $@
+
+# Entry points and metadata come from pyproject.toml; the code itself is read from the checkout.
+$(STAMPS)/project: pyproject.toml $(STAMPS)/runtime
+	@$(call pip,$(PIP_PROJECT))
+	@touch $@
+
+.PHONY: setup
+setup: $(STAMPS)/project $(STAMPS)/dev ## create .venv with everything needed to run and to develop
+
+# --- run -----------------------------------------------------------------------------------------
+
+.PHONY: run
+run: $(STAMPS)/project ## start a working gateway and talk to it in this terminal
+	@$(BIN)/turngate chat
+
+# --- checks --------------------------------------------------------------------------------------
+
+.PHONY: lint
+lint: setup # formatter, linter and types, the quick ones first
+	@echo "turngate: format and lint ..."
+	@$(BIN)/ruff format --check --quiet $(SOURCES) || { \
+		echo "turngate: not formatted (above): run 'make fmt'" >&2; exit 1; }
+	@$(BIN)/ruff check --quiet $(SOURCES)
+	@echo "turngate: types ..."
+	@$(BIN)/mypy --no-error-summary $(SOURCES)
+
+.PHONY: test
+ifeq ($(strip $(T)),)
+test: lint ## everything a change must pass; `make test T=path::name` runs one test
+	@echo "turngate: tests ..."
+	@$(BIN)/pytest -q -m "$(FAST)" -n $(WORKERS) --cov --cov-report=term
+else
+test: setup
+	@$(BIN)/pytest $(T)
+endif
+
+.PHONY: check
+check: lint ## format, lint, types, architecture, unit, property and contract tests: under 2 minutes
+	@echo "turngate: tests ..."
+	@$(BIN)/pytest -q -m "$(FAST) and not postgres" -n $(WORKERS) \
+		tests/architecture tests/unit tests/properties tests/contract
+
+.PHONY: slow
+slow: setup ## tests marked slow, then the benchmarks
+	@echo "turngate: slow tests ..."
+	@$(BIN)/pytest -q -m slow -o timeout=900
+	@$(MAKE) bench
+
+.PHONY: bench
+bench: setup ## measure; prints figures
+	@$(BIN)/python -m benchmarks
+
+# --- upkeep --------------------------------------------------------------------------------------
+
+.PHONY: fmt
+fmt: setup ## format, and fix what the linter can fix
+	@$(BIN)/ruff check --quiet --fix-only $(SOURCES)
+	@$(BIN)/ruff format $(SOURCES)
+
+.PHONY: docs
+docs: setup ## regenerate the generated pages
+	@if [ -f docs/generate.py ]; then $(BIN)/python docs/generate.py; \
+	else echo "turngate: no generated pages yet"; fi
+
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--custom-compile-command "make lock" --no-config
+
+.PHONY: lock
+lock: setup ## resolve pyproject.toml again and write the hash-locked requirements
+	@echo "turngate: resolving ..."
+	@$(LOCK) $(LOCK_FLAGS) --group build pyproject.toml -o requirements.lock
+	@$(LOCK) $(LOCK_FLAGS) --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+
+.PHONY: clean
+clean: ## remove .venv, caches and build results
+	@rm -rf $(VENV) build dist .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find gateway channels agents tests docs benchmarks -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,3 @@
+"""What answers: the turn, its context, models, tools and resilience."""
+
+DISTRIBUTION = "turngate"

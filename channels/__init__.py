@@ -1,0 +1,3 @@
+"""How people reach the gateway: one module or folder a channel."""
+
+DISTRIBUTION = "turngate"

@@ -1,0 +1,3 @@
+"""Any channel, any agent, every turn durable: the gateway itself."""
+
+DISTRIBUTION = "turngate"
