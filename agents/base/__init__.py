@@ -1,0 +1,1 @@
+"""The seam between the gateway and agents: messages, effects, models, tools, definitions."""

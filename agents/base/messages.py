@@ -1,0 +1,106 @@
+"""What a conversation is made of, as an agent and a model see it.
+
+The system prompt is not a message: it belongs to a turn, not to the transcript. `to_json` and
+`from_json` are the only code that knows the stored form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+from gateway.core import parts
+from gateway.core.errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A model's wish. `arguments` is the text the model wrote; the tool validates it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserMessage:
+    """What a person, a peer or a schedule said."""
+
+    parts: parts.Parts
+
+
+@dataclass(frozen=True, slots=True)
+class AssistantMessage:
+    """What the agent said; `partial` when it was cancelled before the end."""
+
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToolMessage:
+    """What a tool answered to the call `call_id`."""
+
+    call_id: str
+    name: str
+    text: str
+    is_error: bool = False
+
+
+Message = UserMessage | AssistantMessage | ToolMessage
+Messages = tuple[Message, ...]
+
+
+def to_json(message: Message) -> dict[str, Any]:
+    """The stored form: an object told apart by `role`."""
+    match message:
+        case UserMessage(said):
+            return {"role": "user", "parts": parts.to_json(said)}
+        case AssistantMessage(text, calls, partial):
+            value: dict[str, Any] = {"role": "assistant", "text": text}
+            if calls:
+                value["tool_calls"] = [
+                    {"id": call.id, "name": call.name, "arguments": call.arguments}
+                    for call in calls
+                ]
+            if partial:
+                value["partial"] = True
+            return value
+        case ToolMessage(call_id, name, text, is_error):
+            value = {"role": "tool", "call_id": call_id, "name": name, "text": text}
+            if is_error:
+                value["is_error"] = True
+            return value
+        case _:
+            assert_never(message)
+
+
+def from_json(value: Any) -> Message:
+    """Read the stored form; raises `InvalidInput` naming the role or member that is wrong."""
+    try:
+        match value["role"]:
+            case "user":
+                return UserMessage(parts.from_json(value["parts"]))
+            case "assistant":
+                return AssistantMessage(
+                    str(value["text"]),
+                    tuple(call_from_json(call) for call in value.get("tool_calls", ())),
+                    bool(value.get("partial", False)),
+                )
+            case "tool":
+                return ToolMessage(
+                    str(value["call_id"]),
+                    str(value["name"]),
+                    str(value["text"]),
+                    bool(value.get("is_error", False)),
+                )
+            case role:
+                raise InvalidInput(f"role must be user, assistant or tool, got {role!r}")
+    except (KeyError, TypeError) as error:
+        raise InvalidInput(f"a stored message lacks or garbles {error}") from error
+
+
+def call_from_json(value: Any) -> ToolCall:
+    """Read one stored tool call."""
+    return ToolCall(str(value["id"]), str(value["name"]), str(value["arguments"]))

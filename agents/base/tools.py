@@ -1,0 +1,63 @@
+"""The seam to tools: what an agent can do, with the effect each call has on the world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from agents.base.models import ToolSpec
+from gateway.core.clock import Clock
+from gateway.core.ids import AgentId
+
+TOOL_TIMEOUT_S = 120.0
+"""Longest a tool may take unless it declares otherwise; a person has given up by then."""
+
+
+class Effect(StrEnum):
+    """What happens when a call is made twice because a crash hid that it was made once."""
+
+    PURE = "pure"
+    """Nothing in the world changes; made again freely."""
+    IDEMPOTENT = "idempotent"
+    """The second call with the same key changes nothing; made again with that key."""
+    UNSAFE = "unsafe"
+    """The world would change twice; an operator decides instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What the model gets to read."""
+
+    text: str
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """What a tool may use of the world; `key` is the same for every attempt of one call."""
+
+    agent: AgentId
+    workspace: Path
+    clock: Clock
+    key: str
+
+
+class Tool(Protocol):
+    """One ability.
+
+    `run` gets the arguments as the model wrote them and raises `ToolError` with a text the model
+    can act on. Cancelling it ends it; for an unsafe tool the outcome is then unknown.
+    """
+
+    @property
+    def spec(self) -> ToolSpec: ...
+
+    @property
+    def effect(self) -> Effect: ...
+
+    @property
+    def timeout_s(self) -> float: ...
+
+    async def run(self, arguments: str, context: ToolContext) -> ToolResult: ...

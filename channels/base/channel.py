@@ -1,0 +1,77 @@
+"""The seam itself: a channel declares what it can do, reads what comes, sends what it is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from channels.base.messages import Accepted, Inbound, Outbound, Receipt
+from gateway.core.ids import TurnId
+
+
+class TextUnit(StrEnum):
+    """How a destination counts the length of a message."""
+
+    CHARS = "chars"
+    """Unicode code points."""
+    UTF16 = "utf16"
+    """UTF-16 code units, as Discord and Telegram count."""
+    BYTES = "bytes"
+    """UTF-8 bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a channel can do; the gateway adapts, the channel never guesses.
+
+    `limit` is the longest message in `unit`, None for no limit. `dedupes`: showing the same
+    delivery key twice is impossible, so an interrupted send may be repeated.
+    """
+
+    unit: TextUnit = TextUnit.CHARS
+    limit: int | None = None
+    dedupes: bool = False
+
+
+class Intake(Protocol):
+    """The gateway as a channel sees it."""
+
+    async def accept(self, message: Inbound) -> Accepted:
+        """Make a message durable.
+
+        Raises a typed error and keeps nothing when it is refused. Cancelling does not undo it:
+        send the same external id or idempotency key again to learn what became of it.
+        """
+        ...
+
+    async def cancel(self, turn_id: TurnId) -> None:
+        """Ask a turn to stop; raises `NotFound`, or `Conflict` when it has ended or merged."""
+        ...
+
+
+class Channel(Protocol):
+    """A way for people or programs to reach agents."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def account(self) -> str: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    async def run(self, intake: Intake) -> None:
+        """Read until the source ends or the task is cancelled; both leave nothing half read."""
+        ...
+
+    async def send(self, message: Outbound) -> Receipt:
+        """Hand one message over.
+
+        Raises `DeliveryTransient`, `DeliveryPermanent` or `DeliveryUnknown`; any other exception
+        counts as unknown. Cancelled: the outcome is unknown.
+        """
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""What everything else stands on: ids, keys, clock, errors, content parts, supervised tasks."""

@@ -1,0 +1,263 @@
+"""Every error turngate raises on purpose, grouped by who must act, and the one table to codes.
+
+TurngateError
+├── CallerError              the sender changes something, or waits
+│   ├── InvalidInput         a value breaks a rule; says which, what came, what to do
+│   ├── NotFound
+│   ├── Conflict             the thing moved on: claimed, ended, same key with other body
+│   ├── Duplicate            this external id was accepted before; the caller looks it up
+│   └── Busy                 a bound was reached; says how deep the queue is and when to try again
+├── OperatorError            whoever runs the gateway changes something
+│   ├── ConfigError
+│   ├── UnknownAgent
+│   ├── StoreUnavailable     nothing was written; the store may come back
+│   ├── StoreLocked          another process owns the file
+│   ├── SchemaMismatch       the database was written by a newer turngate
+│   └── ModelFailed          the upstream model gave no usable answer; says the category
+├── ToolError                the model changes its call: the text is the tool's result
+├── DeliveryError            the delivery worker decides: resend, give up, or ask
+│   ├── DeliveryTransient    nothing was shown; try again later
+│   ├── DeliveryPermanent    will never work: dead letter at once
+│   └── DeliveryUnknown      it may have been shown: never resent blindly
+├── RunError                 the run contract was refused; the engine decides
+│   ├── LeaseHeld            another live worker owns the run
+│   ├── LeaseLost            this worker's epoch is over: write nothing, stop acting
+│   ├── ManifestMismatch     same run id, other task or input
+│   ├── StepDivergence       replay asks for another intent than the recorded one
+│   ├── StepInputMismatch    same intent, other fingerprint
+│   ├── StepResultTooLarge
+│   ├── StepOutcomeUnknown   an unsafe step was cut by a crash: an operator decides
+│   ├── AwaitEventTimeout
+│   ├── RunCancelled
+│   ├── RunParked            control flow: the run waits outside the process
+│   ├── RunTerminal          the run has already ended
+│   └── RunQuarantined       the run took its process down too often
+└── Bug                      nobody outside can act; an error id points at the log
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+ModelCategory = Literal[
+    "rate",
+    "quota",
+    "auth",
+    "overloaded",
+    "server",
+    "timeout",
+    "overflow",
+    "too_large",
+    "filtered",
+    "not_found",
+    "bad_request",
+    "truncated",
+    "bad_response",
+]
+"""Why a model call failed, as far as the upstream lets us tell."""
+
+
+class TurngateError(Exception):
+    """Root of the tree. The message is a sentence for the one who must act."""
+
+    def __init__(self, message: str = "", *, retry_after_ms: int | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or type(self).__name__).split("\n")[0])
+        self.retry_after_ms = retry_after_ms
+
+
+class CallerError(TurngateError):
+    """The sender must change something or wait."""
+
+
+class InvalidInput(CallerError):
+    """A value breaks a rule."""
+
+
+class NotFound(CallerError):
+    """There is nothing by that name."""
+
+
+class Conflict(CallerError):
+    """The thing has moved on since the caller looked."""
+
+
+class Duplicate(Conflict):
+    """This external id was accepted before."""
+
+
+class Busy(CallerError):
+    """A bound was reached; nothing was accepted."""
+
+
+class OperatorError(TurngateError):
+    """Whoever runs the gateway must change something."""
+
+
+class ConfigError(OperatorError):
+    """A setting or a file in the workspace is wrong."""
+
+
+class UnknownAgent(OperatorError):
+    """A rule or an override names an agent that is not there."""
+
+
+class StoreUnavailable(OperatorError):
+    """The store did not take the write; nothing of it holds."""
+
+
+class StoreLocked(OperatorError):
+    """Another process owns this database file."""
+
+
+class SchemaMismatch(OperatorError):
+    """The database was written by a newer turngate."""
+
+
+class ModelFailed(OperatorError):
+    """The upstream model gave no usable answer."""
+
+    def __init__(
+        self, category: ModelCategory, message: str, *, retry_after_ms: int | None = None
+    ) -> None:
+        super().__init__(message, retry_after_ms=retry_after_ms)
+        self.category: ModelCategory = category
+
+
+class ToolError(TurngateError):
+    """A tool refused or failed; the text is the tool's result for the model."""
+
+
+class DeliveryError(TurngateError):
+    """A message could not be handed to its destination."""
+
+
+class DeliveryTransient(DeliveryError):
+    """Nothing was shown; sending again later may work."""
+
+
+class DeliveryPermanent(DeliveryError):
+    """Sending again will never work."""
+
+
+class DeliveryUnknown(DeliveryError):
+    """It may have been shown; nobody can tell."""
+
+
+class RunError(TurngateError):
+    """The run contract was refused."""
+
+
+class LeaseHeld(RunError):
+    """Another live worker owns this run."""
+
+
+class LeaseLost(RunError):
+    """This worker's lease is over; nothing was written."""
+
+
+class ManifestMismatch(RunError):
+    """The run id exists with another task or input."""
+
+
+class StepDivergence(RunError):
+    """The replay asks for another step than the one recorded at this position."""
+
+
+class StepInputMismatch(RunError):
+    """The step at this position was recorded with other input."""
+
+
+class StepResultTooLarge(RunError):
+    """A step result exceeds what a run may store."""
+
+
+class StepOutcomeUnknown(RunError):
+    """An unsafe step was cut by a crash; whether it happened is not known."""
+
+
+class AwaitEventTimeout(RunError):
+    """The awaited event did not come in time."""
+
+
+class RunCancelled(RunError):
+    """The run was asked to stop."""
+
+
+class RunParked(RunError):
+    """The run waits for something outside the process."""
+
+
+class RunTerminal(RunError):
+    """The run has already ended."""
+
+
+class RunQuarantined(RunError):
+    """The run was interrupted too often without progress."""
+
+
+class Bug(TurngateError):
+    """An error nobody foresaw; its id points at the log entry."""
+
+    def __init__(self, message: str = "", *, error_id: str = "") -> None:
+        super().__init__(message)
+        self.error_id = error_id
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How one class looks outside.
+
+    `code` is the JSON-RPC code, `kind` the stable word clients branch on, `retryable` whether the
+    same call may succeed later, `exit_code` what a command ends with (sysexits: 69 unavailable,
+    75 try later, 78 configuration).
+    """
+
+    code: int
+    kind: str
+    retryable: bool = False
+    exit_code: int = 1
+
+
+# One row a class; a test proves that every class has one and that kinds are unique.
+TABLE: dict[type[TurngateError], Row] = {
+    InvalidInput: Row(-32602, "invalid", exit_code=2),
+    NotFound: Row(-32004, "not_found"),
+    Conflict: Row(-32009, "conflict"),
+    Duplicate: Row(-32009, "duplicate"),
+    Busy: Row(-32029, "busy", retryable=True, exit_code=75),
+    ConfigError: Row(-32078, "config", exit_code=78),
+    UnknownAgent: Row(-32004, "unknown_agent", exit_code=78),
+    StoreUnavailable: Row(-32053, "store_unavailable", retryable=True, exit_code=69),
+    StoreLocked: Row(-32053, "store_locked", exit_code=69),
+    SchemaMismatch: Row(-32078, "schema_mismatch", exit_code=78),
+    ModelFailed: Row(-32054, "model_failed", exit_code=69),
+    ToolError: Row(-32055, "tool_error"),
+    DeliveryTransient: Row(-32056, "delivery_transient", retryable=True),
+    DeliveryPermanent: Row(-32056, "delivery_permanent"),
+    DeliveryUnknown: Row(-32056, "delivery_unknown"),
+    LeaseHeld: Row(-32009, "lease_held", retryable=True),
+    LeaseLost: Row(-32009, "lease_lost"),
+    ManifestMismatch: Row(-32009, "manifest_mismatch"),
+    StepDivergence: Row(-32009, "step_divergence"),
+    StepInputMismatch: Row(-32009, "step_input_mismatch"),
+    StepResultTooLarge: Row(-32009, "step_result_too_large"),
+    StepOutcomeUnknown: Row(-32009, "step_outcome_unknown"),
+    AwaitEventTimeout: Row(-32009, "await_event_timeout"),
+    RunCancelled: Row(-32009, "run_cancelled"),
+    RunParked: Row(-32009, "run_parked"),
+    RunTerminal: Row(-32009, "run_terminal"),
+    RunQuarantined: Row(-32009, "run_quarantined"),
+    Bug: Row(-32603, "internal"),
+}
+
+
+def describe(error: BaseException) -> Row:
+    """The table row of an error; a foreign exception is a `Bug`.
+
+    Walks the class's ancestors so that a subclass without its own row keeps its family's.
+    """
+    for cls in type(error).__mro__:
+        if cls in TABLE:
+            return TABLE[cls]
+    return TABLE[Bug]
