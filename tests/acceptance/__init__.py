@@ -1,0 +1,1 @@
+"""What users were promised, tested from outside."""

@@ -1,0 +1,1 @@
+"""One body of tests for each seam, run against every implementation of it."""

@@ -1,0 +1,1 @@
+"""Child processes killed between durable writes, then started again."""

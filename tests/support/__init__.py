@@ -1,0 +1,1 @@
+"""What tests share; fakes of the product's own seams ship with the product instead."""

@@ -1,0 +1,1 @@
+"""One test module for each source module, at the mirrored path."""
