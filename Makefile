@@ -66,6 +66,7 @@ $(STAMPS)/project: pyproject.toml $(STAMPS)/runtime
 
 .PHONY: setup
 setup: $(STAMPS)/project $(STAMPS)/dev ## create .venv with everything needed to run and to develop
+	@: # says nothing when there is nothing to do
 
 # --- run -----------------------------------------------------------------------------------------
 
