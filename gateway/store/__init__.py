@@ -1,0 +1,1 @@
+"""Where everything durable is kept: one contract, one adapter a database."""

@@ -1,0 +1,1 @@
+"""The storage contract: units of typed writes, typed queries, commit-ordered events."""

@@ -1,0 +1,126 @@
+"""Every write the store knows, with the guard each carries: one line an operation.
+
+The statement an adapter runs has the class's name in snake case (`complete_step`) and takes the
+fields as parameters. Adding an operation: the class in its family's file, a line here, a statement
+in each adapter's `.sql` file of that family.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from gateway.core.errors import (
+    Busy,
+    Conflict,
+    Duplicate,
+    LeaseHeld,
+    LeaseLost,
+    NotFound,
+    RunTerminal,
+    TurngateError,
+)
+from gateway.store.base import bindings, conversations, inputs, outbox, retention, runs
+
+Op = (
+    conversations.PutContent
+    | conversations.TouchSession
+    | conversations.AppendEntry
+    | inputs.AcceptInput
+    | inputs.RememberKey
+    | inputs.StartInput
+    | inputs.MergeInput
+    | inputs.PauseInput
+    | inputs.ResumeInput
+    | inputs.EndInput
+    | inputs.EndQueued
+    | runs.OpenRun
+    | runs.TakeRun
+    | runs.CountRecovery
+    | runs.BeginStep
+    | runs.CompleteStep
+    | runs.RecordStep
+    | runs.FailStep
+    | runs.EndRun
+    | runs.ParkRun
+    | runs.AwaitKey
+    | runs.ForgetKeys
+    | runs.RequestCancel
+    | runs.EmitRunEvent
+    | runs.AppendStream
+    | runs.RenewLeases
+    | outbox.EnqueueDelivery
+    | outbox.BeginSend
+    | outbox.RetrySend
+    | outbox.EndSend
+    | bindings.PutBinding
+    | bindings.RemoveBinding
+    | retention.PruneEvents
+    | retention.RaiseLogFloor
+    | retention.PruneRuns
+    | retention.PruneStream
+    | retention.PruneKeys
+    | retention.PruneDeliveries
+    | retention.PruneInputs
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What has to hold for an operation.
+
+    `refused`: the error when it touches no row (None: that is fine). `duplicate`: the error when a
+    unique key exists already. `returns`: the statement gives rows back.
+    """
+
+    refused: type[TurngateError] | None = None
+    duplicate: type[TurngateError] = Conflict
+    returns: bool = False
+
+
+GUARDS: dict[type[Op], Guard] = {
+    conversations.PutContent: Guard(),
+    conversations.TouchSession: Guard(),
+    conversations.AppendEntry: Guard(duplicate=Conflict),
+    inputs.AcceptInput: Guard(refused=Busy, duplicate=Duplicate, returns=True),
+    inputs.RememberKey: Guard(duplicate=Duplicate),
+    inputs.StartInput: Guard(refused=Conflict),
+    inputs.MergeInput: Guard(refused=Conflict),
+    inputs.PauseInput: Guard(refused=Conflict),
+    inputs.ResumeInput: Guard(refused=Conflict),
+    inputs.EndInput: Guard(refused=Conflict),
+    inputs.EndQueued: Guard(refused=Conflict),
+    runs.OpenRun: Guard(duplicate=Conflict),
+    runs.TakeRun: Guard(refused=LeaseHeld, returns=True),
+    runs.CountRecovery: Guard(refused=LeaseLost),
+    runs.BeginStep: Guard(refused=LeaseLost),
+    runs.CompleteStep: Guard(refused=LeaseLost, returns=True),
+    runs.RecordStep: Guard(refused=LeaseLost, duplicate=LeaseLost, returns=True),
+    runs.FailStep: Guard(refused=LeaseLost),
+    runs.EndRun: Guard(refused=LeaseLost),
+    runs.ParkRun: Guard(refused=LeaseLost),
+    runs.AwaitKey: Guard(),
+    runs.ForgetKeys: Guard(),
+    runs.RequestCancel: Guard(refused=RunTerminal),
+    runs.EmitRunEvent: Guard(returns=True),
+    runs.AppendStream: Guard(),
+    runs.RenewLeases: Guard(),
+    outbox.EnqueueDelivery: Guard(duplicate=Duplicate),
+    outbox.BeginSend: Guard(refused=Conflict),
+    outbox.RetrySend: Guard(refused=Conflict),
+    outbox.EndSend: Guard(refused=Conflict),
+    bindings.PutBinding: Guard(),
+    bindings.RemoveBinding: Guard(refused=NotFound),
+    retention.PruneEvents: Guard(),
+    retention.RaiseLogFloor: Guard(),
+    retention.PruneRuns: Guard(),
+    retention.PruneStream: Guard(),
+    retention.PruneKeys: Guard(),
+    retention.PruneDeliveries: Guard(),
+    retention.PruneInputs: Guard(),
+}
+
+
+def statement_name(cls: type) -> str:
+    """`CompleteStep` → `complete_step`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()

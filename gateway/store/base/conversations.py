@@ -1,0 +1,77 @@
+"""Writes and reads of sessions, their transcripts and the contents both refer to.
+
+Text lives in content rows; everything else points at them. Blanking a content therefore blanks it
+in the transcript, the outbox and the event log at once, and leaves a tombstone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gateway.store.base.query import Query
+
+
+class PutContent(NamedTuple):
+    """Keep a body (JSON text) under a fresh id."""
+
+    content_id: str
+    session_key: str
+    body: str
+
+
+class TouchSession(NamedTuple):
+    """Make the session if it is new, else note that it was active. Its owner never changes."""
+
+    session_key: str
+    agent_id: str
+    principal: str
+    at: int
+
+
+class AppendEntry(NamedTuple):
+    """Add one message to a transcript; refused when another turn has taken the position."""
+
+    session_key: str
+    position: int
+    turn_id: str
+    content_id: str
+    at: int
+
+
+class SessionRow(NamedTuple):
+    session_key: str
+    agent_id: str
+    principal: str
+    created_at: int
+    last_active_at: int
+
+
+class EntryRow(NamedTuple):
+    """`body` is None where the content was blanked."""
+
+    position: int
+    turn_id: str
+    content_id: str
+    body: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GetSession(Query[SessionRow]):
+    session_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListSessions(Query[SessionRow]):
+    """Most recently active first, strictly before (`before_at`, `before_key`)."""
+
+    before_at: int
+    before_key: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadTranscript(Query[EntryRow]):
+    """The whole transcript in order."""
+
+    session_key: str

@@ -1,0 +1,1 @@
+"""The contract on one SQLite file, or in memory."""

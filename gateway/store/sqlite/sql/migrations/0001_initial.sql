@@ -1,0 +1,189 @@
+-- Newest number given and oldest number gone: the bounds of the event log.
+CREATE TABLE log_head (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  seq INTEGER NOT NULL,
+  floor INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO log_head (id, seq, floor) VALUES (1, 0, 0);
+
+-- Everybody's words, once; a NULL body is a tombstone.
+CREATE TABLE contents (
+  content_id TEXT PRIMARY KEY,
+  session_key TEXT NOT NULL,
+  body TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE events (
+  seq INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  session_key TEXT NOT NULL,
+  agent_id TEXT NOT NULL,
+  turn_id TEXT NOT NULL,
+  data TEXT NOT NULL,
+  content_id TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE sessions (
+  session_key TEXT PRIMARY KEY,
+  agent_id TEXT NOT NULL,
+  principal TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  last_active_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX sessions_recent ON sessions (last_active_at DESC, session_key DESC);
+
+CREATE TABLE entries (
+  session_key TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  turn_id TEXT NOT NULL,
+  content_id TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (session_key, position)
+) STRICT, WITHOUT ROWID;
+
+-- The ordinal is the order of acceptance.
+CREATE TABLE inputs (
+  ordinal INTEGER PRIMARY KEY,
+  turn_id TEXT NOT NULL UNIQUE,
+  session_key TEXT NOT NULL,
+  agent_id TEXT NOT NULL,
+  channel TEXT NOT NULL,
+  account TEXT NOT NULL,
+  external_id TEXT NOT NULL,
+  principal TEXT NOT NULL,
+  route_key TEXT NOT NULL,
+  agent_override TEXT NOT NULL,
+  source TEXT NOT NULL,
+  barrier INTEGER NOT NULL,
+  destination TEXT NOT NULL,
+  content_id TEXT NOT NULL,
+  explanation TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN (
+    'queued', 'running', 'waiting', 'answered', 'merged', 'failed', 'expired', 'cancelled')),
+  detail TEXT NOT NULL DEFAULT '',
+  merged_into TEXT NOT NULL DEFAULT '',
+  accepted_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  ended_at INTEGER
+) STRICT;
+
+CREATE UNIQUE INDEX inputs_external ON inputs (channel, account, external_id)
+  WHERE external_id <> '';
+CREATE INDEX inputs_open ON inputs (session_key, ordinal)
+  WHERE state IN ('queued', 'running', 'waiting');
+CREATE INDEX inputs_merged ON inputs (merged_into) WHERE merged_into <> '';
+CREATE INDEX inputs_ended ON inputs (ended_at) WHERE ended_at IS NOT NULL;
+
+CREATE TABLE idempotency (
+  principal TEXT NOT NULL,
+  method TEXT NOT NULL,
+  key TEXT NOT NULL,
+  body_hash TEXT NOT NULL,
+  turn_id TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (principal, method, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idempotency_age ON idempotency (at);
+
+CREATE TABLE runs (
+  run_id TEXT PRIMARY KEY,
+  task TEXT NOT NULL,
+  manifest_hash TEXT NOT NULL,
+  session_key TEXT NOT NULL,
+  input TEXT NOT NULL,
+  status TEXT NOT NULL CHECK (status IN (
+    'running', 'suspended', 'completed', 'failed', 'cancelled', 'quarantined')),
+  epoch INTEGER NOT NULL,
+  holder TEXT NOT NULL,
+  lease_until INTEGER NOT NULL,
+  recoveries INTEGER NOT NULL DEFAULT 0,
+  recovered_steps INTEGER NOT NULL DEFAULT 0,
+  cancel_requested INTEGER NOT NULL DEFAULT 0,
+  reason TEXT NOT NULL DEFAULT '',
+  wake_at INTEGER,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  ended_at INTEGER,
+  result TEXT NOT NULL DEFAULT 'null',
+  error TEXT NOT NULL DEFAULT ''
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX runs_leased ON runs (lease_until) WHERE status = 'running';
+CREATE INDEX runs_parked ON runs (wake_at) WHERE status = 'suspended';
+CREATE INDEX runs_ended ON runs (ended_at) WHERE ended_at IS NOT NULL;
+
+CREATE TABLE steps (
+  run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE,
+  path TEXT NOT NULL,
+  intent TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  effect TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
+  status TEXT NOT NULL CHECK (status IN ('running', 'completed', 'failed')),
+  attempts INTEGER NOT NULL,
+  result TEXT,
+  error TEXT,
+  started_at INTEGER NOT NULL,
+  completed_at INTEGER,
+  PRIMARY KEY (run_id, path)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE run_events (
+  run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE,
+  key TEXT NOT NULL,
+  payload TEXT NOT NULL,
+  emitted_at INTEGER NOT NULL,
+  PRIMARY KEY (run_id, key)
+) STRICT, WITHOUT ROWID;
+
+-- What a suspended run waits for.
+CREATE TABLE run_waits (
+  run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE,
+  key TEXT NOT NULL,
+  PRIMARY KEY (run_id, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE stream (
+  run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE,
+  seq INTEGER NOT NULL,
+  body TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (run_id, seq)
+) STRICT, WITHOUT ROWID;
+
+-- The ordinal is the order in which deliveries to one destination leave.
+CREATE TABLE deliveries (
+  ordinal INTEGER PRIMARY KEY,
+  delivery_id TEXT NOT NULL UNIQUE,
+  key TEXT NOT NULL UNIQUE,
+  destination TEXT NOT NULL,
+  session_key TEXT NOT NULL,
+  turn_id TEXT NOT NULL,
+  part INTEGER NOT NULL,
+  parts INTEGER NOT NULL,
+  content_id TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN (
+    'pending', 'sending', 'sent', 'dead', 'expired', 'unknown')),
+  attempts INTEGER NOT NULL DEFAULT 0,
+  next_at INTEGER NOT NULL,
+  error TEXT NOT NULL DEFAULT '',
+  receipt TEXT NOT NULL DEFAULT '',
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  ended_at INTEGER
+) STRICT;
+
+CREATE INDEX deliveries_open ON deliveries (ordinal) WHERE state IN ('pending', 'sending');
+CREATE INDEX deliveries_turn ON deliveries (turn_id);
+CREATE INDEX deliveries_ended ON deliveries (ended_at) WHERE ended_at IS NOT NULL;
+
+CREATE TABLE bindings (
+  ordinal INTEGER PRIMARY KEY,
+  binding_id TEXT NOT NULL UNIQUE,
+  body TEXT NOT NULL,
+  added_at INTEGER NOT NULL
+) STRICT;

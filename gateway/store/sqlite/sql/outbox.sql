@@ -1,0 +1,42 @@
+-- name: enqueue_delivery
+-- The unique key refuses a second copy of one message.
+INSERT INTO deliveries (delivery_id, key, destination, session_key, turn_id, part, parts,
+  content_id, state, next_at, created_at, expires_at)
+VALUES (:delivery_id, :key, :destination, :session_key, :turn_id, :part, :parts,
+  :content_id, 'pending', :at, :at, :expires_at);
+
+-- name: begin_send
+-- One attempt more.
+UPDATE deliveries SET state = 'sending', attempts = attempts + 1
+WHERE delivery_id = :delivery_id AND state = 'pending';
+
+-- name: retry_send
+-- Nothing was shown, or showing it twice is impossible.
+UPDATE deliveries SET state = 'pending', next_at = :next_at, error = :error
+WHERE delivery_id = :delivery_id AND state = 'sending';
+
+-- name: end_send
+-- The one end of a delivery.
+UPDATE deliveries SET state = :state, receipt = :receipt, error = :error, ended_at = :at
+WHERE delivery_id = :delivery_id AND state IN ('pending', 'sending');
+
+-- name: open_deliveries
+-- A page of what has not ended.
+SELECT d.ordinal, d.delivery_id, d.key, d.destination, d.session_key, d.turn_id, d.part, d.parts,
+  d.content_id, d.state, d.attempts, d.next_at, d.error, d.receipt, d.created_at, d.expires_at,
+  d.ended_at, c.body
+FROM deliveries d LEFT JOIN contents c ON c.content_id = d.content_id
+WHERE d.state IN ('pending', 'sending') AND d.ordinal > :after
+ORDER BY d.ordinal LIMIT :limit;
+
+-- name: deliveries_of_turn
+-- What one turn has sent.
+SELECT d.ordinal, d.delivery_id, d.key, d.destination, d.session_key, d.turn_id, d.part, d.parts,
+  d.content_id, d.state, d.attempts, d.next_at, d.error, d.receipt, d.created_at, d.expires_at,
+  d.ended_at, c.body
+FROM deliveries d LEFT JOIN contents c ON c.content_id = d.content_id
+WHERE d.turn_id = :turn_id ORDER BY d.ordinal;
+
+-- name: count_deliveries
+-- How many there are in each state.
+SELECT state, count(*) FROM deliveries GROUP BY state ORDER BY state;

@@ -1,0 +1,140 @@
+-- name: open_run
+-- A new run with its first lease.
+INSERT INTO runs (run_id, task, manifest_hash, session_key, input, status, epoch, holder,
+  lease_until, created_at, updated_at)
+VALUES (:run_id, :task, :manifest_hash, :session_key, :input, 'running', 1, :holder,
+  :lease_until, :at, :at);
+
+-- name: take_run
+-- The next epoch, if nobody's lease is live; the old owner's writes stop counting here.
+UPDATE runs SET epoch = epoch + 1, holder = :holder, lease_until = :lease_until,
+  status = 'running', reason = '', wake_at = NULL, updated_at = :now
+WHERE run_id = :run_id
+  AND (status = 'suspended' OR (status = 'running' AND lease_until <= :now))
+RETURNING epoch;
+
+-- name: count_recovery
+-- Takeovers without progress in between.
+UPDATE runs SET recoveries = :recoveries, recovered_steps = :steps
+WHERE run_id = :run_id AND epoch = :epoch AND status = 'running';
+
+-- name: begin_step
+-- Work starts; again means another attempt; a completed step or another intent is left alone.
+INSERT INTO steps (run_id, path, intent, kind, effect, fingerprint, status, attempts, started_at)
+SELECT :run_id, :path, :intent, :kind, :effect, :fingerprint, 'running', 1, :at
+WHERE EXISTS (SELECT 1 FROM runs
+  WHERE run_id = :run_id AND epoch = :epoch AND status = 'running')
+ON CONFLICT (run_id, path) DO UPDATE SET status = 'running', attempts = attempts + 1,
+  started_at = excluded.started_at, completed_at = NULL, error = NULL
+WHERE steps.status <> 'completed' AND steps.intent = excluded.intent;
+
+-- name: complete_step
+-- The result of a begun step.
+UPDATE steps SET status = 'completed', result = :result, completed_at = :at
+WHERE run_id = :run_id AND path = :path AND status = 'running'
+  AND EXISTS (SELECT 1 FROM runs
+    WHERE run_id = :run_id AND epoch = :epoch AND status = 'running')
+RETURNING (SELECT cancel_requested FROM runs WHERE run_id = :run_id);
+
+-- name: record_step
+-- Begun and completed at once; the primary key refuses a second record.
+INSERT INTO steps (run_id, path, intent, kind, effect, fingerprint, status, attempts, result,
+  started_at, completed_at)
+SELECT :run_id, :path, :intent, :kind, 'pure', :fingerprint, 'completed', 1, :result, :at, :at
+WHERE EXISTS (SELECT 1 FROM runs
+  WHERE run_id = :run_id AND epoch = :epoch AND status = 'running')
+ON CONFLICT (run_id, path) DO UPDATE SET status = 'completed', attempts = attempts + 1,
+  result = excluded.result, completed_at = excluded.completed_at
+WHERE steps.status <> 'completed' AND steps.intent = excluded.intent
+RETURNING (SELECT cancel_requested FROM runs WHERE run_id = :run_id);
+
+-- name: fail_step
+-- Kept for people; the step is executed again on the next attempt.
+UPDATE steps SET status = 'failed', error = :error, completed_at = :at
+WHERE run_id = :run_id AND path = :path AND status = 'running'
+  AND EXISTS (SELECT 1 FROM runs
+    WHERE run_id = :run_id AND epoch = :epoch AND status = 'running');
+
+-- name: end_run
+-- The one end of a run, by its owner only.
+UPDATE runs SET status = :status, result = :result, error = :error, ended_at = :at,
+  updated_at = :at, holder = '', lease_until = 0, wake_at = NULL
+WHERE run_id = :run_id AND epoch = :epoch AND status = 'running';
+
+-- name: park_run
+-- Without owner until something wakes it.
+UPDATE runs SET status = 'suspended', reason = :reason, wake_at = :wake_at, holder = '',
+  lease_until = 0, updated_at = :at
+WHERE run_id = :run_id AND epoch = :epoch AND status = 'running';
+
+-- name: await_key
+-- Naming it twice is once.
+INSERT INTO run_waits (run_id, key) VALUES (:run_id, :key) ON CONFLICT DO NOTHING;
+
+-- name: forget_keys
+-- The run goes on or has ended.
+DELETE FROM run_waits WHERE run_id = :run_id;
+
+-- name: request_cancel
+-- A wish, seen by the owner with its next write or at once when it is in this process.
+UPDATE runs SET cancel_requested = 1, updated_at = :at
+WHERE run_id = :run_id AND status IN ('running', 'suspended');
+
+-- name: emit_run_event
+-- The first wins; later ones change nothing and get no row.
+INSERT INTO run_events (run_id, key, payload, emitted_at)
+VALUES (:run_id, :key, :payload, :at) ON CONFLICT DO NOTHING RETURNING key;
+
+-- name: append_stream
+-- A repeated number is the same piece again.
+INSERT INTO stream (run_id, seq, body, at) VALUES (:run_id, :seq, :body, :at)
+ON CONFLICT DO NOTHING;
+
+-- name: renew_leases
+-- One statement for all runs of a worker; a lease already over stays over.
+UPDATE runs SET lease_until = :lease_until
+WHERE status = 'running' AND lease_until > :now AND holder = :holder;
+
+-- name: release_leases
+-- Run once when the file is opened: the lock proves that every former owner is dead.
+UPDATE runs SET epoch = epoch + 1, holder = '', lease_until = 0 WHERE status = 'running';
+
+-- name: get_run
+-- One run.
+SELECT run_id, task, manifest_hash, session_key, input, status, epoch, holder, lease_until,
+  recoveries, recovered_steps, cancel_requested, reason, wake_at, created_at, updated_at, ended_at,
+  result, error
+FROM runs WHERE run_id = :run_id;
+
+-- name: load_steps
+-- Everything recorded of a run.
+SELECT path, intent, kind, effect, fingerprint, status, attempts, result, error, started_at,
+  completed_at
+FROM steps WHERE run_id = :run_id;
+
+-- name: get_run_event
+-- The winning payload of a key.
+SELECT key, payload, emitted_at FROM run_events WHERE run_id = :run_id AND key = :key;
+
+-- name: load_stream
+-- Live output after a cursor.
+SELECT seq, body, at FROM stream WHERE run_id = :run_id AND seq > :after ORDER BY seq LIMIT :limit;
+
+-- name: abandoned_runs
+-- Running, and nobody's.
+SELECT run_id, task, manifest_hash, session_key, input, status, epoch, holder, lease_until,
+  recoveries, recovered_steps, cancel_requested, reason, wake_at, created_at, updated_at, ended_at,
+  result, error
+FROM runs WHERE status = 'running' AND lease_until <= :now
+ORDER BY run_id LIMIT :limit;
+
+-- name: wakeable_runs
+-- Parked, and the timer is due, the event is there, or it shall stop.
+SELECT run_id, task, manifest_hash, session_key, input, status, epoch, holder, lease_until,
+  recoveries, recovered_steps, cancel_requested, reason, wake_at, created_at, updated_at, ended_at,
+  result, error
+FROM runs WHERE status = 'suspended' AND (
+  wake_at <= :now OR cancel_requested = 1
+  OR EXISTS (SELECT 1 FROM run_waits w JOIN run_events e ON e.run_id = w.run_id AND e.key = w.key
+    WHERE w.run_id = runs.run_id))
+ORDER BY run_id LIMIT :limit;
