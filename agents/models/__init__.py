@@ -1,0 +1,1 @@
+"""Things that answer: a scripted double and clients of real model servers."""

@@ -1,0 +1,238 @@
+"""How an agent takes a turn: ask the model, run the tools it asks for, ask again, answer.
+
+`ToolLoop.run` is a pure generator of effects: it does no I/O, reads no clock and makes up no id at
+random, so the same outcomes always yield the same effects, live, in a replay and in a test. It
+refuses to run tools the snapshot does not hold; whoever executes the effects checks again.
+
+Whatever happens, the messages it returns are pair-safe: each call has its result. The driver throws
+`Cancelled` at a yield only; a turn stopped before its first effect was never begun, and the driver
+ends it itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from dataclasses import replace
+
+from agents import context, failures, prompt
+from agents.base.agents import Agent
+from agents.base.effects import (
+    CallModel,
+    CallTools,
+    Cancelled,
+    ModelFailure,
+    ModelOutcome,
+    Outcome,
+    Snapshot,
+    Turn,
+    TurnResult,
+)
+from agents.base.messages import (
+    AssistantMessage,
+    Message,
+    Messages,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+)
+from agents.base.models import ModelReply, ModelRequest, ToolSpec
+from agents.base.tools import Tool, ToolResult
+from gateway.core.parts import Text
+
+MAX_ROUNDS = 32
+"""Rounds of tools a turn may take: past this a model is going round in circles."""
+
+CLOSE_NOW = (
+    "[The limit of {rounds} tool rounds is reached; no further call will be run. Answer now with "
+    "what you know and say what is left undone.]"
+)
+CUT_CALL = (
+    "The call was not run: your output was cut off at the limit of {limit} tokens before it was "
+    "complete. Make a shorter call."
+)
+
+
+class ToolLoop:
+    """The turn program of every agent.
+
+    `models` is the order in which models are tried for agents that name none.
+    """
+
+    def __init__(
+        self, tools: Iterable[Tool], *, models: tuple[str, ...], max_rounds: int = MAX_ROUNDS
+    ) -> None:
+        self._specs = tuple(tool.spec for tool in tools)
+        self._models = models
+        self._max_rounds = max_rounds
+
+    def prepare(self, agent: Agent, *, revision: int, now_ms: int) -> Snapshot:
+        """Everything the turn depends on, as it is now."""
+        return Snapshot(
+            agent=agent.id,
+            system=prompt.system_prompt(agent),
+            tools=tuple(spec for spec in self._specs if spec.name not in agent.denied_tools),
+            models=self._order(agent),
+            max_tokens=agent.max_tokens,
+            temperature=agent.temperature,
+            max_rounds=self._max_rounds,
+            revision=revision,
+            now_ms=now_ms,
+        )
+
+    def _order(self, agent: Agent) -> tuple[str, ...]:
+        own = (agent.model,) if agent.model else self._models[:1]
+        fallbacks = agent.fallback_models or self._models[1:]
+        return tuple(dict.fromkeys((*own, *fallbacks)))
+
+    def run(self, snapshot: Snapshot, history: Messages) -> Turn:
+        """Take the turn. `history` ends with what is to be answered."""
+        return _run(snapshot, history)
+
+
+def call_model(request: ModelRequest, round_: int) -> Generator[CallModel, Outcome, ModelOutcome]:
+    """Ask a model: `reply = yield from call_model(request, round_)`."""
+    outcome = yield CallModel(request, round_)
+    if not isinstance(outcome, ModelReply | ModelFailure):
+        raise TypeError(f"a model call was answered with {type(outcome).__name__}")
+    return outcome
+
+
+def call_tools(
+    calls: tuple[ToolCall, ...], round_: int
+) -> Generator[CallTools, Outcome, tuple[ToolResult, ...]]:
+    """Run tools side by side: `results = yield from call_tools(calls, round_)`."""
+    outcome = yield CallTools(calls, round_)
+    if not isinstance(outcome, tuple) or len(outcome) != len(calls):
+        raise TypeError(f"{len(calls)} tool calls were answered with {outcome!r}")
+    return outcome
+
+
+def _run(snapshot: Snapshot, history: Messages) -> Turn:
+    added: list[Message] = []
+    for round_ in range(snapshot.max_rounds):
+        try:
+            outcome = yield from call_model(_request(snapshot, (*history, *added)), round_)
+        except Cancelled as stop:
+            return _cancelled(stop, (*added, *_partial(stop.partial_text)))
+        ended = _ended(snapshot, outcome, added)
+        if ended is not None:
+            return ended
+        assert isinstance(outcome, ModelReply)  # a failure has ended the turn above
+        calls = _with_fresh_ids(outcome.tool_calls, (*history, *added))
+        added.append(AssistantMessage(outcome.text, calls))
+        refused = _refusals(snapshot, outcome, calls)
+        runnable = tuple(call for call in calls if call.id not in refused)
+        try:
+            results = (yield from call_tools(runnable, round_)) if runnable else ()
+        except Cancelled as stop:
+            done = {finished.call.id: finished.result for finished in stop.finished_tools}
+            return _cancelled(stop, (*added, *_answers(calls, refused | done)))
+        by_id = {call.id: result for call, result in zip(runnable, results, strict=True)}
+        added.extend(_answers(calls, refused | by_id))
+    return (yield from _close(snapshot, history, added))
+
+
+def _close(snapshot: Snapshot, history: Messages, added: list[Message]) -> Turn:
+    """The rounds are used up: one last call that must answer.
+
+    The tools stay in the request, although none will be run: providers refuse a history with calls
+    when no tools are declared, and the cached prefix stays the same.
+    """
+    demand = UserMessage((Text(CLOSE_NOW.format(rounds=snapshot.max_rounds)),))
+    request = _request(snapshot, (*history, *added, demand))
+    try:
+        outcome = yield from call_model(request, snapshot.max_rounds)
+    except Cancelled as stop:
+        return _cancelled(stop, (*added, *_partial(stop.partial_text)))
+    if isinstance(outcome, ModelReply):
+        outcome = replace(outcome, tool_calls=())
+        if not outcome.text.strip() and outcome.finish_reason not in _CUT:
+            text = failures.TOOL_ROUNDS.format(rounds=snapshot.max_rounds)
+            return TurnResult("failed", text, tuple(added), "tool_rounds")
+    ended = _ended(snapshot, outcome, added)
+    assert ended is not None  # without calls there is nothing to go on with
+    return ended
+
+
+_CUT = ("length", "content_filter")
+"""Finish reasons that say the provider, not the model, ended the answer."""
+
+
+def _ended(snapshot: Snapshot, outcome: ModelOutcome, added: list[Message]) -> TurnResult | None:
+    """How this outcome ends the turn; None when there are calls to go on with."""
+    sofar = tuple(added)
+    if isinstance(outcome, ModelFailure):
+        return TurnResult("failed", failures.sentence(outcome), sofar, outcome.category)
+    if outcome.finish_reason == "content_filter":
+        # What got through before the filter struck is kept out of the transcript too.
+        return TurnResult("failed", failures.SENTENCES["filtered"], sofar, "filtered")
+    if outcome.tool_calls:
+        return None
+    cut = outcome.finish_reason == "length"
+    if not outcome.text.strip():
+        if cut:
+            text = failures.OUT_OF_TOKENS.format(limit=snapshot.max_tokens)
+            return TurnResult("failed", text, sofar, "truncated")
+        return TurnResult("failed", failures.EMPTY, sofar, "bad_response")
+    text = outcome.text
+    if cut:
+        text += "\n\n" + failures.CUT_AT_LIMIT.format(limit=snapshot.max_tokens)
+    return TurnResult("answered", text, (*sofar, AssistantMessage(outcome.text)))
+
+
+def _request(snapshot: Snapshot, messages: Messages) -> ModelRequest:
+    return ModelRequest(
+        model=snapshot.models[0] if snapshot.models else "",
+        system=snapshot.system,
+        messages=context.for_request(messages),
+        tools=snapshot.tools,
+        max_tokens=snapshot.max_tokens,
+        temperature=snapshot.temperature,
+    )
+
+
+def _with_fresh_ids(calls: tuple[ToolCall, ...], before: Messages) -> tuple[ToolCall, ...]:
+    """The calls with ids nobody in this conversation has; small models count from 0 each time."""
+    taken = context.call_ids(context.repair(before))
+    unique: list[ToolCall] = []
+    for call in calls:
+        unique.append(replace(call, id=context.fresh_id(call.id, taken)))
+        taken.add(unique[-1].id)
+    return tuple(unique)
+
+
+def _refusals(
+    snapshot: Snapshot, reply: ModelReply, calls: tuple[ToolCall, ...]
+) -> dict[str, ToolResult]:
+    """Results, by call id, of the calls that are not run at all."""
+    if reply.finish_reason == "length":
+        # Which of the calls is the incomplete one cannot be told: half a path is a path as well.
+        cut = ToolResult(CUT_CALL.format(limit=snapshot.max_tokens), is_error=True)
+        return {call.id: cut for call in calls}
+    known = {spec.name for spec in snapshot.tools}
+    return {
+        call.id: _unknown(call.name, snapshot.tools) for call in calls if call.name not in known
+    }
+
+
+def _unknown(name: str, tools: tuple[ToolSpec, ...]) -> ToolResult:
+    have = ", ".join(spec.name for spec in tools) or "none"
+    return ToolResult(f"There is no tool {name[:64]!r} here; available: {have}.", is_error=True)
+
+
+def _answers(calls: tuple[ToolCall, ...], results: dict[str, ToolResult]) -> list[ToolMessage]:
+    """One result a call, in order; a call without one was interrupted."""
+    return [
+        ToolMessage(call.id, call.name, result.text, result.is_error)
+        if (result := results.get(call.id)) is not None
+        else context.interrupted(call)
+        for call in calls
+    ]
+
+
+def _partial(text: str) -> Messages:
+    return (AssistantMessage(text, partial=True),) if text.strip() else ()
+
+
+def _cancelled(stop: Cancelled, messages: Messages) -> TurnResult:
+    return TurnResult("cancelled", stop.partial_text, messages)
