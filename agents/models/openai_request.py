@@ -1,0 +1,88 @@
+"""From a model request to the JSON of a chat completion. Pure; called by the OpenAI client.
+
+It repairs nothing: the turn hands over a history that any provider accepts.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, assert_never
+
+from agents.base.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
+from agents.base.models import ModelRequest, ToolSpec
+from gateway.core.parts import File, Image, Part, Text, text_of
+
+NO_OUTPUT = "(no output)"
+"""Stands for an empty tool result, which some servers refuse."""
+
+
+def to_json(request: ModelRequest, *, model: str, limit_field: str) -> dict[str, Any]:
+    """The body of a streamed chat completion.
+
+    `limit_field` is what this server calls the bound of the output.
+    """
+    system = [{"role": "system", "content": _clean(request.system)}] if request.system else []
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": [*system, *map(_message, request.messages)],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        limit_field: request.max_tokens,
+    }
+    if request.tools:
+        body["tools"] = [_tool(tool) for tool in request.tools]
+    if request.temperature is not None:
+        body["temperature"] = request.temperature
+    return body
+
+
+def _message(message: Message) -> dict[str, Any]:
+    match message:
+        case UserMessage(parts):
+            if any(isinstance(part, Image) for part in parts):
+                return {"role": "user", "content": [_part(part) for part in parts]}
+            return {"role": "user", "content": _clean(text_of(parts))}
+        case AssistantMessage(text, ()):
+            return {"role": "assistant", "content": _clean(text)}
+        case AssistantMessage(text, calls):
+            # Beside calls, servers that refuse an empty text take none at all.
+            value: dict[str, Any] = {"role": "assistant", "content": _clean(text) or None}
+            return value | {"tool_calls": [_call(call) for call in calls]}
+        case ToolMessage(call_id, _, text, is_error):
+            content = f"Error: {text}" if is_error else text or NO_OUTPUT
+            return {"role": "tool", "tool_call_id": call_id, "content": _clean(content)}
+        case _:
+            assert_never(message)
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": _clean(call.arguments)}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def _part(part: Part) -> dict[str, Any]:
+    match part:
+        case Image(url):
+            return {"type": "image_url", "image_url": {"url": _clean(url)}}
+        case Text() | File():
+            return {"type": "text", "text": _clean(text_of((part,)))}
+        case _:
+            assert_never(part)
+
+
+def _tool(tool: ToolSpec) -> dict[str, Any]:
+    function = {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": json.loads(tool.parameters),
+    }
+    return {"type": "function", "function": function}
+
+
+def _clean(text: str) -> str:
+    """Without lone surrogates, which no UTF-8 body can carry."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text

@@ -1,0 +1,57 @@
+"""A profile: one key bound to one base URL, and how long to wait for an answer there.
+
+Whoever reads the settings makes it; the key goes to the host of this URL and nowhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from gateway.core.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Where to ask, as whom. `api_key` may be empty for servers that want none.
+
+    `proxy` is the only way to a proxy: variables of the environment are not looked at, see
+    `openai_sdk`. Raises `ConfigError` for what could never work or would leak the key.
+    """
+
+    base_url: str
+    api_key: str = field(repr=False)
+    model: str
+    name: str = "default"
+    proxy: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        url = urlsplit(self.base_url)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise ConfigError(
+                "the base URL of a model must be http://host/path or https://host/path"
+            )
+        if url.username or url.password or url.query or url.fragment:
+            raise ConfigError(
+                "the base URL of a model holds a user name, a query or a fragment; "
+                "a key belongs into its own setting"
+            )
+        # An HTTP library's complaint about such a header would quote it.
+        if not re.fullmatch(r"[\x21-\x7e]*", self.api_key):
+            raise ConfigError(
+                f"the API key of profile {self.name!r} holds a space, a line break or a character "
+                "outside of ASCII"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long to wait, in seconds."""
+
+    connect_s: float = 5.0
+    """For the connection; a server that is there accepts within this."""
+    idle_s: float = 60.0
+    """For the first byte and between two pieces of an answer; long prompts take their time."""
+    total_s: float = 600.0
+    """For the whole answer, on the injected clock: slow drips end as well."""
