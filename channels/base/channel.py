@@ -20,6 +20,16 @@ class TextUnit(StrEnum):
     BYTES = "bytes"
     """UTF-8 bytes."""
 
+    def length(self, text: str) -> int:
+        """How long a destination that counts so finds `text`; lone surrogates count, too."""
+        match self:
+            case TextUnit.CHARS:
+                return len(text)
+            case TextUnit.UTF16:
+                return len(text.encode("utf-16-le", "surrogatepass")) // 2
+            case TextUnit.BYTES:
+                return len(text.encode("utf-8", "surrogatepass"))
+
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
