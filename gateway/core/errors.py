@@ -185,7 +185,16 @@ class RunCancelled(RunError):
 
 
 class RunParked(RunError):
-    """The run waits for something outside the process."""
+    """The run waits for something outside the process.
+
+    `reason` is what for; it wakes at `wake_at` (ms since the epoch) or when one of `keys` comes.
+    """
+
+    def __init__(self, reason: str, *, wake_at: int | None = None, keys: tuple[str, ...] = ()):
+        super().__init__(f"the run waits for {reason}")
+        self.reason = reason
+        self.wake_at = wake_at
+        self.keys = keys
 
 
 class RunTerminal(RunError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 from typing import NewType, Protocol
 
 from gateway.core.clock import Clock
@@ -27,6 +28,24 @@ class Ids(Protocol):
     def new(self, prefix: str) -> str:
         """A name nobody has had, `<prefix>_<28 hex digits>`."""
         ...
+
+
+class Chance(Protocol):
+    """A source of numbers nobody can foresee; `random.Random(seed)` is one that tests can."""
+
+    def uniform(self, a: float, b: float) -> float:
+        """A number between the two, in no particular unit."""
+        ...
+
+
+def system_chance() -> Chance:
+    """Unpredictable numbers."""
+    return random.SystemRandom()
+
+
+def seeded_chance(seed: int) -> Chance:
+    """The same numbers for the same seed."""
+    return random.Random(seed)
 
 
 class SystemIds:

@@ -59,6 +59,12 @@ class TaskOwner:
         elif ending is Ending.ETERNAL and not self._closing:
             self._on_failure(task.get_name(), RuntimeError("ended although it should run for ever"))
 
+    async def join(self) -> None:
+        """Wait until no task is left; cancelling it has no other effect."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks))
+            await asyncio.sleep(0)  # done callbacks run one step after the wait
+
     async def close(self) -> None:
         """Wait for finishable tasks, cancel the others; returns when none is left.
 
@@ -69,17 +75,12 @@ class TaskOwner:
             if ending is not Ending.FINISHABLE:
                 task.cancel()
         try:
-            await self._join()
+            await self.join()
         except asyncio.CancelledError:
             for task in list(self._tasks):
                 task.cancel()
-            await self._join()
+            await self.join()
             raise
-
-    async def _join(self) -> None:
-        while self._tasks:
-            await asyncio.wait(list(self._tasks))
-            await asyncio.sleep(0)  # done callbacks run one step after the wait
 
 
 class QueueClosed(Exception):

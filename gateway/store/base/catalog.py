@@ -42,6 +42,7 @@ Op = (
     | runs.RecordStep
     | runs.FailStep
     | runs.EndRun
+    | runs.ReleaseRun
     | runs.ParkRun
     | runs.AwaitKey
     | runs.ForgetKeys
@@ -98,6 +99,7 @@ GUARDS: dict[type[Op], Guard] = {
     runs.RecordStep: Guard(refused=LeaseLost, duplicate=LeaseLost, returns=True),
     runs.FailStep: Guard(refused=LeaseLost),
     runs.EndRun: Guard(refused=LeaseLost),
+    runs.ReleaseRun: Guard(refused=LeaseLost),
     runs.ParkRun: Guard(refused=LeaseLost),
     runs.AwaitKey: Guard(),
     runs.ForgetKeys: Guard(),
@@ -105,7 +107,7 @@ GUARDS: dict[type[Op], Guard] = {
     runs.EmitRunEvent: Guard(returns=True),
     runs.AppendStream: Guard(),
     runs.RenewLeases: Guard(),
-    outbox.EnqueueDelivery: Guard(duplicate=Duplicate),
+    outbox.EnqueueDelivery: Guard(duplicate=Duplicate, returns=True),
     outbox.BeginSend: Guard(refused=Conflict),
     outbox.RetrySend: Guard(refused=Conflict),
     outbox.EndSend: Guard(refused=Conflict),

@@ -13,7 +13,10 @@ from gateway.store.base.query import Query
 
 
 class EnqueueDelivery(NamedTuple):
-    """Add a message for a destination; refused `Duplicate` when its key exists."""
+    """Add a message for a destination; refused `Duplicate` when its key exists.
+
+    Returns its ordinal.
+    """
 
     delivery_id: str
     key: str

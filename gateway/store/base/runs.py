@@ -28,7 +28,7 @@ class OpenRun(NamedTuple):
 class TakeRun(NamedTuple):
     """Take a running run whose lease is over, or a suspended one, with the next epoch.
 
-    Refused `LeaseHeld` when somebody's lease is live or the run has ended. Returns the epoch.
+    Refused `LeaseHeld` when another's lease is live or the run has ended. Returns the epoch.
     """
 
     run_id: str
@@ -100,6 +100,15 @@ class EndRun(NamedTuple):
     status: str
     result: str
     error: str
+    at: int
+
+
+class ReleaseRun(NamedTuple):
+    """Give the lease back while the run is unfinished; `reason` says why."""
+
+    run_id: str
+    epoch: int
+    reason: str
     at: int
 
 
@@ -234,15 +243,20 @@ class LoadStream(Query[StreamRow]):
 
 @dataclass(frozen=True, slots=True)
 class AbandonedRuns(Query[RunRow]):
-    """Running runs whose lease is over, oldest first."""
+    """Running runs whose lease is over, by id after a given one."""
 
     now: int
+    after: str
     limit: int
 
 
 @dataclass(frozen=True, slots=True)
 class WakeableRuns(Query[RunRow]):
-    """Suspended runs whose timer is due, whose awaited event has come, or that shall stop."""
+    """Suspended runs whose timer is due, whose awaited event has come, or that shall stop;
+
+    by id after a given one.
+    """
 
     now: int
+    after: str
     limit: int

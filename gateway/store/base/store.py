@@ -55,9 +55,14 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a committed unit got back: rows of the operations that return some, by their index."""
+    """What a committed unit got back.
+
+    `rows` of the operations that return some, by their index; `touched`: how many rows each
+    operation changed.
+    """
 
     rows: dict[int, tuple[tuple[Any, ...], ...]] = field(default_factory=dict)
+    touched: list[int] = field(default_factory=list)
 
     def value(self, index: int) -> Any:
         """First column of the first row that operation `index` returned."""

@@ -1,0 +1,258 @@
+"""The composition root: builds a gateway from settings, starts it, and stops it in order.
+
+The only importer of concrete adapters. Every long-lived task is started here or by the part named
+in `open_gateway`: the writer (store), renew and watch (runs), one task a busy lane (turns), one a
+busy destination (delivery), sweep and forget (below), one reader a channel (whoever owns it).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from agents.base.agents import Agents
+from agents.base.models import Model
+from agents.base.tools import Tool
+from agents.models.openai import OpenAIModel
+from agents.models.profile import Profile
+from agents.models.scripted import ScriptedModel
+from agents.tools.catalog import TOOLS
+from agents.turn import ToolLoop
+from agents.workspace import Workspace, default_agent, load
+from channels.base.channel import Channel
+from channels.stdio.channel import StdioChannel, Streams
+from channels.stdio.ndjson import NdjsonDialect
+from channels.stdio.plain import for_streams
+from gateway.config import OPENAI_URL, Settings
+from gateway.core.clock import Clock, SystemClock
+from gateway.core.errors import ConfigError, StoreUnavailable
+from gateway.core.ids import Chance, Ids, SystemIds, system_chance
+from gateway.core.tasks import Ending, TaskOwner
+from gateway.delivery.outbox import Outbox
+from gateway.events.log import EventLog
+from gateway.events.previews import Previews
+from gateway.intake.intake import Intake
+from gateway.retention import forget
+from gateway.routing.file import Routes, load_routes, read_routes
+from gateway.routing.router import Router
+from gateway.routing.table import Table
+from gateway.runs.engine import Engine
+from gateway.sessions.live import LiveSessions
+from gateway.store.base.store import Store
+from gateway.store.sqlite.store import open_sqlite
+from gateway.turns.boundary import Boundary
+from gateway.turns.lanes import Lanes
+from gateway.turns.slots import TurnSlots
+from gateway.turns.task import TurnTask
+from gateway.turns.world import World, by_name
+
+DRAIN_S = 20.0
+"""How long running turns may go on after the gateway was told to stop."""
+SEND_GRACE_S = 5.0
+"""How long sends under way may go on after that."""
+SWEEP_S = 60.0
+FORGET_S = 3600.0
+
+SHIPPED_ROUTES = Path(__file__).parent.parent / "routes.json"
+"""The default route file of a checkout; an installed wheel has the same text built in."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A running gateway, as surfaces and tests see it."""
+
+    settings: Settings
+    store: Store
+    agents: Agents
+    router: Router
+    log: EventLog
+    previews: Previews
+    sessions: LiveSessions
+    intake: Intake
+    lanes: Lanes
+    engine: Engine
+    outbox: Outbox
+
+    async def idle(self) -> None:
+        """Wait until every turn that can end has ended and its answer has left."""
+        await self.lanes.drained()
+        await self.outbox.drained()
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What stands in for the usual parts; tests and embedders fill some in."""
+
+    clock: Clock | None = None
+    ids: Ids | None = None
+    chance: Chance | None = None
+    model: Model | None = None
+    agents: Agents | None = None
+    tools: Sequence[Tool] = TOOLS
+
+
+@asynccontextmanager
+async def open_gateway(
+    settings: Settings, *, channels: Sequence[Channel], chosen: Chosen = Chosen()
+) -> AsyncIterator[Gateway]:
+    """A gateway for the length of the block.
+
+    On entry everything an earlier process left is taken up again. On exit nothing new is accepted,
+    running turns get `DRAIN_S`, the rest is kept for the next start. Channels are closed, but run
+    by the caller. Raises `ConfigError`, `StoreLocked`, `SchemaMismatch` or `StoreUnavailable`.
+    """
+    clock = chosen.clock or SystemClock()
+    ids = chosen.ids or SystemIds(clock)
+    agents = chosen.agents or _agents(settings)
+    router = _router(settings, agents)
+    async with AsyncExitStack() as stack:
+        store = await _open_store(settings)
+        stack.push_async_callback(store.close)
+        model = chosen.model or _model(settings)
+        stack.push_async_callback(model.close)
+        for channel in channels:
+            stack.push_async_callback(channel.close)
+        events, previews = EventLog(store), Previews()
+        sessions = LiveSessions(store, clock)
+        outbox = Outbox(
+            store=store,
+            clock=clock,
+            ids=ids,
+            chance=chosen.chance or system_chance(),
+            channels=channels,
+        )
+        lanes = Lanes(store=store, clock=clock, slots=TurnSlots())
+        task = TurnTask(
+            store=store,
+            clock=clock,
+            agents=agents,
+            program=ToolLoop(chosen.tools, models=(settings.llm_model or "scripted",)),
+            world=World(clock, ids, model, by_name(chosen.tools), previews),
+            sessions=sessions,
+            boundary=Boundary(clock=clock, ids=ids, outbox=outbox),
+            lanes=lanes,
+        )
+        engine = Engine(store=store, clock=clock, ids=ids)
+        intake = Intake(store=store, clock=clock, ids=ids, router=router, turns=lanes)
+        upkeep = TaskOwner("upkeep", _report)
+        await events.open()
+        stack.push_async_callback(outbox.stop, grace_s=SEND_GRACE_S)
+        await outbox.start()
+        stack.push_async_callback(lanes.stop, grace_s=DRAIN_S)
+        await lanes.start(engine, task)
+        stack.push_async_callback(upkeep.close)
+        upkeep.start("sweep", _sweep(sessions, clock), ending=Ending.ETERNAL)
+        upkeep.start("forget", _forget(store, clock), ending=Ending.ETERNAL)
+        stack.callback(intake.close)
+        log.info("gateway.ready", agents=list(agents.ids()), model=settings.llm_model or "scripted")
+        yield Gateway(
+            settings,
+            store,
+            agents,
+            router,
+            events,
+            previews,
+            sessions,
+            intake,
+            lanes,
+            engine,
+            outbox,
+        )
+        log.info("gateway.stopping", turns=engine.executing)
+
+
+async def _open_store(settings: Settings) -> Store:
+    database = settings.database
+    if database is not None:
+        _make_home(settings.turngate_home)
+    return await open_sqlite(database, strict=settings.turngate_durability == "strict")
+
+
+def _make_home(home: Path) -> None:
+    """The folder keeps people's words: for its owner only, and never in a repository."""
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ignore = home / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write to {home}: {error.strerror}; set TURNGATE_HOME to a folder that can be "
+            "written"
+        ) from error
+
+
+def _agents(settings: Settings) -> Agents:
+    workspace = load(settings.workspace_dir)
+    for problem in workspace.problems:
+        log.warning("workspace.problem", path=problem.path, problem=problem.message)
+    if not workspace.ids() and not workspace.problems:
+        # Nobody declared an agent: a first conversation needs one all the same.
+        return Workspace([default_agent(settings.workspace_dir)])
+    return workspace
+
+
+def _router(settings: Settings, agents: Agents) -> Router:
+    routes = _routes(settings)
+    table = Table.build(
+        routes.bindings,
+        (),
+        agents=agents.ids(),
+        default_agent=routes.default_agent,
+        file=routes.file,
+    )
+    for problem in (*routes.warnings, *table.problems()):
+        log.warning("routes.problem", path=problem.path, problem=problem.message)
+    return Router(table, agents, routes.identities)
+
+
+def _routes(settings: Settings) -> Routes:
+    if SHIPPED_ROUTES.exists() or (settings.workspace_dir / "routes.json").exists():
+        return read_routes(settings.workspace_dir, SHIPPED_ROUTES)
+    return load_routes('{"default_agent": "main", "bindings": []}', "built in")
+
+
+def _model(settings: Settings) -> Model:
+    if not settings.uses_openai:
+        return ScriptedModel()
+    return OpenAIModel(
+        Profile(
+            settings.llm_base_url or OPENAI_URL,
+            settings.llm_api_key.get_secret_value(),
+            settings.llm_model,
+        )
+    )
+
+
+def open_terminal(*, as_json: bool) -> Channel:
+    """The channel over this process's own streams."""
+    streams = Streams(sys.stdin, sys.stdout, sys.stderr)
+    dialect = NdjsonDialect() if as_json else for_streams(sys.stdin, sys.stdout, os.environ)
+    return StdioChannel(streams, dialect, clock=SystemClock(), on_failure=_report)
+
+
+async def _sweep(sessions: LiveSessions, clock: Clock) -> None:
+    while True:
+        await clock.sleep(SWEEP_S)
+        sessions.sweep()
+
+
+async def _forget(store: Store, clock: Clock) -> None:
+    while True:
+        await clock.sleep(FORGET_S)
+        try:
+            await forget(store, clock)
+        except StoreUnavailable as error:
+            log.warning("retention.put_off", reason=str(error))
+
+
+def _report(name: str, error: BaseException) -> None:
+    log.error("task.failed", task=name, exc_info=error)

@@ -1,0 +1,151 @@
+"""Following the log: replay from a number, then live, without gap or overlap.
+
+A subscription is a cursor, not a queue: it reads what follows its cursor from a short memory of
+recent entries, or from the store when it is further behind. A slow reader therefore costs no
+memory and misses nothing; what retention took away is said as a `Gap`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from gateway.store.base.events import EventRow, GetLogBounds, ReadEvents
+from gateway.store.base.store import Committed, Store
+
+RECENT = 1024
+"""Entries kept in memory: a live reader stays within them unless it stalls for seconds."""
+PAGE = 500
+"""Entries read from the store at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which entries a subscriber wants; empty fields match all, set ones must all match.
+
+    `kinds` are exact names or families (`turn.`).
+    """
+
+    session_key: str = ""
+    agent_id: str = ""
+    turn_id: str = ""
+    kinds: tuple[str, ...] = ()
+
+    def matches(self, event: EventRow) -> bool:
+        """Whether the subscriber wants this entry."""
+        return (
+            self.session_key in ("", event.session_key)
+            and self.agent_id in ("", event.agent_id)
+            and self.turn_id in ("", event.turn_id)
+            and (
+                not self.kinds
+                or any(
+                    event.kind == kind or (kind.endswith(".") and event.kind.startswith(kind))
+                    for kind in self.kinds
+                )
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An entry the subscriber wanted. `prev_seq` is the number it was told of before this one."""
+
+    seq: int
+    prev_seq: int
+    row: EventRow
+
+
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """Nothing wanted up to `seq`: resume from here."""
+
+    seq: int
+    prev_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Entries after `prev_seq` up to `seq` are gone by retention."""
+
+    seq: int
+    prev_seq: int
+
+
+Notification = Event | CaughtUp | Gap
+
+
+class EventLog:
+    """The log as subscribers see it; one per process."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._recent: deque[EventRow] = deque(maxlen=RECENT)
+        self._head = 0
+        self._grown = asyncio.Event()
+
+    async def open(self) -> None:
+        """Learn where the log stands and listen; call once before anything is committed."""
+        (bounds,) = await self._store.read(GetLogBounds())
+        self._head = bounds.head
+        self._store.listen(self._on_commit)
+
+    @property
+    def head(self) -> int:
+        """Number of the newest entry."""
+        return self._head
+
+    async def subscribe(
+        self, after_seq: int, wanted: Filter = Filter()
+    ) -> AsyncIterator[Notification]:
+        """Everything wanted after a number, for ever; closing the iterator ends it.
+
+        `CaughtUp` comes when the end is reached and something unwanted was passed over.
+        """
+        cursor = told = min(after_seq, self._head)
+        while True:
+            rows = await self._after(cursor)
+            if rows and rows[0].seq > cursor + 1:
+                cursor = rows[0].seq - 1
+                yield Gap(cursor, told)
+                told = cursor
+            for row in rows:
+                cursor = row.seq
+                if wanted.matches(row):
+                    yield Event(cursor, told, row)
+                    told = cursor
+            if rows:
+                continue
+            if cursor < self._head:  # all of it went by retention
+                cursor = self._head
+                yield Gap(cursor, told)
+                told = cursor
+            elif told < cursor:
+                yield CaughtUp(cursor, told)
+                told = cursor
+            else:
+                await self._grow(cursor)
+
+    async def read(self, after_seq: int, limit: int) -> list[EventRow]:
+        """A page of the log."""
+        return await self._store.read(ReadEvents(after_seq, limit))
+
+    async def _after(self, cursor: int) -> Sequence[EventRow]:
+        if cursor >= self._head:
+            return ()
+        if self._recent and self._recent[0].seq <= cursor + 1:
+            skip = cursor + 1 - self._recent[0].seq
+            return [self._recent[index] for index in range(skip, len(self._recent))]
+        return await self._store.read(ReadEvents(cursor, PAGE))
+
+    async def _grow(self, cursor: int) -> None:
+        while self._head <= cursor:
+            self._grown.clear()
+            await self._grown.wait()
+
+    def _on_commit(self, committed: Committed) -> None:
+        self._recent.extend(committed.events)
+        self._head = committed.events[-1].seq
+        self._grown.set()

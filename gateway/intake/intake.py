@@ -1,0 +1,282 @@
+"""Accepts messages: dedupes, routes, commits, and only then acknowledges.
+
+The turn id is made here. Whatever is refused leaves no trace; whatever is acknowledged is in the
+store and reaches exactly one end. Lanes learn of it after the commit, through `Turns`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Protocol
+
+import orjson
+
+from agents.base import messages
+from agents.base.agents import Agent
+from channels.base.messages import Accepted, Inbound
+from gateway.core import parts
+from gateway.core.clock import Clock
+from gateway.core.crashpoints import crashpoint
+from gateway.core.errors import Bug, Busy, Conflict, Duplicate, InvalidInput
+from gateway.core.ids import AgentId, ContentId, Ids, TurnId
+from gateway.core.keys import RouteKey, SessionKey, parse_session_key
+from gateway.events.kinds import Kind
+from gateway.store.base.catalog import Op
+from gateway.store.base.conversations import PutContent, TouchSession
+from gateway.store.base.inputs import (
+    AcceptInput,
+    FindInput,
+    FindKey,
+    GetInput,
+    InputRow,
+    RememberKey,
+)
+from gateway.store.base.store import Durability, NewEvent, Store, Unit
+
+MAILBOX = 20
+"""Most messages that wait in one conversation: more than a person types while a turn runs."""
+MAX_TEXT_BYTES = 1 << 20
+"""Largest message, all its parts together: the largest frame a client may send."""
+MAX_ID_CHARS = 512
+"""Longest id a channel or a sender may give."""
+TURN_GUESS_MS = 3000
+"""What a refused sender is told to wait per waiting message: a short turn's length."""
+METHOD = "turns.start"
+"""Name under which idempotency keys of inputs are kept."""
+
+
+class Routed(Protocol):
+    """Where a message goes and why."""
+
+    @property
+    def agent(self) -> Agent: ...
+
+    @property
+    def session(self) -> SessionKey: ...
+
+    @property
+    def explanation(self) -> str: ...
+
+
+class Router(Protocol):
+    """Chooses the agent; raises a typed error before anything is written."""
+
+    def route(self, route: RouteKey, override: AgentId | None) -> Routed: ...
+
+
+class Turns(Protocol):
+    """What takes over once an input is durable."""
+
+    def put(self, row: InputRow) -> int:
+        """Queue it; how many are before it in its conversation."""
+        ...
+
+    async def cancel(self, turn_id: TurnId) -> None: ...
+
+
+Expander = Callable[[Inbound], Inbound]
+"""Turns a slash command into what it stands for; injected, so that intake knows no command."""
+
+
+class Intake:
+    """`channels.base.channel.Intake`: the gateway as channels see it."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        ids: Ids,
+        router: Router,
+        turns: Turns,
+        expand: Expander = lambda message: message,
+        mailbox: int = MAILBOX,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._router = router
+        self._turns = turns
+        self._expand = expand
+        self._mailbox = mailbox
+        self._closed = False
+
+    def close(self) -> None:
+        """Refuse everything from now on: the gateway is stopping."""
+        self._closed = True
+
+    async def accept(self, message: Inbound) -> Accepted:
+        if self._closed:
+            raise Busy("the gateway is stopping; send it again when it is back")
+        _check(message)
+        message = self._expand(message)
+        routed = self._router.route(message.route, message.agent)
+        op, unit = self._unit(message, routed)
+        crashpoint("intake.before_commit")
+        try:
+            receipt = await self._store.commit(unit)
+        except (Duplicate, Busy) as error:
+            earlier = await self._earlier(message)
+            if earlier is not None:
+                return earlier
+            if isinstance(error, Duplicate):
+                raise Bug(f"a message counts as known and cannot be found: {error}") from error
+            raise Busy(
+                f"{self._mailbox} messages wait already in this conversation; nothing was "
+                "accepted, send it again when some are answered",
+                retry_after_ms=self._mailbox * TURN_GUESS_MS,
+            ) from error
+        crashpoint("intake.after_commit")
+        position = self._turns.put(_row(op, int(receipt.value(2)), unit.ops[0]))
+        return Accepted(TurnId(op.turn_id), routed.session, routed.agent.id, position)
+
+    async def cancel(self, turn_id: TurnId) -> None:
+        await self._turns.cancel(turn_id)
+
+    def _unit(self, message: Inbound, routed: Routed) -> tuple[AcceptInput, Unit]:
+        now = self._clock.now_ms()
+        session = str(routed.session)
+        turn_id = self._ids.new("t")
+        content_id = ContentId(self._ids.new("c"))
+        route = message.route
+        body = orjson.dumps(messages.to_json(messages.UserMessage(message.parts))).decode()
+        accept = AcceptInput(
+            turn_id=turn_id,
+            session_key=session,
+            agent_id=routed.agent.id,
+            channel=route.channel,
+            account=route.account,
+            external_id=message.external_id,
+            principal=message.principal,
+            route_key=str(route),
+            agent_override=message.agent or "",
+            source=message.source.value,
+            barrier=_is_barrier(message),
+            destination=str(route.destination()),
+            content_id=content_id,
+            explanation=routed.explanation,
+            at=now,
+            expires_at=0 if message.ttl_ms is None else now + message.ttl_ms,
+            mailbox=self._mailbox,
+        )
+        ops: tuple[Op, ...] = (
+            PutContent(content_id, session, body),
+            TouchSession(session, routed.agent.id, message.principal, now),
+            accept,
+        )
+        if message.idempotency_key:
+            remember = RememberKey(
+                message.principal, METHOD, message.idempotency_key, _hash(message), turn_id, now
+            )
+            ops = (*ops, remember)
+        data = {"channel": route.channel, "external_id": message.external_id}
+        event = NewEvent(
+            now,
+            Kind.INPUT_ACCEPTED,
+            session,
+            routed.agent.id,
+            turn_id,
+            orjson.dumps(data).decode(),
+            content_id,
+        )
+        return accept, Unit(ops, (event,), Durability.CRITICAL)
+
+    async def _earlier(self, message: Inbound) -> Accepted | None:
+        """The acknowledgement this very message got before, if it did.
+
+        Raises `Conflict` when its idempotency key stands for another message.
+        """
+        if message.idempotency_key:
+            key = FindKey(message.principal, METHOD, message.idempotency_key)
+            for known in await self._store.read(key):
+                if known.body_hash != _hash(message):
+                    raise Conflict(
+                        f"the idempotency key {message.idempotency_key!r} was used for another "
+                        "message; use a fresh key for a fresh message"
+                    )
+                return await self._acknowledged(TurnId(known.turn_id))
+        if message.external_id:
+            route = message.route
+            find = FindInput(route.channel, route.account, message.external_id)
+            for row in await self._store.read(find):
+                return _accepted(row)
+        return None
+
+    async def _acknowledged(self, turn_id: TurnId) -> Accepted | None:
+        from_store = await self._store.read(GetInput(turn_id))
+        return _accepted(from_store[0]) if from_store else None
+
+
+def _accepted(row: InputRow) -> Accepted:
+    session = parse_session_key(row.session_key)
+    return Accepted(TurnId(row.turn_id), session, AgentId(row.agent_id), 0, duplicate=True)
+
+
+def _check(message: Inbound) -> None:
+    if not message.parts:
+        raise InvalidInput("a message needs at least one part; send text or an attachment")
+    size = sum(_part_bytes(part) for part in message.parts)
+    if size > MAX_TEXT_BYTES:
+        raise InvalidInput(f"a message has at most {MAX_TEXT_BYTES} bytes, this one has {size}")
+    for name in ("external_id", "idempotency_key", "principal"):
+        value: str = getattr(message, name)
+        if len(value) > MAX_ID_CHARS:
+            raise InvalidInput(f"{name} has at most {MAX_ID_CHARS} characters, got {len(value)}")
+    for value in (message.external_id, message.idempotency_key, parts.text_of(message.parts)):
+        if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+            raise InvalidInput("the message holds a lone surrogate, which is no Unicode text")
+
+
+def _part_bytes(part: parts.Part) -> int:
+    match part:
+        case parts.Text(text):
+            return len(text.encode(errors="surrogatepass"))
+        case parts.Image(url):
+            return len(url)
+        case parts.File(name, url):
+            return len(name) + len(url)
+
+
+def _is_barrier(message: Inbound) -> bool:
+    """Commands and attachments are answered alone."""
+    first = message.parts[0]
+    return len(message.parts) > 1 or not isinstance(first, parts.Text) or first.text[:1] == "/"
+
+
+def _hash(message: Inbound) -> str:
+    body = {
+        "parts": parts.to_json(message.parts),
+        "route": str(message.route),
+        "agent": message.agent,
+    }
+    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _row(op: AcceptInput, ordinal: int, content: Op) -> InputRow:
+    """The input as the store would read it back."""
+    assert isinstance(content, PutContent)
+    return InputRow(
+        ordinal=ordinal,
+        turn_id=op.turn_id,
+        session_key=op.session_key,
+        agent_id=op.agent_id,
+        channel=op.channel,
+        account=op.account,
+        external_id=op.external_id,
+        principal=op.principal,
+        route_key=op.route_key,
+        agent_override=op.agent_override,
+        source=op.source,
+        barrier=op.barrier,
+        destination=op.destination,
+        content_id=op.content_id,
+        explanation=op.explanation,
+        state="queued",
+        detail="",
+        merged_into="",
+        accepted_at=op.at,
+        expires_at=op.expires_at,
+        ended_at=None,
+        body=content.body,
+    )

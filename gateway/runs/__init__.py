@@ -1,0 +1,1 @@
+"""Durable runs: tasks whose finished steps are never executed twice."""

@@ -1,0 +1,78 @@
+"""What the engine runs: a durable task, its manifest, and how it may end.
+
+A task is an ordinary async function over a `RunContext`. It is executed from the top after every
+interruption; steps that are recorded return their record. `Finish` lets its end carry other writes,
+so that what a run leads to becomes durable with its end or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from gateway.core.errors import TurngateError
+from gateway.core.ids import RunId
+from gateway.runs.canonical import Json, fingerprint
+from gateway.runs.context import RunContext
+from gateway.store.base.catalog import Op
+from gateway.store.base.runs import RunRow
+from gateway.store.base.store import NewEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a run is about; the same run id with another manifest is refused."""
+
+    task: str
+    input: Json
+
+    def hash(self) -> str:
+        """Identity of the manifest, stable across releases."""
+        return fingerprint({"input": self.input, "task": self.task})
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The end of a run, written in one critical unit with `ops` and `events`.
+
+    `after` is called on the loop once that unit holds; it wakes whoever acts on it next.
+    """
+
+    status: Literal["completed", "failed", "cancelled", "quarantined"]
+    result: Json = None
+    error: str = ""
+    ops: tuple[Op, ...] = ()
+    events: tuple[NewEvent, ...] = ()
+    after: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """What is written together with parking a run."""
+
+    ops: tuple[Op, ...] = ()
+    events: tuple[NewEvent, ...] = ()
+
+
+class DurableTask(Protocol):
+    """One kind of run."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def run(self, context: RunContext) -> Finish:
+        """Execute, or go on executing. Any exception but control flow reaches `abandon`."""
+        ...
+
+    async def abandon(self, run_id: RunId, error: TurngateError) -> Finish:
+        """How a run ends that cannot go on: it raised, diverged, or was quarantined."""
+        ...
+
+    async def pause(self, run_id: RunId, reason: str) -> Pause:
+        """What else becomes true when the run is parked."""
+        ...
+
+    def requeue(self, run: RunRow, *, alone: bool) -> None:
+        """Arrange for `Engine.execute`; `alone`: with nothing else running, it may be poisonous."""
+        ...

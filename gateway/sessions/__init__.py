@@ -1,0 +1,1 @@
+"""Conversations: what was said, kept at hand while somebody is talking."""

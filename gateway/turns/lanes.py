@@ -1,0 +1,276 @@
+"""Lanes: one turn at a time per conversation, conversations side by side.
+
+A lane exists while its conversation has something to do. It claims what waits, hands the run to the
+engine and goes on when the run has ended; a parked or lost run keeps the lane until it comes back
+through `requeue`, ahead of what was said since.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import orjson
+import structlog
+
+from channels.base.messages import SourceClass
+from gateway.core.clock import Clock
+from gateway.core.crashpoints import crashpoint
+from gateway.core.errors import Conflict, NotFound, RunTerminal, StoreUnavailable
+from gateway.core.ids import RunId, TurnId
+from gateway.core.tasks import Ending, TaskOwner
+from gateway.events.kinds import Kind
+from gateway.runs.engine import Engine
+from gateway.store.base.catalog import Op
+from gateway.store.base.inputs import (
+    EndQueued,
+    GetInput,
+    InputRow,
+    MergeInput,
+    OpenInputs,
+    QueuedInputs,
+    StartInput,
+)
+from gateway.store.base.runs import RunRow
+from gateway.store.base.store import Durability, NewEvent, Store, Unit
+from gateway.turns.merging import next_group
+from gateway.turns.slots import TurnSlots
+from gateway.turns.task import TASK, TurnTask, manifest
+
+PAGE = 500
+RETRY_S = 1.0
+"""How soon a claim is tried again after the store refused it."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """One conversation's queue. `held_by` is the turn that has begun and not ended."""
+
+    key: str
+    queued: deque[InputRow] = field(default_factory=deque)
+    returned: deque[tuple[RunRow, bool]] = field(default_factory=deque)
+    held_by: str = ""
+    working: bool = False
+
+    def ready(self) -> bool:
+        """Whether there is something to do now."""
+        return bool(self.returned) or (bool(self.queued) and not self.held_by)
+
+    def idle(self) -> bool:
+        """Whether nothing would be lost by forgetting the lane."""
+        return not (self.queued or self.returned or self.held_by or self.working)
+
+    def take_out(self, turn_ids: Iterable[str]) -> None:
+        """Forget queued inputs."""
+        gone = set(turn_ids)
+        self.queued = deque(row for row in self.queued if row.turn_id not in gone)
+
+
+class Lanes:
+    """All lanes of this process."""
+
+    def __init__(self, *, store: Store, clock: Clock, slots: TurnSlots) -> None:
+        self._store = store
+        self._clock = clock
+        self._slots = slots
+        self._engine: Engine
+        self._task: TurnTask
+        self._lanes: dict[str, Lane] = {}
+        self._owner = TaskOwner("lanes", _report)
+        self._stopping = False
+
+    def __len__(self) -> int:
+        return len(self._lanes)
+
+    async def start(self, engine: Engine, task: TurnTask) -> None:
+        """Take up every input that has not ended; what was running comes back by `requeue`."""
+        self._engine = engine
+        self._task = task
+        engine.register(task)
+        after = 0
+        while rows := await self._store.read(OpenInputs(after, PAGE)):
+            after = rows[-1].ordinal
+            for row in rows:
+                lane = self._lane(row.session_key)
+                if row.state == "queued":
+                    lane.queued.append(row)
+                else:
+                    lane.held_by = row.turn_id
+        await engine.start()
+        for lane in list(self._lanes.values()):
+            self._kick(lane)
+
+    def put(self, row: InputRow) -> int:
+        lane = self._lane(row.session_key)
+        ahead = len(lane.queued) + bool(lane.held_by)
+        if all(row.turn_id != waiting.turn_id for waiting in lane.queued):
+            lane.queued.append(row)
+        self._kick(lane)
+        return ahead
+
+    def requeue(self, run: RunRow, *, alone: bool) -> None:
+        """Take back an interrupted or woken turn."""
+        lane = self._lane(run.session_key)
+        lane.held_by = run.run_id
+        lane.returned.append((run, alone))
+        self._kick(lane)
+
+    async def cancel(self, turn_id: TurnId) -> None:
+        """Stop a turn: at once while it waits in the queue, at the next step once it runs.
+
+        Raises `NotFound`, or `Conflict` when it has ended or was merged into another turn.
+        """
+        while True:
+            rows = await self._store.read(GetInput(turn_id))
+            if not rows:
+                raise NotFound(f"there is no turn {turn_id!r}")
+            row = rows[0]
+            if row.state == "queued":
+                try:
+                    await self._end_queued(row, "cancelled", Kind.INPUT_CANCELLED)
+                except Conflict:
+                    continue  # claimed in the meantime
+                return
+            if row.state == "merged":
+                raise Conflict(
+                    f"the turn {turn_id!r} is answered together with {row.merged_into!r}; "
+                    "cancel that one"
+                )
+            if row.state in ("running", "waiting"):
+                try:
+                    await self._engine.cancel(RunId(turn_id))
+                except RunTerminal as error:
+                    raise Conflict(f"the turn {turn_id!r} has just ended") from error
+                return
+            raise Conflict(f"the turn {turn_id!r} has ended: {row.state}")
+
+    async def drained(self) -> None:
+        """Wait until no lane has anything it can do."""
+        await self._owner.join()
+
+    async def stop(self, *, grace_s: float) -> None:
+        """Begin nothing new, give running turns `grace_s` to end, then give the rest back."""
+        self._stopping = True
+        try:
+            async with self._clock.timeout(grace_s):
+                await self._owner.join()
+        except TimeoutError:
+            log.info("lanes.interrupted", turns=self._engine.executing)
+        await self._engine.stop()
+        await self._owner.close()
+
+    def _lane(self, key: str) -> Lane:
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(key)
+        return lane
+
+    def _kick(self, lane: Lane) -> None:
+        if lane.ready() and not lane.working and not self._stopping:
+            lane.working = True
+            # Cancellable: what a lane is at stays in the store and is taken up at the next start.
+            self._owner.start(lane.key, self._work(lane), ending=Ending.CANCELLABLE)
+
+    async def _work(self, lane: Lane) -> None:
+        try:
+            while lane.ready() and not self._stopping:
+                try:
+                    if lane.returned:
+                        await self._resume(lane)
+                    else:
+                        await self._claim(lane)
+                except StoreUnavailable as error:
+                    log.warning("lane.store_unavailable", reason=str(error))
+                    await self._clock.sleep(RETRY_S)
+        finally:
+            lane.working = False
+            if lane.idle() and self._lanes.get(lane.key) is lane:
+                del self._lanes[lane.key]
+
+    async def _claim(self, lane: Lane) -> None:
+        """Start a turn on what waits."""
+        if await self._expire(lane):
+            return
+        source = SourceClass(lane.queued[0].source)
+        async with self._slots.hold(source):
+            # What came while waiting for the slot may join; what was cancelled has left.
+            group = next_group(tuple(lane.queued))
+            if not group or self._stopping:
+                return
+            crashpoint("lane.before_claim")
+            try:
+                await self._store.commit(self._claim_unit(group))
+            except Conflict:
+                lane.queued = deque(await self._store.read(QueuedInputs(lane.key, PAGE)))
+                return
+            crashpoint("lane.after_claim")
+            lane.take_out(row.turn_id for row in group)
+            lane.held_by = group[0].turn_id
+            self._task.claimed(group)
+            await self._execute(lane, RunId(group[0].turn_id), fresh=TASK)
+
+    async def _resume(self, lane: Lane) -> None:
+        """Go on with a turn that was interrupted or has woken."""
+        run, alone = lane.returned[0]
+        rows = await self._store.read(GetInput(run.run_id))
+        source = SourceClass(rows[0].source) if rows else SourceClass.PERSON
+        async with self._slots.hold(source, alone=alone):
+            lane.returned.popleft()
+            data = {"epoch": run.epoch + 1, "recoveries": run.recoveries}
+            event = self._event(rows[0], Kind.TURN_RESUMED, data) if rows else None
+            if event is not None:
+                self._store.post(Unit((), (event,), Durability.POSTED))
+            await self._execute(lane, RunId(run.run_id))
+
+    async def _execute(self, lane: Lane, run_id: RunId, *, fresh: str = "") -> None:
+        outcome = await self._engine.execute(run_id, fresh=fresh)
+        if outcome == "ended":
+            lane.held_by = ""
+
+    def _claim_unit(self, group: tuple[InputRow, ...]) -> Unit:
+        lead, *others = group
+        now = self._clock.now_ms()
+        ops: list[Op] = [StartInput(lead.turn_id)]
+        events = [self._event(lead, Kind.TURN_STARTED, {"inputs": len(group)})]
+        for row in others:
+            ops.append(MergeInput(row.turn_id, lead.turn_id, now))
+            events.append(self._event(row, Kind.INPUT_MERGED, {"into": lead.turn_id}))
+        run_id = RunId(lead.turn_id)
+        ops.append(self._engine.opening(run_id, manifest(group), session_key=lead.session_key))
+        return Unit(tuple(ops), tuple(events))
+
+    async def _expire(self, lane: Lane) -> bool:
+        """End inputs nobody wants answered any more; whether there were any."""
+        now = self._clock.now_ms()
+        late = [row for row in lane.queued if row.expires_at and row.expires_at <= now]
+        for row in late:
+            try:
+                await self._end_queued(row, "expired", Kind.INPUT_EXPIRED)
+            except Conflict:
+                lane.take_out([row.turn_id])
+        return bool(late)
+
+    async def _end_queued(self, row: InputRow, state: str, kind: Kind) -> None:
+        end = EndQueued(row.turn_id, state, self._clock.now_ms())
+        unit = Unit((end,), (self._event(row, kind, {}),), Durability.CRITICAL)
+        await self._store.commit(unit)
+        lane = self._lanes.get(row.session_key)
+        if lane is not None:
+            lane.take_out([row.turn_id])
+
+    def _event(self, row: InputRow, kind: Kind, data: Mapping[str, str | int]) -> NewEvent:
+        return NewEvent(
+            self._clock.now_ms(),
+            kind,
+            row.session_key,
+            row.agent_id,
+            row.turn_id,
+            orjson.dumps(data).decode(),
+        )
+
+
+def _report(name: str, error: BaseException) -> None:
+    log.error("task.failed", task=name, exc_info=error)

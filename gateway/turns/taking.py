@@ -1,0 +1,191 @@
+"""One execution of one turn: drives the generator, each effect as a recorded step.
+
+The generator knows no store and no clock; this lends it both. Everything it is told comes from a
+recorded step, so an interrupted turn meets the same answers again and goes on where it was cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import assert_never
+from urllib.parse import quote
+
+import orjson
+
+from agents.base import messages
+from agents.base.agents import Agent
+from agents.base.effects import (
+    CallModel,
+    CallTools,
+    Cancelled,
+    Effects,
+    FinishedTool,
+    ModelFailure,
+    Outcome,
+    Snapshot,
+    Turn,
+    TurnProgram,
+    TurnResult,
+)
+from agents.base.messages import ToolCall
+from agents.base.models import Emit
+from agents.base.tools import ToolResult
+from gateway.core.errors import Bug, RunCancelled
+from gateway.core.ids import TurnId
+from gateway.events.previews import Preview
+from gateway.runs.canonical import Json
+from gateway.runs.context import Attempt, RunContext
+from gateway.sessions.live import Session
+from gateway.store.base.inputs import InputRow
+from gateway.turns import records
+from gateway.turns.world import World
+
+TURN_MS = 30 * 60_000
+"""Longest a turn may take by the clock on the wall, in milliseconds."""
+
+
+class Taking:
+    """A turn being taken: what it has shown and finished so far is lost with the process."""
+
+    def __init__(
+        self,
+        *,
+        world: World,
+        program: TurnProgram,
+        context: RunContext,
+        agent: Agent,
+        session: Session,
+    ) -> None:
+        self._world = world
+        self._program = program
+        self._context = context
+        self._agent = agent
+        self._session = session
+        self._shown: list[str] = []
+        self._finished: list[FinishedTool] = []
+
+    async def drive(self, inputs: Sequence[InputRow]) -> TurnResult:
+        """Run the generator to its end."""
+        value = await self._context.record("prepare", self._prepare)
+        snapshot = records.snapshot_from_json(value)
+        said = [messages.from_json(orjson.loads(row.body)) for row in inputs if row.body]
+        turn = self._program.run(snapshot, (*self._session.history, *said))
+        try:
+            effect = next(turn)
+            while True:
+                try:
+                    outcome = await self._perform(effect, snapshot)
+                except RunCancelled:
+                    return await self._cancel(turn)
+                effect = turn.send(outcome)
+        except StopIteration as end:
+            result: TurnResult = end.value
+            return result
+
+    def _prepare(self) -> Json:
+        revision, now = self._session.revision, self._world.clock.now_ms()
+        snapshot = self._program.prepare(self._agent, revision=revision, now_ms=now)
+        return records.snapshot_to_json(snapshot)
+
+    async def _perform(self, effect: Effects, snapshot: Snapshot) -> Outcome:
+        self._shown.clear()
+        self._finished.clear()
+        match effect:
+            case CallModel():
+                return await self._ask(effect, snapshot)
+            case CallTools(calls):
+                branches = [(_safe(call.id), self._branch(call, snapshot)) for call in calls]
+                return await self._context.branches(branches)
+            case _:
+                assert_never(effect)
+
+    async def _ask(self, effect: CallModel, snapshot: Snapshot) -> Outcome:
+        async def work(attempt: Attempt) -> Json:
+            if self._world.clock.now_ms() > snapshot.now_ms + TURN_MS:
+                minutes = TURN_MS // 60_000
+                late = ModelFailure("timeout", f"the turn took more than {minutes} minutes")
+                return records.outcome_to_json(late)
+            outcome = await self._world.call_model(effect, self._emitter(attempt))
+            return records.outcome_to_json(outcome)
+
+        value = await self._context.step(
+            f"model:{effect.round}",
+            work,
+            kind="llm",
+            input={"round": effect.round, "revision": snapshot.revision},
+        )
+        return records.outcome_from_json(value)
+
+    def _branch(
+        self, call: ToolCall, snapshot: Snapshot
+    ) -> Callable[[RunContext], Awaitable[ToolResult]]:
+        async def branch(context: RunContext) -> ToolResult:
+            async def work(attempt: Attempt) -> Json:
+                result = await self._world.call_tool(call, self._agent, attempt.key)
+                return records.result_to_json(result)
+
+            value = await context.step(
+                f"tool:{call.name}",
+                work,
+                kind="tool",
+                effect=self._world.effect_of(call),
+                input={"arguments": call.arguments, "revision": snapshot.revision},
+            )
+            result = records.result_from_json(value)
+            self._finished.append(FinishedTool(call, result))
+            return result
+
+        return branch
+
+    def _emitter(self, attempt: Attempt) -> Emit:
+        turn_id = TurnId(self._context.run_id)
+        offset = 0
+
+        def emit(text: str) -> None:
+            nonlocal offset
+            self._shown.append(text)
+            preview = Preview(
+                turn_id, self._session.key, attempt.path, attempt.number, offset, text
+            )
+            self._world.previews.publish(preview)
+            offset += len(text)
+
+        return emit
+
+    async def _cancel(self, turn: Turn) -> TurnResult:
+        """Tell the generator to stop; what it had reached is recorded for the next execution."""
+        reached = await self._context.closing("cancelled", self._reached)
+        stop = Cancelled(
+            partial_text=reached["partial_text"],
+            finished_tools=tuple(
+                FinishedTool(messages.call_from_json(item["call"]), records.result_from_json(item))
+                for item in reached["finished_tools"]
+            ),
+        )
+        try:
+            turn.throw(stop)
+        except StopIteration as end:
+            result: TurnResult = end.value
+            return result
+        raise Bug("a turn went on after it was cancelled")
+
+    def _reached(self) -> Json:
+        return {
+            "partial_text": "".join(self._shown),
+            "finished_tools": [
+                {
+                    "call": {
+                        "id": done.call.id,
+                        "name": done.call.name,
+                        "arguments": done.call.arguments,
+                    },
+                    **records.result_to_json(done.result),
+                }
+                for done in self._finished
+            ],
+        }
+
+
+def _safe(call_id: str) -> str:
+    """A call id as one piece of a step path."""
+    return quote(call_id, safe="").replace(".", "%2E") or "%"

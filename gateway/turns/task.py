@@ -1,0 +1,118 @@
+"""A turn as a durable task: how it runs, how it ends when it cannot, and where it is queued."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import orjson
+
+from agents.base.agents import Agents
+from agents.base.effects import TurnProgram, TurnResult
+from gateway.core.clock import Clock
+from gateway.core.errors import RunCancelled, TurngateError, UnknownAgent, describe
+from gateway.core.ids import AgentId, RunId
+from gateway.events.kinds import Kind
+from gateway.runs.context import RunContext
+from gateway.runs.task import Finish, Manifest, Pause
+from gateway.sessions.live import LiveSessions
+from gateway.store.base.inputs import InputRow, InputsOfTurn, PauseInput, ResumeInput
+from gateway.store.base.runs import RunRow
+from gateway.store.base.store import Durability, NewEvent, Store, Unit
+from gateway.turns.boundary import Boundary
+from gateway.turns.taking import Taking
+from gateway.turns.world import World
+
+TASK = "turn"
+
+
+class Requeue(Protocol):
+    """Takes back an interrupted or woken turn, ahead of newer messages."""
+
+    def requeue(self, run: RunRow, *, alone: bool) -> None: ...
+
+
+def manifest(inputs: Sequence[InputRow]) -> Manifest:
+    """What a turn is about: which inputs it answers."""
+    return Manifest(TASK, {"inputs": [row.turn_id for row in inputs]})
+
+
+class TurnTask:
+    """`gateway.runs.task.DurableTask` of turns."""
+
+    name = TASK
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        agents: Agents,
+        program: TurnProgram,
+        world: World,
+        sessions: LiveSessions,
+        boundary: Boundary,
+        lanes: Requeue,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._agents = agents
+        self._program = program
+        self._world = world
+        self._sessions = sessions
+        self._boundary = boundary
+        self._lanes = lanes
+        self._claimed: dict[str, tuple[InputRow, ...]] = {}
+
+    def claimed(self, inputs: tuple[InputRow, ...]) -> None:
+        """The lane has these at hand: spare the turn a read."""
+        self._claimed[inputs[0].turn_id] = inputs
+
+    async def run(self, context: RunContext) -> Finish:
+        inputs = await self._inputs(context.run_id)
+        lead = inputs[0]
+        if lead.state == "waiting":
+            resume = ResumeInput(lead.turn_id)
+            self._store.post(Unit((resume,), durability=Durability.POSTED))
+        agent = self._agents.get(AgentId(lead.agent_id))
+        if agent is None:
+            raise UnknownAgent(f"the agent {lead.agent_id!r} is gone from the workspace")
+        async with self._sessions.using(lead.session_key) as session:
+            taking = Taking(
+                world=self._world,
+                program=self._program,
+                context=context,
+                agent=agent,
+                session=session,
+            )
+            result = await taking.drive(inputs)
+            return self._boundary.build(inputs, session, result)
+
+    async def abandon(self, run_id: RunId, error: TurngateError) -> Finish:
+        inputs = await self._inputs(run_id)
+        row = describe(error)
+        if isinstance(error, RunCancelled):
+            result = TurnResult("cancelled", "Stopped.")
+        else:
+            result = TurnResult("failed", f"This could not be answered: {error}.", kind=row.kind)
+        quarantined = row.kind == "run_quarantined"
+        async with self._sessions.using(inputs[0].session_key) as session:
+            return self._boundary.build(inputs, session, result, quarantined=quarantined)
+
+    async def pause(self, run_id: RunId, reason: str) -> Pause:
+        lead = (await self._inputs(run_id))[0]
+        event = NewEvent(
+            self._clock.now_ms(),
+            Kind.TURN_WAITING,
+            lead.session_key,
+            lead.agent_id,
+            lead.turn_id,
+            orjson.dumps({"reason": reason}).decode(),
+        )
+        return Pause((PauseInput(lead.turn_id, reason),), (event,))
+
+    def requeue(self, run: RunRow, *, alone: bool) -> None:
+        self._lanes.requeue(run, alone=alone)
+
+    async def _inputs(self, run_id: RunId) -> Sequence[InputRow]:
+        return self._claimed.pop(run_id, ()) or await self._store.read(InputsOfTurn(run_id))

@@ -1,0 +1,80 @@
+"""What a turn's effects do: ask the model, run a tool. Failures come back as outcomes.
+
+The boundary between turns and everything that can go wrong outside: nothing a model or a tool
+raises gets past here, so a turn always has something to tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from agents.base.agents import Agent
+from agents.base.effects import CallModel, ModelFailure, ModelOutcome
+from agents.base.messages import ToolCall
+from agents.base.models import Emit, Model, ModelContext
+from agents.base.tools import Effect, Tool, ToolContext, ToolResult
+from gateway.core.clock import Clock
+from gateway.core.errors import ModelFailed, ToolError, TurngateError
+from gateway.core.ids import Ids
+from gateway.events.previews import Previews
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What turns may use: a model, tools by name, a clock, and who watches."""
+
+    clock: Clock
+    ids: Ids
+    model: Model
+    tools: Mapping[str, Tool]
+    previews: Previews
+
+    async def call_model(self, effect: CallModel, emit: Emit) -> ModelOutcome:
+        """Ask the model once."""
+        try:
+            return await self.model.complete(effect.request, ModelContext(self.clock, emit))
+        except ModelFailed as error:
+            log.warning("model.failed", category=error.category, reason=str(error))
+            return ModelFailure(error.category, str(error), error.retry_after_ms)
+        except TurngateError:
+            raise
+        except Exception:  # the boundary of a model: an adapter's bug is an answer
+            error_id = self.ids.new("e")
+            log.exception("model.bug", error_id=error_id)
+            return ModelFailure("bad_response", f"the model adapter failed (error {error_id})")
+
+    def effect_of(self, call: ToolCall) -> Effect:
+        """What the call does to the world; an unknown tool does nothing."""
+        tool = self.tools.get(call.name)
+        return tool.effect if tool is not None else Effect.PURE
+
+    async def call_tool(self, call: ToolCall, agent: Agent, key: str) -> ToolResult:
+        """Run a tool; whatever goes wrong is something the model can read."""
+        tool = self.tools.get(call.name)
+        if tool is None or call.name in agent.denied_tools:
+            return ToolResult(f"There is no tool named {call.name!r} here.", is_error=True)
+        context = ToolContext(agent.id, agent.directory, self.clock, key)
+        try:
+            async with self.clock.timeout(tool.timeout_s):
+                return await tool.run(call.arguments, context)
+        except ToolError as error:
+            return ToolResult(str(error), is_error=True)
+        except TimeoutError:
+            said = f"The tool did not finish within {tool.timeout_s:g} s."
+            return ToolResult(said, is_error=True)
+        except TurngateError:
+            raise
+        except Exception:  # the boundary of a tool: the turn goes on without it
+            error_id = self.ids.new("e")
+            log.exception("tool.bug", tool=call.name, error_id=error_id)
+            return ToolResult(f"The tool failed inside (error {error_id}).", is_error=True)
+
+
+def by_name(tools: Sequence[Tool]) -> dict[str, Tool]:
+    """Tools as a turn looks them up."""
+    return {tool.spec.name: tool for tool in tools}
