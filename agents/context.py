@@ -163,12 +163,16 @@ def _json_object(arguments: str) -> str:
     Several servers parse the arguments of old calls and refuse the request when they cannot.
     """
     try:
-        parsed = json.loads(arguments)
+        parsed = json.loads(arguments, parse_constant=_not_json)
     except (ValueError, RecursionError):
         parsed = None
     if isinstance(parsed, dict):
         return arguments
     return json.dumps({"text": arguments} if arguments.strip() else {})
+
+
+def _not_json(constant: str) -> None:
+    raise ValueError(f"{constant} is in no JSON but Python's")
 
 
 def _marked(message: AssistantMessage) -> str:

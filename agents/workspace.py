@@ -1,0 +1,239 @@
+"""Agents declared in a workspace: one folder below `.agents` each.
+
+A folder is an agent if and only if it holds `AGENT.md`: optional front matter with the settings,
+then the identity. `TOOLS.md` beside it is guidance on tools. What is wrong is reported with its
+path, and that agent alone is left out; a misspelt setting counts as wrong, because ignoring
+`denied_tool` would hand the tools out. Nothing is read through links that leave the workspace.
+Reads files at once, so whoever loads on the loop does it in a thread.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from agents import frontmatter
+from agents.base.agents import Agent
+from agents.settings import AgentSettings
+from gateway.core.ids import AgentId
+from gateway.core.keys import normalise_agent_id
+
+AGENTS_DIR = ".agents"
+AGENT_FILE = "AGENT.md"
+TOOLS_FILE = "TOOLS.md"
+
+MAX_FILE_CHARS = 20_000
+"""Of one file, in the prompt; more is instructions nobody follows and tokens everybody pays."""
+
+CUT_MARKER = "\n\n[the rest of {name} is left out: it has more than {limit} characters]"
+
+MAX_AGENTS = 1000
+"""Most folders looked at; a workspace with more is a folder of something else."""
+
+DEFAULT_ID = AgentId("main")
+DEFAULT_IDENTITY = "You are a helpful assistant. Answer briefly and honestly."
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in the workspace that is wrong, and what to do about it."""
+
+    path: Path
+    message: str
+
+
+class Workspace:
+    """What a workspace declares, as it was when it was read; an `Agents`."""
+
+    def __init__(self, agents: Iterable[Agent], problems: Iterable[Problem] = ()) -> None:
+        self._agents = {agent.id: agent for agent in sorted(agents, key=lambda agent: agent.id)}
+        self.problems = tuple(problems)
+
+    def get(self, agent_id: AgentId) -> Agent | None:
+        """The agent of that id, spelt as people spell it: `LUNA` finds `luna`."""
+        return self._agents.get(agent_id) or self._agents.get(normalise_agent_id(agent_id))
+
+    def ids(self) -> tuple[AgentId, ...]:
+        """Every agent, in order."""
+        return tuple(self._agents)
+
+
+def default_agent(directory: Path) -> Agent:
+    """The agent there is when nobody declared one."""
+    return _with_revision(
+        Agent(DEFAULT_ID, name="main", identity=DEFAULT_IDENTITY, directory=directory)
+    )
+
+
+def load(root: Path) -> Workspace:
+    """Read the workspace; a missing one holds no agents. Never raises for what is in it."""
+    problems: list[Problem] = []
+    found: dict[AgentId, list[Path]] = defaultdict(list)
+    for folder in _folders(root, problems):
+        agent_id = normalise_agent_id(folder.name)
+        if agent_id:
+            found[agent_id].append(folder)
+        else:
+            message = "the folder's name holds no letter or digit; rename it"
+            problems.append(Problem(folder, message))
+    agents: list[Agent] = []
+    for agent_id, folders in found.items():
+        if len(folders) > 1:
+            names = ", ".join(repr(folder.name) for folder in folders)
+            message = f"the folders {names} are all the agent {agent_id!r}; rename all but one"
+            problems += [Problem(folder, message) for folder in folders]
+            continue
+        try:
+            agents.append(_read_agent(agent_id, folders[0], root.resolve()))
+        except _Wrong as wrong:
+            problems.append(Problem(wrong.path, wrong.message))
+        except OSError as error:
+            problems.append(Problem(folders[0], f"the folder cannot be read: {_why(error)}"))
+    return Workspace(agents, problems)
+
+
+class _Wrong(Exception):
+    """This agent cannot be loaded."""
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(message)
+        self.path = path
+        self.message = message
+
+
+def _folders(root: Path, problems: list[Problem]) -> list[Path]:
+    """Every folder with an AGENT.md that lies within the workspace, in order of name."""
+    parent = root / AGENTS_DIR
+    try:
+        inside = root.resolve(strict=True)
+        names = sorted(os.listdir(parent))
+    except FileNotFoundError:
+        return []
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+        problems.append(Problem(parent, f"the folder cannot be read: {_why(error)}"))
+        return []
+    if len(names) > MAX_AGENTS:
+        message = f"only the first {MAX_AGENTS} of {len(names)} entries are looked at"
+        problems.append(Problem(parent, message))
+    folders: list[Path] = []
+    for folder in (parent / name for name in names[:MAX_AGENTS]):
+        try:
+            if not (folder / AGENT_FILE).is_file():
+                continue
+            real = (folder / AGENT_FILE).resolve(strict=True)
+        except (OSError, RuntimeError) as error:
+            problems.append(Problem(folder, f"the folder cannot be read: {_why(error)}"))
+            continue
+        if not real.is_relative_to(inside):
+            message = f"it is a link that leaves the workspace, to {real}; move the files inside"
+            problems.append(Problem(folder, message))
+            continue
+        folders.append(folder)
+    return folders
+
+
+def _read_agent(agent_id: AgentId, folder: Path, root: Path) -> Agent:
+    path = folder / AGENT_FILE
+    text = _read(path)
+    try:
+        document = frontmatter.parse(text)
+        settings = AgentSettings.model_validate(document.values)
+    except frontmatter.FrontMatterError as error:
+        raise _Wrong(path, str(error)) from error
+    except ValidationError as error:
+        raise _Wrong(path, _explain(error)) from error
+    # A file of front matter alone is an identity that looks like one.
+    identity = document.body if document.body.strip() else text
+    if not identity.strip():
+        raise _Wrong(path, "the file is empty; write who the agent is")
+    return _with_revision(
+        Agent(
+            id=agent_id,
+            name=settings.name or os.fsencode(folder.name).decode("utf-8", "replace"),
+            identity=_cut(identity, AGENT_FILE),
+            directory=folder.resolve(),
+            guidance=_guidance(folder, root),
+            model=settings.model,
+            fallback_models=settings.fallback_models,
+            dm_scope=settings.dm_scope,
+            denied_tools=frozenset(settings.denied_tools),
+            max_tokens=settings.max_tokens,
+            temperature=settings.temperature,
+        )
+    )
+
+
+def _guidance(folder: Path, root: Path) -> str:
+    path = folder / TOOLS_FILE
+    if not path.is_file():
+        return ""
+    if not path.resolve().is_relative_to(root):
+        raise _Wrong(path, "it is a link that leaves the workspace; move the file inside")
+    return _cut(_read(path), TOOLS_FILE)
+
+
+def _read(path: Path) -> str:
+    """The text of a file, and a little more than the limit at most."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(4 * MAX_FILE_CHARS + 4)  # no character takes more than four bytes
+    except OSError as error:
+        raise _Wrong(path, f"the file cannot be read: {_why(error)}") from error
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.end == len(data) and len(data) > 4 * MAX_FILE_CHARS:
+            return data[: error.start].decode("utf-8")  # the last character was cut in two
+        raise _Wrong(path, f"the file is not UTF-8 text (byte {error.start})") from error
+
+
+def _cut(text: str, name: str) -> str:
+    if len(text) <= MAX_FILE_CHARS:
+        return text
+    return text[:MAX_FILE_CHARS] + CUT_MARKER.format(name=name, limit=MAX_FILE_CHARS)
+
+
+def _explain(error: ValidationError) -> str:
+    return "; ".join(
+        _unknown_key(str(detail["loc"][0]))
+        if detail["type"] == "extra_forbidden"
+        else f"{'.'.join(map(str, detail['loc']))}: {detail['msg'].removeprefix('Value error, ')}"
+        for detail in error.errors(include_input=False, include_url=False)
+    )
+
+
+def _unknown_key(key: str) -> str:
+    known = list(AgentSettings.model_fields)
+    close = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+    return f"there is no setting {key!r}; {hint}"
+
+
+def _with_revision(agent: Agent) -> Agent:
+    """A hash over everything a turn is prepared from, the same in every process."""
+    facts = [
+        agent.id,
+        agent.name,
+        agent.identity,
+        agent.guidance,
+        agent.model,
+        agent.fallback_models,
+        agent.dm_scope,
+        sorted(agent.denied_tools),
+        agent.max_tokens,
+        agent.temperature,
+    ]
+    digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    return replace(agent, revision=digest[:16])
+
+
+def _why(error: Exception) -> str:
+    return error.strerror or "" if isinstance(error, OSError) else "links in a circle"
