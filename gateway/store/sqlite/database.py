@@ -8,6 +8,9 @@ from __future__ import annotations
 import itertools
 import os
 import sqlite3
+import stat
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from gateway.core.errors import SchemaMismatch, StoreUnavailable
@@ -15,65 +18,81 @@ from gateway.store.sqlite import statements
 
 BUSY_TIMEOUT_MS = 5000
 """How long a connection waits for another; only a checkpoint ever makes it."""
+WAL_KEPT_BYTES = 8 << 20
+"""What remains of the WAL's file when it starts from the beginning: less than the size at which the
+writer checkpoints, so that the file's size says how much waits for one."""
 
 _memory_names = itertools.count(1)
 
 
 class Database:
-    """Where connections lead: a file, or memory shared by this process's connections."""
+    """Where connections lead: a file, or memory shared by this process's connections.
 
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        if path is None:
+    `migrations` are numbered scripts, all that were ever released, in order.
+    """
+
+    def __init__(
+        self, path: Path | None, *, migrations: Sequence[tuple[int, str]] | None = None
+    ) -> None:
+        # Resolved once: a link is another name of the same file, and the process may change folder.
+        self.path = path.resolve() if path is not None else None
+        self._migrations = statements.migrations() if migrations is None else migrations
+        if self.path is None:
             # A named memory database lives while one connection to it is open.
             name = f"/turngate-{os.getpid()}-{next(_memory_names)}"
             self.uri = f"file:{name}?vfs=memdb"
         else:
-            self.uri = path.absolute().as_uri()
+            self.uri = self.path.as_uri()
 
     def connect_writer(self) -> sqlite3.Connection:
         """The one connection that writes, migrated and ready; used from one thread only.
 
-        Raises `StoreUnavailable` or `SchemaMismatch`.
+        Whoever calls it owns the database: the leases of all former owners end here. Raises
+        `StoreUnavailable` or `SchemaMismatch`; then nothing stays open.
         """
         try:
-            # isolation_level None: transactions begin and end where the writer says so.
-            connection = sqlite3.connect(
-                self.uri,
-                uri=True,
-                isolation_level=None,
-                check_same_thread=False,
-                cached_statements=256,
-            )
             if self.path is not None:
-                os.chmod(self.path, 0o600)  # people's words
-            connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS:d}")
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA temp_store = MEMORY")
-            # The writer checkpoints itself, off the way of a commit.
-            connection.execute("PRAGMA wal_autocheckpoint = 0")
-            connection.execute("PRAGMA journal_size_limit = 67108864")
-            self._migrate(connection)
+                _keep_private(self.path)
+            with ExitStack() as undo:
+                # isolation_level None: transactions begin and end where the writer says so.
+                connection = sqlite3.connect(
+                    self.uri,
+                    uri=True,
+                    isolation_level=None,
+                    check_same_thread=False,
+                    cached_statements=256,
+                )
+                undo.callback(connection.close)
+                self._prepare(connection)
+                undo.pop_all()
+                return connection
         except (sqlite3.Error, OSError) as error:
             raise StoreUnavailable(f"cannot open {self.path or ':memory:'}: {error}") from error
-        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS:d}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        # The writer checkpoints itself, off the way of a commit.
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES:d}")
+        self._migrate(connection)
+        connection.execute(statements.bound("release_leases", ()))
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
-        scripts = statements.migrations()
-        newest = scripts[-1][0]
+        newest = self._migrations[-1][0]
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if version > newest:
-            connection.close()
             raise SchemaMismatch(
                 f"{self.path} has schema {version}, this turngate knows {newest}: "
                 "use the newer turngate, or restore the backup it made before migrating"
             )
-        missing = [(number, script) for number, script in scripts if number > version]
+        missing = [(number, script) for number, script in self._migrations if number > version]
         if not missing:
             return
         if version > 0 and self.path is not None:
-            self._back_up(connection, version)
+            _back_up(connection, Path(f"{self.path}.backup-v{version}"))
         connection.execute("BEGIN IMMEDIATE")
         try:
             for number, script in missing:
@@ -82,12 +101,28 @@ class Database:
                 connection.execute(f"PRAGMA user_version = {number:d}")
             connection.execute("COMMIT")
         except sqlite3.Error:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             raise
 
-    def _back_up(self, connection: sqlite3.Connection, version: int) -> None:
-        target = sqlite3.connect(f"{self.path}.backup-v{version}")
-        try:
-            connection.backup(target)
-        finally:
-            target.close()
+
+def _back_up(connection: sqlite3.Connection, path: Path) -> None:
+    # Under another name until it is whole: a crash leaves no backup that only looks like one.
+    partial = Path(f"{path}.partial")
+    partial.unlink(missing_ok=True)
+    _keep_private(partial)
+    target = sqlite3.connect(partial)
+    try:
+        connection.backup(target)
+    finally:
+        target.close()
+    partial.replace(path)
+
+
+def _keep_private(path: Path) -> None:
+    """Make the file if it is missing; either way it holds people's words, so only ours to read."""
+    fd = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) & 0o700)
+    finally:
+        os.close(fd)

@@ -31,7 +31,7 @@ class FileLock:
             ) from error
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             holder = os.pread(self._fd, 200, 0).decode(errors="replace").strip()
             os.close(self._fd)
             raise StoreLocked(
@@ -40,15 +40,19 @@ class FileLock:
             ) from error
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"pid {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
-        self._inode = os.fstat(self._fd).st_ino
+        self._identity = _identity(os.fstat(self._fd))
 
     def held(self) -> bool:
         """False once somebody removed or replaced the file: a second owner may exist."""
         try:
-            return os.stat(self._path).st_ino == self._inode
+            return _identity(os.stat(self._path)) == self._identity
         except OSError:
             return False
 
     def release(self) -> None:
         """Let go. The file stays: removing it would race with the next owner."""
         os.close(self._fd)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino

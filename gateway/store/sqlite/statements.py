@@ -17,7 +17,7 @@ from gateway.store.base import catalog
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _PARAMETER = re.compile(r":(\w+)")
-_COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
+_COMMENT = re.compile(r"^--.*\n?", re.MULTILINE)
 _FAMILIES = ("conversations", "inputs", "runs", "events", "outbox", "bindings", "retention")
 
 
@@ -74,7 +74,7 @@ def schema() -> str:
 
 
 def split(script: str) -> list[str]:
-    """The statements of a script, told apart by SQLite's own rules."""
+    """The statements of a script, told apart by SQLite's own rules; each ends its line."""
     found: list[str] = []
     rest = ""
     for line in script.splitlines(keepends=True):
@@ -82,6 +82,8 @@ def split(script: str) -> list[str]:
         if sqlite3.complete_statement(rest):
             found.append(rest)
             rest = ""
+    if _COMMENT.sub("", rest).strip():
+        raise ValueError(f"a script ends within a statement: {rest!r}")
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -26,14 +27,22 @@ READERS = 2
 """Reading connections; each is a thread, and a machine this store fits has few cores."""
 PENDING_UNITS = 10_000
 """Most units waiting for the writer; past it `commit` waits, which slows their makers down."""
+PENDING_POSTED = 2 * PENDING_UNITS
+"""Past it `post` drops and counts: only makers that never await a commit get this far."""
 
 
 class SqliteStore:
     """`gateway.store.base.store.Store` on a file, or in memory."""
 
-    def __init__(self, database: Database, lock: FileLock | None, *, strict: bool) -> None:
+    def __init__(
+        self,
+        database: Database,
+        connection: sqlite3.Connection,
+        lock: FileLock | None,
+        *,
+        strict: bool,
+    ) -> None:
         self._database = database
-        self._lock = lock
         self._listeners: list[Listener] = []
         self._pending = 0
         self._room = asyncio.Event()
@@ -41,13 +50,11 @@ class SqliteStore:
         self._readers: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue(maxsize=READERS)
         self._connections: list[aiosqlite.Connection] = []
         self.posted_refused = 0
-        connection = database.connect_writer()
-        if lock is not None:
-            connection.execute(statements.bound("release_leases", ()))
+        """Posted units that were dropped, refused by a guard, or lost with their batch."""
         self._writer = Writer(
             connection,
             lock=lock,
-            wal=f"{database.path}-wal" if database.path else None,
+            wal=Path(f"{database.path}-wal") if database.path else None,
             strict=strict,
             settle=self._settle,
         )
@@ -64,7 +71,7 @@ class SqliteStore:
         return await future
 
     def post(self, unit: Unit) -> None:
-        if self._closed:
+        if self._closed or self._pending >= PENDING_POSTED:
             self.posted_refused += 1
             return
         self._pending += 1
@@ -74,11 +81,13 @@ class SqliteStore:
         sql, names = statements.read(type(query))
         make = _row_type(type(query))
         parameters = [getattr(query, name) for name in names]
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
         reader = await self._readers.get()
         try:
             # One hop to the reader's thread: no read transaction is open across an await.
             found = await reader.execute_fetchall(sql, parameters)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:  # ValueError: closed while this one waited
             raise StoreUnavailable(f"the store did not answer: {error}") from error
         finally:
             self._readers.put_nowait(reader)
@@ -88,15 +97,14 @@ class SqliteStore:
         self._listeners.append(listener)
 
     async def close(self) -> None:
-        if self._closed:
-            return
+        """Closing again waits for the same end. Cancelled, the writer still finishes by itself."""
         self._closed = True
-        await asyncio.to_thread(self._writer.stop)
-        await settle(1)  # the last batch is settled by a callback queued before this
-        for reader in self._connections:
-            await reader.close()
-        if self._lock is not None:
-            self._lock.release()
+        try:
+            await asyncio.to_thread(self._writer.stop)
+            await settle(1)  # the last batch is settled by a callback queued before this
+        finally:
+            while self._connections:
+                await self._connections.pop().close()
 
     @property
     def operations_per_batch(self) -> float:
@@ -104,7 +112,7 @@ class SqliteStore:
         return self._writer.operations / max(1, self._writer.batches)
 
     async def open_readers(self) -> None:
-        """Connect the readers; called once, by `open_sqlite`."""
+        """Connect the readers; called once, by `open_database`."""
         for _ in range(READERS):
             reader = await aiosqlite.connect(self._database.uri, uri=True, isolation_level=None)
             self._connections.append(reader)
@@ -117,8 +125,7 @@ class SqliteStore:
         self._pending -= len(batch)
         self._room.set()
         if committed is not None:
-            for listener in self._listeners:
-                listener(committed)
+            self._tell(committed)
         for item in batch:
             if item.future is None:
                 self.posted_refused += item.error is not None
@@ -127,6 +134,16 @@ class SqliteStore:
                     item.future.set_exception(item.error)
                 else:
                     item.future.set_result(item.receipt)
+
+    def _tell(self, committed: Committed) -> None:
+        for listener in self._listeners:
+            try:
+                listener(committed)
+            # A boundary: what one listener does wrong must not keep a committer waiting for ever.
+            except Exception as error:  # noqa: BLE001
+                asyncio.get_running_loop().call_exception_handler(
+                    {"message": f"the store's listener {listener!r} failed", "exception": error}
+                )
 
 
 def _row_type(query: type[Query[Row]]) -> type[Row]:
@@ -141,12 +158,24 @@ async def open_sqlite(path: Path | None, *, strict: bool = False) -> SqliteStore
     `strict` gives every write the durability of a critical one. Raises `StoreLocked`,
     `SchemaMismatch` or `StoreUnavailable`; then nothing stays open.
     """
-    lock = FileLock(path) if path is not None else None
+    return await open_database(Database(path), strict=strict)
+
+
+async def open_database(database: Database, *, strict: bool = False) -> SqliteStore:
+    """`open_sqlite` for a database described already."""
+    with ExitStack() as undo:
+        lock = None
+        if database.path is not None:
+            lock = FileLock(database.path)
+            undo.callback(lock.release)
+        connection = database.connect_writer()
+        undo.pop_all()  # from here on both are the writer's
+    store = SqliteStore(database, connection, lock, strict=strict)
     try:
-        store = SqliteStore(Database(path), lock, strict=strict)
-    except BaseException:
-        if lock is not None:
-            lock.release()
+        await store.open_readers()
+    except BaseException as error:
+        await store.close()
+        if isinstance(error, sqlite3.Error):
+            raise StoreUnavailable(f"cannot read {database.path}: {error}") from error
         raise
-    await store.open_readers()
     return store

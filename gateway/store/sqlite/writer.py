@@ -7,16 +7,16 @@ between two statements, one wake of the loop a batch. Only this thread touches t
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
 from gateway.core.crashpoints import crashpoint
-from gateway.core.errors import Conflict, StoreUnavailable, TurngateError
+from gateway.core.errors import Conflict, InvalidInput, StoreUnavailable, TurngateError
 from gateway.store.base.catalog import GUARDS, Op
 from gateway.store.base.conversations import PutContent
 from gateway.store.base.events import EventRow
@@ -48,14 +48,14 @@ Settle = Callable[[Sequence[Submitted], Committed | None], None]
 
 
 class Writer:
-    """Owns the write connection; `submit` from the loop, `settle` comes back on the loop."""
+    """Owns the write connection and the lock; `submit` from the loop, `settle` comes back on it."""
 
     def __init__(
         self,
         connection: sqlite3.Connection,
         *,
         lock: FileLock | None,
-        wal: str | None,
+        wal: Path | None,
         strict: bool,
         settle: Settle,
     ) -> None:
@@ -69,10 +69,12 @@ class Writer:
         self._wake = threading.Condition()
         self._stopping = False
         self._dirty = False
+        self._forced_at = FORCED_CHECKPOINT_BYTES
         self._synchronous: str | None = None
         self._writes = statements.writes()
         self._raise_head = statements.bound("raise_head", ("count",))
         self._append_event = statements.bound("append_event", EventRow._fields[:-1])
+        self._load_body = statements.bound("load_body", ("content_id",))
         self.batches = 0
         self.operations = 0
         self._thread = threading.Thread(target=self._run, name="turngate-store", daemon=True)
@@ -85,7 +87,7 @@ class Writer:
             self._wake.notify()
 
     def stop(self) -> None:
-        """Finish what was submitted and end the thread; blocks until it has."""
+        """Finish what was submitted, let go of connection and lock; blocks until that is done."""
         with self._wake:
             self._stopping = True
             self._wake.notify()
@@ -94,17 +96,18 @@ class Writer:
     # In the thread.
 
     def _run(self) -> None:
-        while True:
-            batch = self._drain()
-            if batch is None:
-                break
+        while (batch := self._drain()) is not None:
             if batch:
                 committed = self._execute(batch)
-                crashpoint("store.after_commit")
-                self._loop.call_soon_threadsafe(self._settle, batch, committed)
+                try:
+                    self._loop.call_soon_threadsafe(self._settle, batch, committed)
+                except RuntimeError:  # the loop is closed: nobody is left to tell
+                    break
             self._checkpoint(idle=not batch)
         self._checkpoint(idle=True)
         self._connection.close()
+        if self._lock is not None:
+            self._lock.release()
 
     def _drain(self) -> list[Submitted] | None:
         """The next batch; empty after a quiet while with something to tidy, None at the end."""
@@ -112,7 +115,7 @@ class Writer:
             while not self._queue:
                 if self._stopping:
                     return None
-                if not self._wake.wait(IDLE_S if self._dirty else None) and self._dirty:
+                if not self._wake.wait(IDLE_S if self._dirty else None):
                     return []
             batch: list[Submitted] = []
             operations = 0
@@ -136,19 +139,21 @@ class Writer:
             committed = self._append_events([item for item in batch if item.error is None])
             crashpoint("store.in_transaction")
             self._connection.execute("COMMIT")
-        except (sqlite3.Error, StoreUnavailable) as error:
+        # A boundary: whatever it was, the thread goes on and everybody who waits is told.
+        except Exception as error:  # noqa: BLE001
             self._reject(batch, error)
             return None
+        crashpoint("store.after_commit")
         self.batches += 1
         self.operations += sum(len(item.unit.ops) for item in batch)
-        self._dirty = True
+        self._dirty = self._wal is not None
         return committed
 
     def _begin(self, durability: Durability) -> None:
         full = self._strict or durability is Durability.CRITICAL
         synchronous = "FULL" if full else "NORMAL"
         if synchronous != self._synchronous:
-            # Inside a transaction the pragma is ignored without a word, hence here.
+            # SQLite refuses the pragma inside a transaction, hence here.
             self._connection.execute(f"PRAGMA synchronous = {synchronous}")
             self._synchronous = synchronous
         self._connection.execute("BEGIN IMMEDIATE")
@@ -157,6 +162,8 @@ class Writer:
         """One unit. Its own failure leaves the batch alive; a broken transaction raises."""
         ops = item.unit.ops
         try:
+            for event in item.unit.events:
+                _check(event)
             if len(ops) == 1:
                 self._operate(item, 0, ops[0])
                 return
@@ -165,7 +172,8 @@ class Writer:
                 for index, op in enumerate(ops):
                     self._operate(item, index, op)
                 self._connection.execute("RELEASE unit")
-        except (TurngateError, sqlite3.Error) as error:
+        # A boundary: what is wrong with one unit, a value no column takes included, is its own.
+        except Exception as error:
             # A full disk or an I/O error may have rolled back everything, savepoints included.
             if not self._connection.in_transaction:
                 raise
@@ -174,7 +182,7 @@ class Writer:
                 self._connection.execute("RELEASE unit")
             if isinstance(error, sqlite3.OperationalError):
                 raise
-            item.error = error if isinstance(error, TurngateError) else _broken(error)
+            item.error = _refusal(error)
 
     def _operate(self, item: Submitted, index: int, op: Op) -> None:
         guard = GUARDS[type(op)]
@@ -190,44 +198,62 @@ class Writer:
             touched = len(rows)
         else:
             touched = cursor.rowcount
+        item.receipt.touched.append(touched)
         if guard.refused is not None and touched == 0:
             raise guard.refused(_said(guard.refused, op))
 
     def _append_events(self, items: list[Submitted]) -> Committed | None:
-        new: list[NewEvent] = [event for item in items for event in item.unit.events]
+        new = [event for item in items for event in item.unit.events]
         if not new:
             return None
-        head = int(self._connection.execute(self._raise_head, (len(new),)).fetchone()[0])
-        first = head - len(new) + 1
-        bodies = _bodies(items)
+        ((head,),) = self._connection.execute(self._raise_head, (len(new),)).fetchall()
+        first = int(head) - len(new) + 1
+        bodies = self._bodies(items, new)
         events = tuple(
-            EventRow(seq, *event, bodies.get(event.content_id))
+            EventRow._make((seq, *event, bodies.get(event.content_id)))
             for seq, event in enumerate(new, start=first)
         )
         self._connection.executemany(self._append_event, [row[:-1] for row in events])
         return Committed(first - 1, events)
 
+    def _bodies(self, items: list[Submitted], new: list[NewEvent]) -> dict[str, str | None]:
+        """The words of new events, so that a listener is told what a reader would see."""
+        bodies: dict[str, str | None] = {
+            op.content_id: op.body
+            for item in items
+            for op in item.unit.ops
+            if isinstance(op, PutContent)
+        }
+        for content_id in {event.content_id for event in new} - bodies.keys() - {""}:
+            found = self._connection.execute(self._load_body, (content_id,)).fetchall()
+            bodies[content_id] = found[0][0] if found else None
+        return bodies
+
     def _reject(self, batch: list[Submitted], cause: Exception) -> None:
         if self._connection.in_transaction:
-            try:
+            # Should even that fail, the next batch cannot begin, and is rejected with the reason.
+            with suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
-            except sqlite3.Error as error:
-                cause = error
+        ours = isinstance(cause, StoreUnavailable)
+        reason = str(cause) if ours else f"the store did not take the write: {cause}"
         for item in batch:
             item.receipt.rows.clear()
-            item.error = cause if isinstance(cause, StoreUnavailable) else _broken(cause)
+            item.error = StoreUnavailable(reason)
+            item.error.__cause__ = cause
 
     def _checkpoint(self, *, idle: bool) -> None:
-        if self._wal is None or not self._dirty:
+        """Move pages from the WAL into the database, when that is in nobody's way or must be."""
+        if not self._dirty or self._wal is None:
             return
-        try:
-            size = os.stat(self._wal).st_size
-        except OSError:
-            return
-        if size >= FORCED_CHECKPOINT_BYTES:
-            self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
-        elif idle or size >= CHECKPOINT_BYTES:
-            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        # Whatever fails here leaves the pages in the WAL, where they are safe and found.
+        with suppress(sqlite3.Error, OSError):
+            size = self._wal.stat().st_size
+            if size >= self._forced_at:
+                busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                # A reader from outside that never ends must not make every batch wait for it.
+                self._forced_at = FORCED_CHECKPOINT_BYTES + (size if busy else 0)
+            elif idle or size >= CHECKPOINT_BYTES:
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         if idle:
             self._dirty = False
 
@@ -237,22 +263,24 @@ _UNIQUE = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKE
 
 def _said(error: type[TurngateError], op: Op) -> str:
     name = type(op).__name__
-    what: Any = op[0]
+    what = next(iter(op), "")
     summary = (error.__doc__ or "").split("\n")[0].rstrip(".")
     return f"{name} {what!r}: {summary[:1].lower()}{summary[1:]}"
 
 
-def _broken(error: Exception) -> TurngateError:
-    if isinstance(error, sqlite3.IntegrityError):
-        return Conflict(f"the store refused a row: {error}")
-    return StoreUnavailable(f"the store did not take the write: {error}")
+def _refusal(error: Exception) -> TurngateError:
+    if isinstance(error, TurngateError):
+        return error
+    foreign = sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
+    if isinstance(error, sqlite3.IntegrityError) and error.sqlite_errorcode == foreign:
+        refusal: TurngateError = Conflict(f"the store refused a row: {error}")
+    else:
+        refusal = InvalidInput(f"the store cannot keep a value: {error}")
+    refusal.__cause__ = error
+    return refusal
 
 
-def _bodies(items: list[Submitted]) -> dict[str, str]:
-    """Contents written in this batch, so that live listeners need no read."""
-    return {
-        op.content_id: op.body
-        for item in items
-        for op in item.unit.ops
-        if isinstance(op, PutContent)
-    }
+def _check(event: NewEvent) -> None:
+    """Raises what binding it would raise: events are bound after their unit can be refused."""
+    "".join(event[1:]).encode()
+    event.at.to_bytes(8, signed=True)

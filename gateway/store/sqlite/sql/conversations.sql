@@ -24,6 +24,10 @@ SELECT session_key, agent_id, principal, created_at, last_active_at
 FROM sessions WHERE (last_active_at, session_key) < (:before_at, :before_key)
 ORDER BY last_active_at DESC, session_key DESC LIMIT :limit;
 
+-- name: load_body
+-- The words an event points at, when another batch wrote them.
+SELECT body FROM contents WHERE content_id = :content_id;
+
 -- name: load_transcript
 -- All entries of a session with their words.
 SELECT e.position, e.turn_id, e.content_id, c.body

@@ -1,5 +1,6 @@
 -- name: accept_input
--- Queued, unless the session's mailbox is full; the condition repeats the partial index's.
+-- Queued, unless the session's mailbox is full; the condition repeats the partial index's. What was
+-- accepted before goes on to the unique key: a full mailbox must not make a duplicate look new.
 INSERT INTO inputs (turn_id, session_key, agent_id, channel, account, external_id, principal,
   route_key, agent_override, source, barrier, destination, content_id, explanation, state,
   accepted_at, expires_at)
@@ -8,6 +9,9 @@ SELECT :turn_id, :session_key, :agent_id, :channel, :account, :external_id, :pri
   :at, :expires_at
 WHERE (SELECT count(*) FROM inputs WHERE session_key = :session_key
   AND state IN ('queued', 'running', 'waiting') AND state = 'queued') < :mailbox
+  OR EXISTS (SELECT 1 FROM inputs WHERE turn_id = :turn_id)
+  OR EXISTS (SELECT 1 FROM inputs WHERE channel = :channel AND account = :account
+    AND external_id = :external_id AND external_id <> '')
 RETURNING ordinal;
 
 -- name: remember_key

@@ -3,11 +3,12 @@
 INSERT INTO deliveries (delivery_id, key, destination, session_key, turn_id, part, parts,
   content_id, state, next_at, created_at, expires_at)
 VALUES (:delivery_id, :key, :destination, :session_key, :turn_id, :part, :parts,
-  :content_id, 'pending', :at, :at, :expires_at);
+  :content_id, 'pending', :at, :at, :expires_at)
+RETURNING ordinal;
 
 -- name: begin_send
--- One attempt more.
-UPDATE deliveries SET state = 'sending', attempts = attempts + 1
+-- One attempt more; while it is on its way `next_at` says when it left.
+UPDATE deliveries SET state = 'sending', attempts = attempts + 1, next_at = :at
 WHERE delivery_id = :delivery_id AND state = 'pending';
 
 -- name: retry_send

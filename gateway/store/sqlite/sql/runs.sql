@@ -6,11 +6,11 @@ VALUES (:run_id, :task, :manifest_hash, :session_key, :input, 'running', 1, :hol
   :lease_until, :at, :at);
 
 -- name: take_run
--- The next epoch, if nobody's lease is live; the old owner's writes stop counting here.
+-- The next epoch, if nobody else's lease is live; the old owner's writes stop counting here.
 UPDATE runs SET epoch = epoch + 1, holder = :holder, lease_until = :lease_until,
   status = 'running', reason = '', wake_at = NULL, updated_at = :now
 WHERE run_id = :run_id
-  AND (status = 'suspended' OR (status = 'running' AND lease_until <= :now))
+  AND (status = 'suspended' OR (status = 'running' AND (lease_until <= :now OR holder = :holder)))
 RETURNING epoch;
 
 -- name: count_recovery
@@ -44,7 +44,7 @@ SELECT :run_id, :path, :intent, :kind, 'pure', :fingerprint, 'completed', 1, :re
 WHERE EXISTS (SELECT 1 FROM runs
   WHERE run_id = :run_id AND epoch = :epoch AND status = 'running')
 ON CONFLICT (run_id, path) DO UPDATE SET status = 'completed', attempts = attempts + 1,
-  result = excluded.result, completed_at = excluded.completed_at
+  result = excluded.result, error = NULL, completed_at = excluded.completed_at
 WHERE steps.status <> 'completed' AND steps.intent = excluded.intent
 RETURNING (SELECT cancel_requested FROM runs WHERE run_id = :run_id);
 
@@ -59,6 +59,11 @@ WHERE run_id = :run_id AND path = :path AND status = 'running'
 -- The one end of a run, by its owner only.
 UPDATE runs SET status = :status, result = :result, error = :error, ended_at = :at,
   updated_at = :at, holder = '', lease_until = 0, wake_at = NULL
+WHERE run_id = :run_id AND epoch = :epoch AND status = 'running';
+
+-- name: release_run
+-- Given back in order: whoever takes it next need not wait, and counts no interruption.
+UPDATE runs SET holder = '', lease_until = 0, reason = :reason, updated_at = :at
 WHERE run_id = :run_id AND epoch = :epoch AND status = 'running';
 
 -- name: park_run
@@ -121,19 +126,20 @@ SELECT key, payload, emitted_at FROM run_events WHERE run_id = :run_id AND key =
 SELECT seq, body, at FROM stream WHERE run_id = :run_id AND seq > :after ORDER BY seq LIMIT :limit;
 
 -- name: abandoned_runs
--- Running, and nobody's.
+-- Running, and nobody's: a poll, so it must never walk over all the runs there ever were.
 SELECT run_id, task, manifest_hash, session_key, input, status, epoch, holder, lease_until,
   recoveries, recovered_steps, cancel_requested, reason, wake_at, created_at, updated_at, ended_at,
   result, error
-FROM runs WHERE status = 'running' AND lease_until <= :now
+FROM runs INDEXED BY runs_leased
+WHERE status = 'running' AND lease_until <= :now AND run_id > :after
 ORDER BY run_id LIMIT :limit;
 
 -- name: wakeable_runs
--- Parked, and the timer is due, the event is there, or it shall stop.
+-- Parked, and the timer is due, the event is there, or it shall stop; a poll as well.
 SELECT run_id, task, manifest_hash, session_key, input, status, epoch, holder, lease_until,
   recoveries, recovered_steps, cancel_requested, reason, wake_at, created_at, updated_at, ended_at,
   result, error
-FROM runs WHERE status = 'suspended' AND (
+FROM runs INDEXED BY runs_parked WHERE status = 'suspended' AND run_id > :after AND (
   wake_at <= :now OR cancel_requested = 1
   OR EXISTS (SELECT 1 FROM run_waits w JOIN run_events e ON e.run_id = w.run_id AND e.key = w.key
     WHERE w.run_id = runs.run_id))
