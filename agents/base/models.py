@@ -67,9 +67,12 @@ class ModelContext:
 class Model(Protocol):
     """Something that answers.
 
-    `complete` returns only whole answers and raises only `ModelFailed`; cancelling it closes the
-    upstream request and leaves nothing behind.
+    `open` makes ready what takes time (importing a client, loading weights); turns are admitted
+    after it. `complete` returns only whole answers and raises only `ModelFailed`; cancelling it
+    closes the upstream request and leaves nothing behind.
     """
+
+    async def open(self) -> None: ...
 
     async def complete(self, request: ModelRequest, context: ModelContext) -> ModelReply: ...
 

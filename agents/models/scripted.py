@@ -129,6 +129,9 @@ class ScriptedModel:
         await _say(text, rule, context)
         return _reply(request, text, (), rule.finish_reason)
 
+    async def open(self) -> None:
+        """Nothing takes time here."""
+
     async def close(self) -> None:
         """There is nothing to close."""
 

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agents.base.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
+from agents.base.models import ModelRequest, ToolSpec
+from agents.models.openai_request import NO_OUTPUT, to_json
+from gateway.core.parts import File, Image, Text
+
+
+def rendered(*messages: Message) -> list[dict[str, Any]]:
+    body = to_json(ModelRequest("m", "", messages), model="m", limit_field="max_tokens")
+    found: list[dict[str, Any]] = body["messages"]
+    return found
+
+
+def test_the_frame_of_a_request() -> None:
+    request = ModelRequest("ignored", "Be kind.", (), (), 77)
+    assert to_json(request, model="m", limit_field="max_completion_tokens") == {
+        "model": "m",
+        "messages": [{"role": "system", "content": "Be kind."}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_completion_tokens": 77,
+    }
+
+
+def test_tools_and_temperature_only_where_there_are_any() -> None:
+    tool = ToolSpec("look", "Looks.", '{"type": "object"}')
+    body = to_json(
+        ModelRequest("m", "", (), (tool,), temperature=0.0), model="m", limit_field="max_tokens"
+    )
+    function = {"name": "look", "description": "Looks.", "parameters": {"type": "object"}}
+    assert body["tools"] == [{"type": "function", "function": function}]
+    assert body["temperature"] == 0.0
+
+
+CALL = ToolCall("a", "look", '{"x": 1}')
+CALL_JSON = {"id": "a", "type": "function", "function": {"name": "look", "arguments": '{"x": 1}'}}
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (UserMessage((Text("a"), Text("b"))), {"role": "user", "content": "a\nb"}),
+        (
+            UserMessage((Text("a"), File("x.pdf", "https://e.org/x"))),
+            {"role": "user", "content": "a\n[file x.pdf]"},
+        ),
+        (
+            UserMessage((Text("a"), Image("https://e.org/i"), File("x", "https://e.org/x"))),
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": "a"},
+                    {"type": "image_url", "image_url": {"url": "https://e.org/i"}},
+                    {"type": "text", "text": "[file x]"},
+                ],
+            },
+        ),
+        (AssistantMessage("so"), {"role": "assistant", "content": "so"}),
+        (
+            AssistantMessage("", (CALL,)),
+            {"role": "assistant", "content": None, "tool_calls": [CALL_JSON]},
+        ),
+        (
+            AssistantMessage("wait", (CALL,)),
+            {"role": "assistant", "content": "wait", "tool_calls": [CALL_JSON]},
+        ),
+        (
+            ToolMessage("a", "look", "found"),
+            {"role": "tool", "tool_call_id": "a", "content": "found"},
+        ),
+        (
+            ToolMessage("a", "look", "gone", is_error=True),
+            {"role": "tool", "tool_call_id": "a", "content": "Error: gone"},
+        ),
+        (
+            ToolMessage("a", "look", ""),
+            {"role": "tool", "tool_call_id": "a", "content": NO_OUTPUT},
+        ),
+    ],
+)
+def test_each_message_has_its_form(message: Message, expected: dict[str, Any]) -> None:
+    assert rendered(message) == [expected]
+
+
+def test_lone_surrogates_do_not_reach_the_wire() -> None:
+    bad = "a\ud800b"
+    messages = rendered(
+        UserMessage((Text(bad),)),
+        AssistantMessage(bad, (ToolCall("a", "look", bad),)),
+        ToolMessage("a", "look", bad),
+    )
+    str(messages).encode("utf-8")
+    assert messages[0]["content"] == "a?b"

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pytest
+
+from agents.models.refusal import MAX_RETRY_AFTER_MS, Refusal, read_refusal, retry_after_ms
+
+NOW_MS = 1_445_412_450_000
+"""Wed, 21 Oct 2015 07:27:30 GMT."""
+
+
+@pytest.mark.parametrize(
+    ("body", "codes", "message"),
+    [
+        ({"message": "m", "code": "C", "type": "T"}, ("c", "t"), "m"),
+        ({"error": {"message": "m", "type": "T"}}, ("t",), "m"),
+        ([{"error": {"message": "m", "code": 400, "status": "INVALID"}}], ("400", "invalid"), "m"),
+        ({"object": "error", "message": "m", "type": "rate_limited"}, ("rate_limited",), "m"),
+        ({"error": "words"}, (), "words"),
+        ({"detail": "words"}, (), "words"),
+        ("words", (), "words"),
+        ("<html>words</html>", (), ""),
+        (" \n<!DOCTYPE html>", (), ""),
+        ({"message": {"a": 1}, "code": None, "type": True}, (), ""),
+        (
+            {"message": "m", "details": [{"reason": "API_KEY_INVALID"}, 7]},
+            ("api_key_invalid",),
+            "m",
+        ),
+        ({"message": "m", "details": "none"}, (), "m"),
+        (None, (), ""),
+        ([], (), ""),
+        ({}, (), ""),
+        (17, (), ""),
+        ([[[[["deep"]]]]], (), ""),
+    ],
+)
+def test_every_shape_of_body_is_read(body: object, codes: tuple[str, ...], message: str) -> None:
+    assert read_refusal(body, status=400) == Refusal(400, codes, message)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7000),
+        ({"retry-after": "0"}, 0),
+        ({"retry-after": "0.5"}, 500),
+        ({"retry-after": " 3600 "}, 3_600_000),
+        ({"retry-after-ms": "1500"}, 1500),
+        ({"retry-after-ms": "1500", "retry-after": "7"}, 1500),
+        ({"retry-after-ms": "soon", "retry-after": "7"}, 7000),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 30_000),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 -0000"}, 30_000),
+        ({"retry-after": "Wed, 21 Oct 2015 07:00:00 GMT"}, 0),
+        ({"retry-after": "Wed, 21 Oct 2099 07:00:00 GMT"}, MAX_RETRY_AFTER_MS),
+        ({"retry-after": "999999999999"}, MAX_RETRY_AFTER_MS),
+        ({"retry-after": "9" * 400}, None),
+        ({"retry-after": "Wed, 99 Oct 2015 07:28:00 GMT"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "-7"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "1e9"}, None),
+        ({"retry-after": "\u0667"}, None),
+        ({"retry-after": ""}, None),
+    ],
+)
+def test_the_hint_is_understood_or_left_alone(
+    headers: dict[str, str], expected: int | None
+) -> None:
+    assert retry_after_ms(headers, now_ms=NOW_MS) == expected
+
+
+@pytest.mark.parametrize(
+    ("details", "expected"),
+    [
+        ([{"retryDelay": "17.5s"}], 17_500),
+        ([{"other": 1}, {"retryDelay": "3s"}], 3000),
+        ([{"retryDelay": "soon"}, {"retryDelay": "xs"}], None),
+        ([{"retryDelay": 3}], None),
+    ],
+)
+def test_a_hint_may_stand_in_the_body(details: object, expected: int | None) -> None:
+    body = {"error": {"code": 429, "details": details}}
+    assert read_refusal(body).retry_after_ms == expected
+    assert read_refusal(body, headers={"retry-after": "1"}).retry_after_ms == 1000
