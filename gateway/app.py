@@ -149,6 +149,7 @@ async def open_gateway(
         stack.push_async_callback(lanes.stop, grace_s=DRAIN_S)
         await lanes.start(engine, task)
         stack.push_async_callback(upkeep.close)
+        upkeep.start("admit", _admit(model, lanes), ending=Ending.CANCELLABLE)
         upkeep.start("sweep", _sweep(sessions, clock), ending=Ending.ETERNAL)
         upkeep.start("forget", _forget(store, clock), ending=Ending.ETERNAL)
         stack.callback(intake.close)
@@ -237,6 +238,12 @@ def open_terminal(*, as_json: bool) -> Channel:
     streams = Streams(sys.stdin, sys.stdout, sys.stderr)
     dialect = NdjsonDialect() if as_json else for_streams(sys.stdin, sys.stdout, os.environ)
     return StdioChannel(streams, dialect, clock=SystemClock(), on_failure=_report)
+
+
+async def _admit(model: Model, lanes: Lanes) -> None:
+    """Importing a client or loading weights takes seconds; messages are accepted meanwhile."""
+    await model.open()
+    lanes.admit()
 
 
 async def _sweep(sessions: LiveSessions, clock: Clock) -> None:

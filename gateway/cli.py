@@ -118,6 +118,7 @@ def _banner(settings: Settings) -> None:
     click.echo(f"{who} /help lists the commands, /quit ends.", err=True)
 
 
-def main() -> None:
-    """Entry point of the `turngate` command."""
-    turngate()
+def main() -> int:
+    """Run a command; the process exits with what it returns."""
+    code = turngate(standalone_mode=True)
+    return int(code or 0)

@@ -61,10 +61,10 @@ class Settings(BaseSettings):
     llm_base_url: str = Field(
         "", description="Where an OpenAI-compatible server listens, up to and with `/v1`."
     )
-    llm_api_key: SecretStr = Field(
+    llm_api_key: SecretStr = Field(  # type: ignore[pydantic-alias]  # the second name is no attribute
         SecretStr(""),
         description="Key for that server; `OPENAI_API_KEY` is read too.",
-        validation_alias=AliasChoices("llm_api_key", "openai_api_key"),  # type: ignore[pydantic-alias]
+        validation_alias=AliasChoices("llm_api_key", "openai_api_key"),
     )
 
     @classmethod

@@ -7,6 +7,7 @@ through `requeue`, ahead of what was said since.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -80,13 +81,17 @@ class Lanes:
         self._task: TurnTask
         self._lanes: dict[str, Lane] = {}
         self._owner = TaskOwner("lanes", _report)
+        self._admitted = asyncio.Event()
         self._stopping = False
 
     def __len__(self) -> int:
         return len(self._lanes)
 
     async def start(self, engine: Engine, task: TurnTask) -> None:
-        """Take up every input that has not ended; what was running comes back by `requeue`."""
+        """Take up every input that has not ended; what was running comes back by `requeue`.
+
+        Nothing runs before `admit`.
+        """
         self._engine = engine
         self._task = task
         engine.register(task)
@@ -100,6 +105,10 @@ class Lanes:
                 else:
                     lane.held_by = row.turn_id
         await engine.start()
+
+    def admit(self) -> None:
+        """Let turns begin: everything they need is ready. Inputs are accepted before that."""
+        self._admitted.set()
         for lane in list(self._lanes.values()):
             self._kick(lane)
 
@@ -148,7 +157,8 @@ class Lanes:
             raise Conflict(f"the turn {turn_id!r} has ended: {row.state}")
 
     async def drained(self) -> None:
-        """Wait until no lane has anything it can do."""
+        """Wait until no lane has anything it can do; before `admit` that is never."""
+        await self._admitted.wait()
         await self._owner.join()
 
     async def stop(self, *, grace_s: float) -> None:
@@ -169,7 +179,7 @@ class Lanes:
         return lane
 
     def _kick(self, lane: Lane) -> None:
-        if lane.ready() and not lane.working and not self._stopping:
+        if self._admitted.is_set() and lane.ready() and not lane.working and not self._stopping:
             lane.working = True
             # Cancellable: what a lane is at stays in the store and is taken up at the next start.
             self._owner.start(lane.key, self._work(lane), ending=Ending.CANCELLABLE)

@@ -82,6 +82,7 @@ REASONS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "*",
+        "gateway.cli",
         "the command line is one user of the gateway; what it needs to share belongs further down",
     ),
     (
@@ -169,6 +170,7 @@ REASONS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "*",
+        "gateway.turns",
         "a turn is started by creating a run; only the surfaces look at turns themselves",
     ),
     (
@@ -188,6 +190,7 @@ REASONS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "*",
+        "gateway.intake",
         "the one way in is called from above; what it calls must work without it",
     ),
     (
@@ -197,16 +200,23 @@ REASONS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "*",
+        "gateway.delivery",
         "replies leave as outbox rows of a committed unit, never by a call to delivery",
     ),
     (
         "*",
+        "gateway.sessions",
         "session keys live in core; what decides a route or logs an event works without sessions",
     ),
     (
         "*",
         "gateway.routing",
         "routing is a pure decision on bindings; a session takes its result, not its module",
+    ),
+    (
+        "*",
+        "gateway.retention",
+        "forgetting is started by the root on a timer; nobody's work may depend on it",
     ),
     (
         "*",
@@ -230,10 +240,12 @@ REASONS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "*",
+        "gateway.config",
         "telemetry is handed its settings, so that a test can log without a configuration",
     ),
     (
         "*",
+        "gateway.telemetry",
         "settings report problems as values; logging starts after them",
     ),
 )
