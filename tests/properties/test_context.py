@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.base.effects import (
@@ -60,6 +60,9 @@ MESSAGES = st.one_of(
     st.builds(ToolMessage, IDS, NAMES, TEXT, st.booleans()),
 )
 HISTORIES = st.lists(MESSAGES, max_size=12).map(tuple)
+
+unhurried = settings(deadline=None)
+"""A busy machine is no finding."""
 
 WORD = re.compile(r"[a-zA-Z0-9_-]+")
 
@@ -131,22 +134,26 @@ def is_subsequence(short: list[object], long: list[object]) -> bool:
     return all(item in rest for item in short)
 
 
+@unhurried
 @given(HISTORIES)
 def test_every_history_is_acceptable_after_repair(history: Messages) -> None:
     assert complaints(repair(history)) == []
 
 
+@unhurried
 @given(HISTORIES)
 def test_repairing_twice_is_repairing_once(history: Messages) -> None:
     once = repair(history)
     assert repair(once) == once
 
 
+@unhurried
 @given(HISTORIES)
 def test_nothing_a_user_said_is_lost(history: Messages) -> None:
     assert is_subsequence(user_said(history), user_said(repair(history)))
 
 
+@unhurried
 @given(HISTORIES)
 def test_the_agents_words_are_kept_too(history: Messages) -> None:
     words = [m.text.strip() for m in history if isinstance(m, AssistantMessage) and m.text.strip()]
@@ -156,6 +163,7 @@ def test_the_agents_words_are_kept_too(history: Messages) -> None:
         text = text[text.index(word) :]
 
 
+@unhurried
 @given(HISTORIES)
 def test_a_request_ends_with_something_to_answer(history: Messages) -> None:
     request = for_request(history)
@@ -163,6 +171,7 @@ def test_a_request_ends_with_something_to_answer(history: Messages) -> None:
     assert isinstance(request[-1], UserMessage | ToolMessage)
 
 
+@unhurried
 @given(HISTORIES, st.lists(MESSAGES, max_size=4).map(tuple))
 def test_a_longer_history_keeps_the_form_of_its_beginning(
     history: Messages, more: Messages
@@ -194,6 +203,7 @@ FAILURES = st.builds(ModelFailure, st.sampled_from(["rate", "server"]), TEXT)
 RESULTS = st.builds(ToolResult, TEXT, st.booleans())
 
 
+@unhurried
 @given(HISTORIES, st.integers(0, 4), st.data())
 def test_every_turn_ends_and_leaves_a_repairable_transcript(
     history: Messages, max_rounds: int, data: st.DataObject

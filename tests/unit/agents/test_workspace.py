@@ -81,7 +81,7 @@ def test_a_plain_file_is_an_identity_with_defaults(tmp_path: Path) -> None:
 
 
 def test_front_matter_without_a_body_is_the_identity(tmp_path: Path) -> None:
-    """Kept from the predecessor: the whole text is used when the body is empty."""
+    """The whole text is used when the body is empty."""
     text = "---\nname: Luna\n---\n\n"
     declare(tmp_path, "luna", text)
     luna = agent(load(tmp_path), "luna")

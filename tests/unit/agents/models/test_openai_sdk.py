@@ -12,6 +12,7 @@ import pytest
 from agents.base.messages import ToolCall, UserMessage
 from agents.base.models import ModelContext, ModelReply, ModelRequest, ToolSpec, Usage
 from agents.models.openai import OpenAIModel
+from agents.models.openai_sdk import SdkConnection
 from agents.models.profile import Profile, Timeouts
 from gateway.core.clock import ManualClock
 from gateway.core.errors import ModelCategory, ModelFailed
@@ -336,6 +337,18 @@ async def test_closing_ends_what_is_under_way(model: OpenAIModel, upstream: Upst
         await upstream.wait_for(1)
         await model.close()
     assert isinstance(asking.result(), ModelFailed)
+
+
+async def test_a_client_closed_between_opening_and_asking_is_a_failure(
+    upstream: Upstream,
+) -> None:
+    connection = SdkConnection(Profile(upstream.base_url, KEY, "test"), Timeouts())
+    await connection.close()
+    with pytest.raises(ModelFailed, match="closed") as raised:
+        await connection.ask(
+            ModelRequest("m", "", ()), ModelContext(ManualClock(), lambda text: None)
+        )
+    assert raised.value.category == "server"
 
 
 async def test_connections_are_used_again(model: OpenAIModel, upstream: Upstream) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -175,10 +176,28 @@ def test_a_device_is_refused() -> None:
     assert "neither a file nor a folder" in refusal(Path("/dev"), "null")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_what_may_not_be_read_says_so(root: Path) -> None:
-    (root / "file.txt").chmod(0)
-    assert "may not be read" in refusal(root, "file.txt")
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (errno.EACCES, "may not be read"),
+        (errno.EPERM, "may not be read"),
+        (errno.ENXIO, "neither a file nor a folder"),
+        (errno.EIO, "cannot be opened (EIO)"),
+        (errno.EMFILE, "cannot be opened (EMFILE)"),
+    ],
+)
+def test_what_the_system_refuses_says_so(
+    root: Path, monkeypatch: pytest.MonkeyPatch, code: int, says: str
+) -> None:
+    real = os.open
+
+    def refusing(path: str | Path, flags: int, **more: int) -> int:
+        if path == "file.txt":
+            raise OSError(code, "no")
+        return real(path, flags, **more)
+
+    monkeypatch.setattr(os, "open", refusing)
+    assert says in refusal(root, "file.txt")
 
 
 def test_a_root_that_is_gone_is_said_plainly(root: Path) -> None:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.base.tools import ToolContext
@@ -49,6 +49,7 @@ async def test_a_part_is_read_by_offset_and_limit(tmp_path: Path) -> None:
     )
 
 
+@settings(deadline=None)  # a busy machine is no finding
 @given(st.text(max_size=60), st.integers(4, 9))
 def test_reading_on_gives_the_whole_text_whatever_its_characters(text: str, limit: int) -> None:
     data = text.encode("utf-8", "ignore").replace(b"\0", b"")
