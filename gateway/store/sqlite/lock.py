@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 from gateway.core.errors import StoreLocked, StoreUnavailable
@@ -38,8 +39,9 @@ class FileLock:
                 f"{database} belongs to another process ({holder or 'unknown'}). Stop that one, or "
                 "let several processes share PostgreSQL (TURNGATE_STORE=postgresql://…)."
             ) from error
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"pid {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+        with suppress(OSError):  # on a full disk the lock holds all the same
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, f"pid {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
         self._identity = _identity(os.fstat(self._fd))
 
     def held(self) -> bool:
