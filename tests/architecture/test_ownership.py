@@ -20,9 +20,6 @@ NAMES = ("gateway", "channels", "agents")
 PROCESS_TIMEOUT_S = 60
 """A child interpreter starts in well under a second; a loaded machine may need many."""
 
-needs_cli = pytest.mark.skipif(
-    not any((ROOT / "gateway").glob("cli*")), reason="the command line is not written yet"
-)
 pytestmark = pytest.mark.timeout(PROCESS_TIMEOUT_S)
 
 
@@ -97,7 +94,6 @@ def test_the_wheel_holds_our_three_packages_whole_and_nothing_else(wheel: Path) 
     assert infos == {f"turngate-{metadata.version('turngate')}.dist-info"}
 
 
-@needs_cli
 def test_an_installed_wheel_is_the_only_owner_and_starts(installed: Path, tmp_path: Path) -> None:
     shown = python(
         "-P",
@@ -116,7 +112,6 @@ def test_an_installed_wheel_is_the_only_owner_and_starts(installed: Path, tmp_pa
     assert metadata.version("turngate") in version.stdout
 
 
-@needs_cli
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["checkout", "elsewhere"])
 def test_it_starts_without_the_current_folder_on_the_path(elsewhere: bool, tmp_path: Path) -> None:
     """`-P` is how an installed script sees the world; a checkout hides mistakes with imports."""
