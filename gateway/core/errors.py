@@ -6,6 +6,11 @@ TurngateError
 │   ├── NotFound
 │   ├── Conflict             the thing moved on: claimed, ended, same key with other body
 │   ├── Duplicate            this external id was accepted before; the caller looks it up
+│   ├── Unauthenticated      no credential, or one that is not known (any more)
+│   ├── Forbidden            the credential does not allow it
+│   ├── RateLimited          too much in too short a time
+│   ├── TooLarge             the answer does not fit a frame; ask for a page
+│   ├── RequestCancelled     the client took its request back
 │   └── Busy                 a bound was reached; says how deep the queue is and when to try again
 ├── OperatorError            whoever runs the gateway changes something
 │   ├── ConfigError
@@ -84,6 +89,26 @@ class Conflict(CallerError):
 
 class Duplicate(Conflict):
     """This external id was accepted before."""
+
+
+class Unauthenticated(CallerError):
+    """There is no valid credential."""
+
+
+class Forbidden(CallerError):
+    """The credential does not allow this."""
+
+
+class RateLimited(CallerError):
+    """Too many requests in too short a time."""
+
+
+class TooLarge(CallerError):
+    """The result does not fit into one frame."""
+
+
+class RequestCancelled(CallerError):
+    """The client has taken its request back."""
 
 
 class Busy(CallerError):
@@ -234,6 +259,11 @@ TABLE: dict[type[TurngateError], Row] = {
     NotFound: Row(-32004, "not_found"),
     Conflict: Row(-32009, "conflict"),
     Duplicate: Row(-32009, "duplicate"),
+    Unauthenticated: Row(-32010, "unauthenticated", exit_code=77),
+    Forbidden: Row(-32003, "forbidden", exit_code=77),
+    RateLimited: Row(-32029, "rate_limited", retryable=True, exit_code=75),
+    TooLarge: Row(-32013, "result_too_large"),
+    RequestCancelled: Row(-32800, "request_cancelled"),
     Busy: Row(-32029, "busy", retryable=True, exit_code=75),
     ConfigError: Row(-32078, "config", exit_code=78),
     UnknownAgent: Row(-32004, "unknown_agent", exit_code=78),

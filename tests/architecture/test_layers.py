@@ -30,7 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("gateway.schedules", "gateway.network", "gateway.work"),
     ("gateway.intake",),
     ("gateway.runs", "gateway.delivery"),
-    ("gateway.sessions", "gateway.routing"),
+    ("gateway.sessions", "gateway.routing", "gateway.identity"),
     ("gateway.events", "gateway.retention"),
     ("channels.base", "agents.base", "gateway.store.base", "gateway.wire"),
     ("gateway.net",),
@@ -56,10 +56,8 @@ PLANNED = frozenset(
         "gateway.http",
         "gateway.net",
         "gateway.network",
-        "gateway.rpc",
         "gateway.schedules",
         "gateway.simulate",
-        "gateway.wire",
         "gateway.work",
     }
 )
@@ -212,6 +210,11 @@ REASONS: tuple[tuple[str, str, str], ...] = (
         "*",
         "gateway.routing",
         "routing is a pure decision on bindings; a session takes its result, not its module",
+    ),
+    (
+        "*",
+        "gateway.identity",
+        "who asks is settled at the surface; what is asked for works the same for everybody",
     ),
     (
         "*",

@@ -1,0 +1,1 @@
+"""Who is asking: principals, their credentials, and what those allow."""

@@ -1,0 +1,1 @@
+"""JSON-RPC methods: one catalogue, thin callers of what lies below."""

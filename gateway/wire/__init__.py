@@ -1,0 +1,1 @@
+"""The wire as values: JSON-RPC messages and the shapes of every method, without sockets."""

@@ -1,0 +1,1 @@
+"""Parameters and results of every method, one file a namespace."""
