@@ -1,0 +1,1 @@
+"""Unit tests of gateway.delivery, one file a module."""
