@@ -19,7 +19,6 @@ from gateway.store.sqlite.store import SqliteStore, open_sqlite
 from tests.contract.store_units import SESSION, a_run, a_session, one, put
 from tests.unit.gateway.store.sqlite.watched import rows
 
-
 ROOT = Path(__file__).parents[5]
 
 

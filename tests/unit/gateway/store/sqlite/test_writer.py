@@ -11,7 +11,7 @@ import pytest
 
 from gateway.core.clock import settle
 from gateway.core.errors import NotFound, StoreUnavailable
-from gateway.store.base.bindings import RemoveBinding
+from gateway.store.base.bindings import PutBinding, RemoveBinding
 from gateway.store.base.store import Durability, NewEvent, Unit
 from gateway.store.sqlite.database import Database
 from gateway.store.sqlite.store import SqliteStore, open_database, open_sqlite
@@ -190,6 +190,19 @@ async def test_a_full_disk_rejects_the_whole_batch_and_the_store_recovers(
     assert rows(path, "PRAGMA integrity_check") == [("ok",)]
     expected = 1 + 3 + len(unit.events)
     assert rows(path, "SELECT count(*), max(seq) FROM events") == [(expected, expected)]
+
+
+async def test_a_broken_database_is_not_blamed_on_the_unit_that_found_out(
+    store: SqliteStore, database: WatchedDatabase, path: Path
+) -> None:
+    """The transaction is alive, but its batch is rejected: who knows what else is broken."""
+    await store.commit(Unit())
+    database.writer.execute("ALTER TABLE bindings RENAME TO lost")
+    outcomes = await together(store, database, session("a"), Unit((PutBinding("b", "{}", 1),)))
+    assert [type(outcome) for outcome in outcomes] == [StoreUnavailable] * 2
+    assert rows(path, SESSIONS) == []
+    database.writer.execute("ALTER TABLE lost RENAME TO bindings")
+    await store.commit(session("a"))
 
 
 async def test_each_rejected_committer_gets_an_error_of_its_own(
