@@ -1,0 +1,1 @@
+"""Measurements: each prints what it found beside what it is compared with, from one run."""

@@ -1,0 +1,40 @@
+"""`python -m benchmarks [name ...] [--json]`: all of them without a name.
+
+Adding one: a module with `measure`, a line in `BENCHMARKS`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from benchmarks import store
+from benchmarks.tables import Benchmark, machine, say
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "store": store.measure,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=", ".join(BENCHMARKS))
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.names if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"no benchmark {unknown[0]!r}; there is {', '.join(BENCHMARKS)}")
+    where = machine()
+    found = {name: BENCHMARKS[name](say) for name in arguments.names or BENCHMARKS}
+    if arguments.json:
+        figures = {name: [table.as_json() for table in tables] for name, tables in found.items()}
+        print(json.dumps({"machine": where.as_json(), "benchmarks": figures}, indent=2))
+        return
+    print(where.as_text())
+    for tables in found.values():
+        for table in tables:
+            print(f"\n{table.as_text()}")
+
+
+if __name__ == "__main__":
+    main()

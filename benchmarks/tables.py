@@ -1,0 +1,82 @@
+"""What a benchmark hands back, and how it is printed.
+
+A benchmark is a function from `Progress` to tables; it is listed in `benchmarks.__main__`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+import sqlite3
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Cell = str | int | float | None
+"""None where there is nothing to say."""
+
+Progress = Callable[[str], None]
+"""Says on stderr what is being measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Figures with a heading; `note` says how to read them."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[Cell, ...]]
+    note: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """For comparing one run with another."""
+        return dataclasses.asdict(self)
+
+    def as_text(self) -> str:
+        """For reading: the first column to the left, figures to the right."""
+        lines = [self.columns, *(tuple(map(_shown, row)) for row in self.rows)]
+        widths = [max(len(line[place]) for line in lines) for place in range(len(self.columns))]
+        aligned = [
+            "  ".join(
+                text.ljust(width) if place == 0 else text.rjust(width)
+                for place, (text, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in lines
+        ]
+        rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+        note = [self.note] if self.note else []
+        return "\n".join([self.title, rule, aligned[0], rule, *aligned[1:], *note])
+
+
+Benchmark = Callable[[Progress], list[Table]]
+
+
+def machine() -> Table:
+    """What the figures were measured on."""
+    return Table(
+        "machine",
+        ("cores", "system", "Python", "SQLite"),
+        [
+            (
+                os.cpu_count(),
+                f"{platform.system()} {platform.machine()}",
+                platform.python_version(),
+                sqlite3.sqlite_version,
+            )
+        ],
+    )
+
+
+def say(text: str) -> None:
+    """Progress for people; stdout holds the figures alone."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _shown(cell: Cell) -> str:
+    if cell is None:
+        return "-"
+    if isinstance(cell, float):
+        return f"{cell:,.0f}" if cell >= 100 else f"{cell:.3g}" if cell < 0.1 else f"{cell:.2f}"
+    return f"{cell:,}" if isinstance(cell, int) else cell
