@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import secrets
 from typing import NewType, Protocol
 
 from gateway.core.clock import Clock
@@ -27,6 +28,10 @@ class Ids(Protocol):
 
     def new(self, prefix: str) -> str:
         """A name nobody has had, `<prefix>_<28 hex digits>`."""
+        ...
+
+    def secret(self) -> str:
+        """A text nobody can guess: 256 bits, safe in a URL."""
         ...
 
 
@@ -57,6 +62,9 @@ class SystemIds:
     def new(self, prefix: str) -> str:
         return f"{prefix}_{self._clock.now_ms() & 0xFFFFFFFFFFFF:012x}{os.urandom(8).hex()}"
 
+    def secret(self) -> str:
+        return secrets.token_urlsafe(32)
+
 
 class SequentialIds:
     """Ids a test can predict: `t_1`, `t_2`, … counted over all prefixes."""
@@ -66,3 +74,6 @@ class SequentialIds:
 
     def new(self, prefix: str) -> str:
         return f"{prefix}_{next(self._count)}"
+
+    def secret(self) -> str:
+        return f"not-a-secret-but-long-enough-for-one-{next(self._count)}"

@@ -7,6 +7,7 @@ Handlers are the same over WebSocket and HTTP; where a method needs a lasting co
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -53,6 +54,10 @@ class Connection(Protocol):
         """From now on the client is this principal: `connect` has authenticated or narrowed it."""
         ...
 
+    async def respond(self, frame: bytes) -> None:
+        """Send an encoded response; waits while the client is slow, like `notify`."""
+        ...
+
     async def notify(self, method: str, params: dict[str, Any]) -> None:
         """Send a notification that must arrive; waits while the client is slow.
 
@@ -69,8 +74,16 @@ class Connection(Protocol):
         """Run something for as long as the client stays; the result ends it earlier."""
         ...
 
-    def cancel_request(self, id: str | int) -> bool:
-        """End a request of this client that is still being worked on; whether there was one."""
+
+class Working(Protocol):
+    """The request's place among those a connection works on at once."""
+
+    def resting(self) -> AbstractAsyncContextManager[None]:
+        """Give the place up for the block: what only waits must not keep others from working."""
+        ...
+
+    def cancel(self, id: str | int) -> bool:
+        """End another request of the same client; whether there was one."""
         ...
 
 
@@ -81,5 +94,6 @@ class Call:
     backend: Backend
     principal: Principal
     connection: Connection | None
+    working: Working
     address: str
     """Where it came from, for budgets and logs."""

@@ -20,7 +20,15 @@ from gateway.core.errors import (
     RunTerminal,
     TurngateError,
 )
-from gateway.store.base import bindings, conversations, inputs, outbox, retention, runs
+from gateway.store.base import (
+    bindings,
+    conversations,
+    credentials,
+    inputs,
+    outbox,
+    retention,
+    runs,
+)
 
 Op = (
     conversations.PutContent
@@ -56,6 +64,8 @@ Op = (
     | outbox.EndSend
     | bindings.PutBinding
     | bindings.RemoveBinding
+    | credentials.PutCredential
+    | credentials.RevokeCredential
     | retention.PruneEvents
     | retention.RaiseLogFloor
     | retention.PruneRuns
@@ -113,6 +123,8 @@ GUARDS: dict[type[Op], Guard] = {
     outbox.EndSend: Guard(refused=Conflict),
     bindings.PutBinding: Guard(),
     bindings.RemoveBinding: Guard(refused=NotFound),
+    credentials.PutCredential: Guard(),
+    credentials.RevokeCredential: Guard(refused=NotFound),
     retention.PruneEvents: Guard(),
     retention.RaiseLogFloor: Guard(),
     retention.PruneRuns: Guard(),

@@ -18,7 +18,16 @@ from gateway.store.base import catalog
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _PARAMETER = re.compile(r":(\w+)")
 _COMMENT = re.compile(r"^--.*\n?", re.MULTILINE)
-_FAMILIES = ("conversations", "inputs", "runs", "events", "outbox", "bindings", "retention")
+_FAMILIES = (
+    "conversations",
+    "inputs",
+    "runs",
+    "events",
+    "outbox",
+    "bindings",
+    "credentials",
+    "retention",
+)
 
 
 @cache

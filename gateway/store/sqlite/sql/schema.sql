@@ -187,3 +187,15 @@ CREATE TABLE bindings (
   body TEXT NOT NULL,
   added_at INTEGER NOT NULL
 ) STRICT;
+
+-- Only the hash of a secret is kept; a revoked credential stays for the record.
+CREATE TABLE credentials (
+  credential_id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  token_hash TEXT NOT NULL UNIQUE,
+  scopes TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  revoked_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX credentials_name ON credentials (name) WHERE revoked_at IS NULL;

@@ -1,0 +1,69 @@
+"""Budgets by token bucket: pure arithmetic over a monotonic time that is handed in.
+
+Used for failed logins, messages and requests. The table of buckets is bounded: whoever was quiet
+longest is forgotten first, which gives him a full bucket and nobody more than that.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+MAX_BUCKETS = 10_000
+"""Most names a table remembers; more would let strangers fill the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`burst` at once, then `per_s` a second."""
+
+    burst: float
+    per_s: float
+
+
+@dataclass(slots=True)
+class Bucket:
+    """What is left, as of a time."""
+
+    left: float
+    at: float
+
+
+class Budget:
+    """A bucket a name, all of one rate."""
+
+    def __init__(self, rate: Rate, *, max_buckets: int = MAX_BUCKETS) -> None:
+        self._rate = rate
+        self._max = max_buckets
+        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def wait_s(self, name: str, now: float, *, cost: float = 1.0) -> float:
+        """Seconds until `cost` is there; 0 when it is. Takes nothing."""
+        missing = cost - self._left(name, now)
+        return max(0.0, missing / self._rate.per_s)
+
+    def take(self, name: str, now: float, *, cost: float = 1.0) -> float:
+        """Take `cost` if it is there: 0; else the seconds until it will be, and take nothing."""
+        wait = self.wait_s(name, now, cost=cost)
+        if wait == 0:
+            self._spend(name, now, cost)
+        return wait
+
+    def charge(self, name: str, now: float, *, cost: float = 1.0) -> None:
+        """Take `cost` whether it is there or not, down to an empty bucket."""
+        self._spend(name, now, min(cost, self._left(name, now)))
+
+    def _left(self, name: str, now: float) -> float:
+        bucket = self._buckets.get(name)
+        if bucket is None:
+            return self._rate.burst
+        return min(self._rate.burst, bucket.left + (now - bucket.at) * self._rate.per_s)
+
+    def _spend(self, name: str, now: float, cost: float) -> None:
+        self._buckets[name] = Bucket(self._left(name, now) - cost, now)
+        self._buckets.move_to_end(name)
+        while len(self._buckets) > self._max:
+            self._buckets.popitem(last=False)

@@ -1,0 +1,239 @@
+"""Credentials: made once, shown once, compared in constant time, revoked at once.
+
+The table in memory is the one in the store, changed together with it. Guessing is slowed down
+before anything else is looked at, for everybody, this machine included.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from gateway.core.clock import Clock
+from gateway.core.errors import (
+    ConfigError,
+    InvalidInput,
+    NotFound,
+    RateLimited,
+    Unauthenticated,
+)
+from gateway.core.ids import Ids
+from gateway.identity.budget import Budget, Rate
+from gateway.identity.principal import Principal, Scope
+from gateway.store.base.credentials import (
+    CredentialRow,
+    ListCredentials,
+    PutCredential,
+    RevokeCredential,
+)
+from gateway.store.base.store import Durability, Store, Unit
+
+MIN_TOKEN_CHARS = 22
+"""128 bits in base64: shorter ones can be guessed, so none is accepted."""
+MAX_TOKEN_CHARS = 512
+FAILURES = Rate(burst=20, per_s=0.5)
+"""Wrong tokens an address may send: a mistyped one is forgiven, a search takes for ever."""
+ALL_FAILURES = Rate(burst=400, per_s=10)
+"""Wrong tokens everybody together may send."""
+TICKET_S = 30.0
+"""How long a browser has to turn its ticket into a connection."""
+MAX_TICKETS = 1000
+OPERATOR = "operator"
+"""Name of the credential a gateway makes for whoever started it."""
+
+_EVERYBODY = "everybody"
+_REFUSED = "the token is missing, unknown or revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A credential as it may be shown: nothing here opens anything."""
+
+    credential_id: str
+    name: str
+    scopes: frozenset[Scope]
+    created_at: int
+    revoked_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ticket:
+    principal: Principal
+    origin: str
+    until: float
+
+
+class Credentials:
+    """Who may come in."""
+
+    def __init__(self, store: Store, clock: Clock, ids: Ids) -> None:
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._valid: dict[bytes, Principal] = {}
+        self._failures = Budget(FAILURES)
+        self._all_failures = Budget(ALL_FAILURES)
+        self._tickets: dict[str, _Ticket] = {}
+        self._on_revoked: list[Callable[[str], None]] = []
+
+    async def open(self, *, preset: str = "") -> str | None:
+        """Load what there is and make sure an operator can come in.
+
+        `preset` is the operator's token from the settings. Returns a fresh token when one had to
+        be made; it is shown nowhere again. Raises `ConfigError` for a preset that is too weak.
+        """
+        for row in await self._store.read(ListCredentials()):
+            if row.revoked_at is None:
+                self._remember(row)
+        if preset:
+            _check_strength(preset)
+            if _digest(preset) not in self._valid:
+                await self._replace_operator(preset)
+            return None
+        if any(principal.name == OPERATOR for principal in self._valid.values()):
+            return None
+        return await self._replace_operator(self._ids.secret())
+
+    async def authenticate(self, token: str, address: str) -> Principal:
+        """Whose token it is.
+
+        Raises `Unauthenticated`, always with the same words, or `RateLimited` after too many
+        failures from this address or from everywhere.
+        """
+        now = self._clock.monotonic()
+        wait = max(self._failures.wait_s(address, now), self._all_failures.wait_s(_EVERYBODY, now))
+        if wait > 0:
+            raise RateLimited(
+                "too many wrong tokens; wait before the next try", retry_after_ms=round(wait * 1000)
+            )
+        given = _digest(token[: MAX_TOKEN_CHARS + 1])
+        found: Principal | None = None
+        for known, principal in self._valid.items():
+            # Every one is compared: how long it takes does not tell which came close.
+            if hmac.compare_digest(known, given):
+                found = principal
+        if found is None:
+            self._failures.charge(address, now)
+            self._all_failures.charge(_EVERYBODY, now)
+            raise Unauthenticated(_REFUSED)
+        return found
+
+    async def create(
+        self, name: str, scopes: Iterable[Scope], *, by: Principal
+    ) -> tuple[Credential, str]:
+        """A new credential and its token, which is not kept.
+
+        The maker cannot give what it does not have. Raises `Forbidden`, `InvalidInput`, or
+        `Conflict` when the name is in use.
+        """
+        wanted = frozenset(scopes)
+        if not name or len(name) > 64 or not name.replace("-", "").replace("_", "").isalnum():
+            raise InvalidInput(
+                f"a credential's name has 1 to 64 letters, digits, - or _; got {name!r}"
+            )
+        if not wanted:
+            raise InvalidInput("a credential needs at least one scope")
+        for scope in wanted:
+            by.require(scope)
+        token = self._ids.secret()
+        return await self._put(name, wanted, token), token
+
+    async def revoke(self, name_or_id: str) -> Credential:
+        """End a credential; who is connected with it is told at once. Raises `NotFound`."""
+        for credential in await self.list():
+            if credential.revoked_at is None and name_or_id in (
+                credential.name,
+                credential.credential_id,
+            ):
+                now = self._clock.now_ms()
+                op = RevokeCredential(credential.credential_id, now)
+                await self._store.commit(Unit((op,), durability=Durability.CRITICAL))
+                self._forget(credential.credential_id)
+                return credential
+        raise NotFound(f"there is no valid credential {name_or_id!r}")
+
+    async def list(self) -> list[Credential]:
+        """All credentials, oldest first."""
+        return [
+            Credential(
+                row.credential_id, row.name, _scopes(row.scopes), row.created_at, row.revoked_at
+            )
+            for row in await self._store.read(ListCredentials())
+        ]
+
+    def on_revoked(self, callback: Callable[[str], None]) -> None:
+        """Call with the id of each credential that is revoked from now on."""
+        self._on_revoked.append(callback)
+
+    def issue_ticket(self, principal: Principal, origin: str) -> str:
+        """A one-time stand-in for a token, for browsers, which cannot send headers on a socket."""
+        now = self._clock.monotonic()
+        self._tickets = {
+            text: ticket for text, ticket in self._tickets.items() if ticket.until > now
+        }
+        if len(self._tickets) >= MAX_TICKETS:
+            raise RateLimited(
+                "too many tickets are waiting to be used", retry_after_ms=round(TICKET_S * 1000)
+            )
+        text = self._ids.secret()
+        self._tickets[text] = _Ticket(principal, origin, now + TICKET_S)
+        return text
+
+    def redeem_ticket(self, ticket: str, origin: str) -> Principal:
+        """Whose ticket it is; it works once, from the page it was given to."""
+        found = self._tickets.pop(ticket, None)
+        alive = found is not None and found.until > self._clock.monotonic()
+        if found is None or not alive or found.origin != origin:
+            raise Unauthenticated("the ticket is unknown, used or too old; fetch a new one")
+        if all(found.principal.credential_id != p.credential_id for p in self._valid.values()):
+            raise Unauthenticated("the credential behind the ticket was revoked")
+        return found.principal
+
+    async def _replace_operator(self, token: str) -> str:
+        for credential in await self.list():
+            if credential.name == OPERATOR and credential.revoked_at is None:
+                await self.revoke(credential.credential_id)
+        await self._put(OPERATOR, frozenset(Scope), token)
+        return token
+
+    async def _put(self, name: str, scopes: frozenset[Scope], token: str) -> Credential:
+        now = self._clock.now_ms()
+        row = CredentialRow(
+            self._ids.new("k"), name, _digest(token).hex(), ",".join(sorted(scopes)), now, None
+        )
+        op = PutCredential(row.credential_id, name, row.token_hash, row.scopes, now)
+        await self._store.commit(Unit((op,), durability=Durability.CRITICAL))
+        self._remember(row)
+        return Credential(row.credential_id, name, scopes, now, None)
+
+    def _remember(self, row: CredentialRow) -> None:
+        principal = Principal(row.name, _scopes(row.scopes), row.credential_id)
+        self._valid[bytes.fromhex(row.token_hash)] = principal
+
+    def _forget(self, credential_id: str) -> None:
+        self._valid = {
+            digest: principal
+            for digest, principal in self._valid.items()
+            if principal.credential_id != credential_id
+        }
+        for callback in self._on_revoked:
+            callback(credential_id)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", errors="surrogatepass")).digest()
+
+
+def _scopes(text: str) -> frozenset[Scope]:
+    return frozenset(Scope(word) for word in text.split(","))
+
+
+def _check_strength(token: str) -> None:
+    if not MIN_TOKEN_CHARS <= len(token) <= MAX_TOKEN_CHARS or len(set(token)) < 8:
+        raise ConfigError(
+            f"TURNGATE_TOKEN must have {MIN_TOKEN_CHARS} to {MAX_TOKEN_CHARS} characters that "
+            "nobody can guess; make one with: python3 -c 'import secrets; "
+            "print(secrets.token_urlsafe(32))'"
+        )

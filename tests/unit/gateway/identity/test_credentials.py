@@ -1,0 +1,228 @@
+"""Credentials on a real store: strength, guessing, revocation, tickets, restart."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.core.clock import ManualClock
+from gateway.core.errors import (
+    ConfigError,
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    RateLimited,
+    Unauthenticated,
+)
+from gateway.core.ids import SequentialIds, SystemIds
+from gateway.identity.credentials import (
+    FAILURES,
+    MAX_TICKETS,
+    OPERATOR,
+    TICKET_S,
+    Credentials,
+)
+from gateway.identity.principal import Principal, Scope
+from gateway.store.base.credentials import ListCredentials
+from gateway.store.base.store import Store
+from gateway.store.sqlite.store import open_sqlite
+
+PRESET = "a-preset-token-of-32-characters!"
+ADMIN = Principal("admin", frozenset({Scope.ADMIN}), "k_0")
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[Store]:
+    opened = await open_sqlite(None)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def credentials(store: Store, clock: ManualClock) -> Credentials:
+    made = Credentials(store, clock, SequentialIds())
+    await made.open(preset=PRESET)
+    return made
+
+
+async def test_the_first_start_makes_an_operator_and_shows_its_token_once(
+    store: Store, clock: ManualClock
+) -> None:
+    """Nobody is let in without a token, so there has to be one."""
+    first = Credentials(store, clock, SystemIds(clock))
+    token = await first.open()
+    assert token is not None
+    operator = await first.authenticate(token, "a")
+    assert (operator.name, operator.has(Scope.ADMIN)) == (OPERATOR, True)
+    assert await Credentials(store, clock, SystemIds(clock)).open() is None
+
+
+async def test_the_secret_is_not_in_the_store(credentials: Credentials, store: Store) -> None:
+    """A stolen database opens nothing."""
+    _, token = await credentials.create("bot", [Scope.CHAT], by=ADMIN)
+    rows = await store.read(ListCredentials())
+    assert not any(secret in str(rows) for secret in (token, PRESET))
+
+
+@pytest.mark.parametrize("weak", ["short", "x" * 40, "secret" * 5])
+async def test_a_weak_preset_token_is_refused_with_a_way_to_make_a_better_one(
+    store: Store, clock: ManualClock, weak: str
+) -> None:
+    """A guessable token is worse than none: it looks safe."""
+    with pytest.raises(ConfigError, match=r"TURNGATE_TOKEN.*secrets"):
+        await Credentials(store, clock, SequentialIds()).open(preset=weak)
+
+
+async def test_another_preset_token_replaces_the_operators(
+    credentials: Credentials, store: Store, clock: ManualClock
+) -> None:
+    """Rotation is changing the setting: the former token is over."""
+    fresh = "another-preset-token-0123456789"
+    again = Credentials(store, clock, SystemIds(clock))
+    await again.open(preset=fresh)
+    assert (await again.authenticate(fresh, "a")).name == OPERATOR
+    with pytest.raises(Unauthenticated):
+        await again.authenticate(PRESET, "a")
+
+
+@pytest.mark.parametrize("token", ["", "wrong", "ä" * 30, "\ud800", "x" * 100_000, f"{PRESET} "])
+async def test_every_wrong_token_gets_the_same_answer(credentials: Credentials, token: str) -> None:
+    """Non-ASCII, lone surrogates and huge texts are wrong tokens, not crashes."""
+    with pytest.raises(Unauthenticated) as refusal:
+        await credentials.authenticate(token, "a")
+    assert str(refusal.value) == "the token is missing, unknown or revoked"
+
+
+async def test_guessing_is_slowed_down_per_address_even_with_the_right_token(
+    credentials: Credentials, clock: ManualClock
+) -> None:
+    """The budget comes first and knows no exception; time gives it back."""
+    for _ in range(int(FAILURES.burst)):
+        with pytest.raises(Unauthenticated):
+            await credentials.authenticate("wrong", "127.0.0.1")
+    with pytest.raises(RateLimited) as refusal:
+        await credentials.authenticate(PRESET, "127.0.0.1")
+    assert refusal.value.retry_after_ms == 2000
+    assert (await credentials.authenticate(PRESET, "10.0.0.7")).name == OPERATOR
+    await clock.advance(2)
+    assert (await credentials.authenticate(PRESET, "127.0.0.1")).name == OPERATOR
+
+
+async def test_guessing_from_everywhere_is_slowed_down_too(credentials: Credentials) -> None:
+    """A botnet has many addresses and one target."""
+    refused = 0
+    for number in range(1000):
+        try:
+            await credentials.authenticate("wrong", f"10.0.{number // 256}.{number % 256}")
+        except RateLimited:
+            refused += 1
+        except Unauthenticated:
+            pass
+    assert refused == 600
+
+
+async def test_a_credential_made_here_is_known_after_a_restart(
+    store: Store, clock: ManualClock, credentials: Credentials
+) -> None:
+    """Scopes come from the record, whoever reads it."""
+    _, token = await credentials.create("bot", [Scope.CHAT, Scope.READ], by=ADMIN)
+    again = Credentials(store, clock, SystemIds(clock))
+    await again.open(preset=PRESET)
+    assert (await again.authenticate(token, "a")).scopes == {Scope.CHAT, Scope.READ}
+
+
+async def test_nobody_gives_a_scope_he_does_not_have(credentials: Credentials) -> None:
+    """A new credential is at most its maker."""
+    maker = Principal("op", frozenset({Scope.OPERATOR}), "k_9")
+    with pytest.raises(Forbidden):
+        await credentials.create("more", [Scope.ADMIN], by=maker)
+    made, _ = await credentials.create("same", [Scope.OPERATOR], by=maker)
+    assert made.scopes == {Scope.OPERATOR}
+
+
+async def test_names_are_checked_and_unique_among_the_valid(credentials: Credentials) -> None:
+    """A revoked one frees its name."""
+    for name in ("", "a b", "x" * 65, "a/../b"):
+        with pytest.raises(InvalidInput):
+            await credentials.create(name, [Scope.READ], by=ADMIN)
+    with pytest.raises(InvalidInput, match="at least one scope"):
+        await credentials.create("none", [], by=ADMIN)
+    await credentials.create("bot", [Scope.READ], by=ADMIN)
+    with pytest.raises(Conflict):
+        await credentials.create("bot", [Scope.READ], by=ADMIN)
+    await credentials.revoke("bot")
+    await credentials.create("bot", [Scope.READ], by=ADMIN)
+
+
+async def test_a_revoked_credential_is_over_at_once_and_whoever_listens_is_told(
+    credentials: Credentials,
+) -> None:
+    """Live connections hang on that call."""
+    made, token = await credentials.create("bot", [Scope.READ], by=ADMIN)
+    told: list[str] = []
+    credentials.on_revoked(told.append)
+    await credentials.revoke(made.credential_id)
+    assert told == [made.credential_id]
+    with pytest.raises(Unauthenticated):
+        await credentials.authenticate(token, "a")
+    with pytest.raises(NotFound):
+        await credentials.revoke("bot")
+    listed = {credential.name: credential for credential in await credentials.list()}
+    assert listed["bot"].revoked_at is not None
+
+
+async def test_a_ticket_works_once_from_its_page_and_not_for_long(
+    credentials: Credentials, clock: ManualClock
+) -> None:
+    """What may appear in a URL must be worthless a moment later."""
+    page = "http://127.0.0.1:8765"
+    ticket = credentials.issue_ticket(await credentials.authenticate(PRESET, "a"), page)
+    assert credentials.redeem_ticket(ticket, page).name == OPERATOR
+    late = credentials.issue_ticket(ADMIN, page)
+    foreign = credentials.issue_ticket(ADMIN, page)
+    with pytest.raises(Unauthenticated):
+        credentials.redeem_ticket(ticket, page)
+    with pytest.raises(Unauthenticated):
+        credentials.redeem_ticket(foreign, "http://evil.test")
+    with pytest.raises(Unauthenticated):
+        credentials.redeem_ticket(foreign, page)
+    await clock.advance(TICKET_S)
+    with pytest.raises(Unauthenticated):
+        credentials.redeem_ticket(late, page)
+
+
+async def test_a_ticket_dies_with_its_credential(credentials: Credentials) -> None:
+    """Revoking leaves no way in that is already under way."""
+    made, token = await credentials.create("bot", [Scope.READ], by=ADMIN)
+    ticket = credentials.issue_ticket(await credentials.authenticate(token, "a"), "o")
+    await credentials.revoke(made.name)
+    with pytest.raises(Unauthenticated, match="revoked"):
+        credentials.redeem_ticket(ticket, "o")
+
+
+async def test_unused_tickets_are_bounded(credentials: Credentials, clock: ManualClock) -> None:
+    """They age out, and until then there is a limit."""
+    for _ in range(MAX_TICKETS):
+        credentials.issue_ticket(ADMIN, "o")
+    with pytest.raises(RateLimited):
+        credentials.issue_ticket(ADMIN, "o")
+    await clock.advance(TICKET_S)
+    assert credentials.issue_ticket(ADMIN, "o")
+
+
+async def test_the_database_file_of_credentials_is_readable_by_its_owner_only(
+    tmp_path: Path,
+) -> None:
+    """Hashes are no secrets, and still nobody's business."""
+    store = await open_sqlite(tmp_path / "t.db")
+    await Credentials(store, ManualClock(), SequentialIds()).open(preset=PRESET)
+    await store.close()
+    assert (tmp_path / "t.db").stat().st_mode & 0o077 == 0
