@@ -87,9 +87,11 @@ class ManualClock:
                 yield
                 return
             timer = self._timer(seconds)
+            inside = True
 
             def expire(done: asyncio.Future[None]) -> None:
-                if not done.cancelled():
+                # The block may have ended in the same step of the loop, just before this.
+                if inside and not done.cancelled():
                     # A deadline already past makes asyncio cancel the block at the next step.
                     scope.reschedule(asyncio.get_running_loop().time() - 1)
 
@@ -97,7 +99,7 @@ class ManualClock:
             try:
                 yield
             finally:
-                timer.remove_done_callback(expire)
+                inside = False
                 timer.cancel()
 
     def jump_wall(self, seconds: float) -> None:

@@ -177,4 +177,4 @@ def normalise_agent_id(name: str) -> AgentId:
     Every other run of characters becomes one `-`. An empty result stays empty: the caller decides
     whether that means the default agent or an error.
     """
-    return AgentId(_NOT_ID.sub("-", name.lower()).strip("-_")[:64].rstrip("-"))
+    return AgentId(_NOT_ID.sub("-", name.lower()).strip("-_")[:64].rstrip("-_"))

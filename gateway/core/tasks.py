@@ -51,13 +51,11 @@ class TaskOwner:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         ending = self._tasks.pop(task)
-        if task.cancelled():
-            return
-        error = task.exception()
+        error = None if task.cancelled() else task.exception()
+        if error is None and ending is Ending.ETERNAL and not self._closing:
+            error = RuntimeError("ended although it should run for ever")
         if error is not None:
             self._on_failure(task.get_name(), error)
-        elif ending is Ending.ETERNAL and not self._closing:
-            self._on_failure(task.get_name(), RuntimeError("ended although it should run for ever"))
 
     async def join(self) -> None:
         """Wait until no task is left; cancelling it has no other effect."""

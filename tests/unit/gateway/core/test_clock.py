@@ -262,9 +262,6 @@ async def test_cancelling_a_drive_cancels_its_work() -> None:
     assert seen == ["ended"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="known gap: the expiry runs after the block is left, and complains"
-)
 async def test_a_block_that_ends_as_its_timeout_falls_due_ends_quietly() -> None:
     """Both in one step of the loop: the block was first, so nothing is left to cancel."""
     clock = ManualClock()

@@ -87,7 +87,6 @@ async def test_other_tasks_may_end(owner: TaskOwner, failures: Failures, ending:
     assert failures.seen == []
 
 
-@pytest.mark.xfail(strict=True, reason="known gap: a cancelled task is never reported")
 async def test_an_eternal_task_cancelled_from_within_has_failed(
     owner: TaskOwner, failures: Failures
 ) -> None:
