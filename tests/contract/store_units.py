@@ -27,6 +27,7 @@ from gateway.store.base.conversations import (
     PutContent,
     TouchSession,
 )
+from gateway.store.base.credentials import PutCredential, RevokeCredential
 from gateway.store.base.events import GetLogBounds, ReadEvents
 from gateway.store.base.inputs import (
     AcceptInput,
@@ -267,6 +268,15 @@ CASES: dict[type[Op], Case] = {
     PutBinding: Case(PutBinding("b1", "{}", 1)),
     RemoveBinding: Case(
         RemoveBinding("b1"), (PutBinding("b1", "{}", 1),), ((RemoveBinding("b1"), NotFound),)
+    ),
+    PutCredential: Case(
+        PutCredential("k1", "bot", "aa", "read", 1),
+        refused=((PutCredential("k2", "bot", "bb", "read", 1), Conflict),),
+    ),
+    RevokeCredential: Case(
+        RevokeCredential("k1", 2),
+        (PutCredential("k1", "bot", "aa", "read", 1),),
+        ((RevokeCredential("k1", 3), NotFound),),
     ),
     PruneEvents: Case(PruneEvents(10, 0, 10)),
     RaiseLogFloor: Case(RaiseLogFloor()),

@@ -43,6 +43,7 @@ FIELDS: dict[str, tuple[str, ...]] = (
 SCANS = {
     "count_deliveries": "asked for by people, and bounded by retention",
     "list_bindings": "all of them are wanted",
+    "list_credentials": "all of them are wanted",
     "open_inputs": "all of a partial index",
     "wakeable_runs": "all of a partial index",
     "release_leases": "all of a partial index",
