@@ -17,6 +17,7 @@ TurngateError
 │   ├── UnknownAgent
 │   ├── StoreUnavailable     nothing was written; the store may come back
 │   ├── StoreLocked          another process owns the file
+│   ├── GatewayUnreachable   no gateway answers where one was expected
 │   ├── SchemaMismatch       the database was written by a newer turngate
 │   └── ModelFailed          the upstream model gave no usable answer; says the category
 ├── ToolError                the model changes its call: the text is the tool's result
@@ -133,6 +134,10 @@ class StoreUnavailable(OperatorError):
 
 class StoreLocked(OperatorError):
     """Another process owns this database file."""
+
+
+class GatewayUnreachable(OperatorError):
+    """No gateway answers there."""
 
 
 class SchemaMismatch(OperatorError):
@@ -269,6 +274,7 @@ TABLE: dict[type[TurngateError], Row] = {
     UnknownAgent: Row(-32004, "unknown_agent", exit_code=78),
     StoreUnavailable: Row(-32053, "store_unavailable", retryable=True, exit_code=69),
     StoreLocked: Row(-32053, "store_locked", exit_code=69),
+    GatewayUnreachable: Row(-32057, "unreachable", retryable=True, exit_code=69),
     SchemaMismatch: Row(-32078, "schema_mismatch", exit_code=78),
     ModelFailed: Row(-32054, "model_failed", exit_code=69),
     ToolError: Row(-32055, "tool_error"),
@@ -300,3 +306,8 @@ def describe(error: BaseException) -> Row:
         if cls in TABLE:
             return TABLE[cls]
     return TABLE[Bug]
+
+
+def by_kind(kind: str) -> type[TurngateError]:
+    """The class a stable word stands for, for whoever got it over the wire; `Bug` if unknown."""
+    return next((cls for cls, row in TABLE.items() if row.kind == kind), Bug)

@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("gateway.__main__",),
     ("gateway.cli",),
     (COMPOSITION_ROOT,),
-    ("gateway.http", "gateway.console", "gateway.simulate"),
+    ("gateway.http", "gateway.console", "gateway.simulate", "gateway.client"),
     ("gateway.rpc", "gateway.commands"),
     ("gateway.turns",),
     ("gateway.schedules", "gateway.network", "gateway.work"),
@@ -150,6 +150,11 @@ REASONS: tuple[tuple[str, str, str], ...] = (
         "*",
         "gateway.console",
         "pages are a surface; what they show comes from functions that RPC calls too",
+    ),
+    (
+        "*",
+        "gateway.client",
+        "the client speaks to a gateway over the wire; inside the gateway one calls functions",
     ),
     (
         "*",

@@ -151,10 +151,10 @@ class Writer:
 
     def _begin(self, durability: Durability) -> None:
         full = self._strict or durability is Durability.CRITICAL
-        synchronous = "FULL" if full else "NORMAL"
+        synchronous = _FULL if full else _NORMAL
         if synchronous != self._synchronous:
             # SQLite refuses the pragma inside a transaction, hence here.
-            self._connection.execute(f"PRAGMA synchronous = {synchronous}")
+            self._connection.execute(synchronous)
             self._synchronous = synchronous
         self._connection.execute("BEGIN IMMEDIATE")
 
@@ -258,6 +258,8 @@ class Writer:
             self._dirty = False
 
 
+_FULL = "PRAGMA synchronous = FULL"
+_NORMAL = "PRAGMA synchronous = NORMAL"
 _UNIQUE = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 
 
