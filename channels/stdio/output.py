@@ -26,8 +26,10 @@ from gateway.core.errors import DeliveryPermanent, DeliveryTransient, DeliveryUn
 CLOSE_S = 1.0
 """How long `close` waits for a thread that is inside a system call it cannot be called out of."""
 
-PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.ENOBUFS, errno.ENOMEM, errno.EINTR})
-"""Failures that may be over at the next attempt; after any other the stream is given up."""
+GONE = frozenset(
+    {errno.EPIPE, errno.EBADF, errno.EIO, errno.ENXIO, errno.ECONNRESET, errno.ENOTCONN}
+)
+"""Failures after which there is no reader: pipe, terminal or socket. A full disk may get space."""
 
 
 @dataclass(slots=True, eq=False)
@@ -88,7 +90,8 @@ class Output:
                     f"nobody has read the output for {stall_s} s; nothing was written"
                 ) from None
             raise DeliveryUnknown(
-                f"nobody has read the output for {stall_s} s; a part was written"
+                f"nobody has read the output for {stall_s} s; what is left of the message "
+                "follows when it is read again"
             ) from None
         except asyncio.CancelledError:
             self._withdraw(job)
@@ -142,7 +145,7 @@ class Output:
 
     def _resolve(self, job: _Job, outcome: _Outcome) -> None:
         """Called on the loop; whoever wrote may have given up waiting."""
-        if outcome.error is not None and not _passing(outcome.error) and not self._gone:
+        if _is_gone(outcome.error) and not self._gone:
             self._gone = True
             self._on_gone()
         if not job.outcome.done():
@@ -195,7 +198,7 @@ class Output:
             for count in self._pour(fresh_line + data):
                 written += count
                 self._progress += count
-        except (OSError, ValueError) as caught:  # ValueError: somebody closed the stream object
+        except (OSError, ValueError) as caught:
             error = caught
         shown = max(0, written - len(fresh_line))
         if written:
@@ -224,5 +227,6 @@ class Output:
                 yield count
 
 
-def _passing(error: Exception) -> bool:
-    return isinstance(error, OSError) and error.errno in PASSING
+def _is_gone(error: Exception | None) -> bool:
+    # ValueError: the stream object was closed.
+    return isinstance(error, ValueError) or (isinstance(error, OSError) and error.errno in GONE)

@@ -16,6 +16,8 @@ from gateway.core.parts import text_of
 
 AGENT = AgentId("main")
 SESSION = SessionKey(Scope.MAIN, AGENT)
+BUFFER_BYTES = 4 * 1024 * 1024
+"""What a test's reading end takes in by itself: more than the longest line of any test."""
 PATIENCE_S = 5.0
 """Longest wait for another thread or process; reaching it is a failure."""
 
@@ -150,8 +152,8 @@ class Reading:
         await settle()
 
 
-async def _reading(fd: int) -> Reading:
-    reader = asyncio.StreamReader(limit=4 * 1024 * 1024)
+async def _reading(fd: int, buffer: int) -> Reading:
+    reader = asyncio.StreamReader(limit=buffer)
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb")
     )
@@ -159,7 +161,7 @@ async def _reading(fd: int) -> Reading:
 
 
 @asynccontextmanager
-async def open_pipes() -> AsyncIterator[Pipes]:
+async def open_pipes(*, buffer: int = BUFFER_BYTES) -> AsyncIterator[Pipes]:
     """Everything is closed at the end, whatever the test closed before; close the channel first."""
     (in_r, in_w), (out_r, out_w), (err_r, err_w) = os.pipe(), os.pipe(), os.pipe()
     with (
@@ -168,7 +170,7 @@ async def open_pipes() -> AsyncIterator[Pipes]:
         os.fdopen(err_w, "w", encoding="utf-8") as stderr,
     ):
         streams = Streams(stdin, stdout, stderr)
-        pipes = Pipes(streams, in_w, await _reading(out_r), await _reading(err_r))
+        pipes = Pipes(streams, in_w, await _reading(out_r, buffer), await _reading(err_r, buffer))
         try:
             yield pipes
         finally:
