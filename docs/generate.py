@@ -1,0 +1,340 @@
+"""Writes the pages that the code knows best: `make docs`, or `python docs/generate.py --check`.
+
+Settings, errors and layers are described where they are declared; here they are only laid out. A
+page that is written as a whole says so on its first line; of the others only the part between the
+two marks belongs to this program.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import sys
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import click
+from pydantic import AliasChoices, SecretStr
+from pydantic.fields import FieldInfo
+
+from agents.failures import SENTENCES
+from agents.settings import AgentSettings
+from gateway.cli import turngate
+from gateway.config import Settings
+from gateway.core import errors
+from gateway.core.keys import DM_SCOPES, Scope
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+
+WRITTEN = "<!-- Written by docs/generate.py: change the code, then run `make docs`. -->"
+
+WHO_ACTS: tuple[tuple[type[errors.TurngateError], str], ...] = (
+    (errors.CallerError, "the sender changes something, or waits"),
+    (errors.OperatorError, "the operator changes something"),
+    (errors.ToolError, "the model changes its call"),
+    (errors.DeliveryError, "the gateway: resend, give up, or tell of a doubt"),
+    (errors.RunError, "the run engine"),
+    (errors.Bug, "nobody outside; the id leads to the log"),
+)
+"""The groups of the error tree; the first that fits."""
+
+EXIT_CODES = {
+    0: "done; also when the process was asked to end by SIGTERM",
+    1: "an error without a code of its own",
+    2: "a value or the command line does not fit",
+    69: "something needed is not available: the store, the model, a gateway",
+    75: "a bound was reached; the same may work later",
+    77: "the credential is missing, or does not allow this",
+    78: "the configuration is wrong",
+    130: "interrupted by Ctrl-C",
+}
+"""What the exit codes mean, which follow sysexits.h; `_exit_codes` insists on all of the table."""
+
+AGENT_SETTINGS = {
+    "name": "What people call the agent; default: the name of its folder.",
+    "model": "Model for this agent; default: `LLM_MODEL`.",
+    "fallback_models": "Models to try after that one. Recorded with each turn, not tried yet.",
+    "dm_scope": "How far a direct conversation reaches, see [routing](routing.md#sessions).",
+    "denied_tools": "Tools this agent does not have, `a, b` or a list.",
+    "max_tokens": "Most tokens of one answer.",
+    "temperature": "Handed to the model, 0 to 2; default: the provider's.",
+}
+"""What each member of the front matter is for; `_agent_settings` insists on all of them."""
+
+
+def configuration() -> str:
+    """The page on settings."""
+    return "\n".join(
+        [
+            WRITTEN,
+            "# Configuration",
+            "",
+            "Settings are read once, when turngate starts. If some of them do not fit, all problems"
+            " are listed at once, and turngate ends with exit code 78.",
+            "",
+            "A setting may come from several places. The first one that has it wins:",
+            "",
+            "1. an option on the command line,",
+            "2. an environment variable,",
+            "3. a line in `.env` in the folder you start from,",
+            "4. a line in `turngate.toml` in the same folder, under the name in small letters,",
+            "5. the default.",
+            "",
+            "An empty environment variable counts as not set. A name that `turngate.toml` should "
+            "not have is an error, because a misspelt setting would otherwise be a default that "
+            "nobody notices. A *secret* is masked in logs and never repeated in an error message.",
+            "",
+            "## Settings",
+            "",
+            *_table(
+                ("variable", "option", "value", "default", "meaning"),
+                (
+                    _setting(name, field, _options().get(name.upper(), ""))
+                    for name, field in Settings.model_fields.items()
+                ),
+            ),
+            "",
+            "In `turngate.toml`:",
+            "",
+            "```toml",
+            'llm_base_url = "http://127.0.0.1:8080/v1"',
+            'llm_model = "name-of-the-model"',
+            'turngate_durability = "strict"',
+            "```",
+            "",
+            "## An agent's own settings",
+            "",
+            "The front matter of `AGENT.md`, between two lines of `---`. A member that is not in "
+            "this list is an error, and that agent is left out.",
+            "",
+            *_table(("member", "value", "default", "meaning"), _agent_settings()),
+            "",
+            "The text below the front matter is who the agent is. `TOOLS.md` beside it is advice "
+            "on tools; both go into the system prompt.",
+            "",
+            "## Other variables",
+            "",
+            "| variable | meaning |",
+            "|---|---|",
+            "| `NO_COLOR` | no colours in the terminal; wins over `FORCE_COLOR` |",
+            "| `FORCE_COLOR` | colours although `TERM` is `dumb` |",
+            "| `TURNGATE_CRASHPOINT` | where the process kills itself, "
+            "see [testing](testing.md#crash-points); not for daily use |",
+            "",
+        ]
+    )
+
+
+def errors_page() -> str:
+    """The page on errors."""
+    return "\n".join(
+        [
+            WRITTEN,
+            "# Errors",
+            "",
+            "Every refusal has a `kind`. Branch on that word: it stays. The message is a sentence "
+            "for a person and may change. *Retryable* means that the very same request may "
+            "succeed later; `retry_after_ms`, where it is given, says when. `code` is the number a "
+            "JSON-RPC answer carries; several kinds may share one. The exit code is what a command "
+            "ends with when such an error ends it.",
+            "",
+            *(line for family, words in WHO_ACTS for line in _errors_of(family, words)),
+            "## Exit codes",
+            "",
+            *_table(("code", "meaning"), _exit_codes()),
+            "",
+            "A message that is refused, or a turn that fails, does not end the process: the sender "
+            "is told, and the next one is served.",
+            "",
+            "## Why a model gave no answer",
+            "",
+            "A turn whose model fails ends as `failed` with one of these words, and the sender "
+            "reads the sentence. The provider's own words are in the log, for the operator.",
+            "",
+            *_table(
+                ("word", "what the sender is told"),
+                (
+                    (f"`{word}`", sentence.format(when="try again in a moment"))
+                    for word, sentence in SENTENCES.items()
+                ),
+            ),
+            "",
+            "An agent that kept calling tools without an answer fails with `tool_rounds`, and a "
+            "turn that the run engine had to give up fails with that error's kind from above.",
+            "",
+        ]
+    )
+
+
+def layers() -> str:
+    """The picture of the layers: the list of the architecture test, in the words of the code."""
+    written = importlib.import_module("tests.architecture.test_layers")
+    picture = ["```text"]
+    for number, line in enumerate(written.LAYERS, start=1):
+        for place, name in enumerate(line):
+            shown = f"({name})" if name in written.PLANNED else name
+            rank = "" if place else str(number)
+            picture.append(f"{rank:>2}  {shown:<21} {_summary(name)}".rstrip())
+    picture += ["", "beside them, each against its own seam:"]
+    for name, seam in written.ADAPTERS.items():
+        picture.append(f"    {name + '.*':<21} {seam}")
+    return "\n".join([*picture, "```"])
+
+
+def pages() -> dict[Path, str]:
+    """Every file this program writes, as it should be."""
+    design = DOCS / "design.md"
+    return {
+        DOCS / "configuration.md": configuration(),
+        DOCS / "errors.md": errors_page(),
+        design: _between_marks(design.read_text("utf-8"), "layers", layers),
+    }
+
+
+# --- laying out ----------------------------------------------------------------------------------
+
+
+def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
+    yield _row(head)
+    yield "|" + "---|" * len(head)
+    for row in rows:
+        yield _row(row)
+
+
+def _row(cells: tuple[str, ...]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _between_marks(text: str, name: str, make: Callable[[], str]) -> str:
+    start, end = f"<!-- {name}: written by docs/generate.py -->", f"<!-- /{name} -->"
+    pattern = re.compile(f"({re.escape(start)}\n).*?(\n{re.escape(end)})", re.DOTALL)
+    made = make()
+    fresh, count = pattern.subn(lambda found: f"{found[1]}{made}{found[2]}", text)
+    if count != 1:
+        raise SystemExit(f"the marks of {name!r} are missing")
+    return fresh
+
+
+# --- settings ------------------------------------------------------------------------------------
+
+
+def _setting(name: str, field: FieldInfo, option: str) -> tuple[str, ...]:
+    names = f"`{name.upper()}`"
+    if isinstance(field.validation_alias, AliasChoices):
+        others = [str(choice) for choice in field.validation_alias.choices if choice != name]
+        names += "".join(f" or `{other.upper()}`" for other in others)
+    secret = "**Secret.** " if field.annotation is SecretStr else ""
+    return (
+        names,
+        f"`{option}`" if option else "",
+        _type(field.annotation),
+        _default(field.default),
+        f"{secret}{field.description or ''}",
+    )
+
+
+def _agent_settings() -> Iterator[tuple[str, ...]]:
+    fields = AgentSettings.model_fields
+    if fields.keys() != AGENT_SETTINGS.keys():
+        raise SystemExit(f"say what these are for: {fields.keys() ^ AGENT_SETTINGS.keys()}")
+    for name, field in fields.items():
+        yield f"`{name}`", _type(field.annotation), _default(field.default), AGENT_SETTINGS[name]
+
+
+def _options() -> dict[str, str]:
+    """Options of all commands by the variable their help names in brackets."""
+    return {
+        variable: option.opts[-1]
+        for command in turngate.commands.values()
+        for option in command.params
+        if isinstance(option, click.Option)
+        for variable in re.findall(r"\(([A-Z_]+)\)", option.help or "")
+    }
+
+
+def _type(annotation: Any) -> str:
+    if get_origin(annotation) is Literal:
+        return ", ".join(f"`{value}`" for value in get_args(annotation))
+    if annotation is Scope:
+        return ", ".join(f"`{scope}`" for scope in DM_SCOPES)
+    if get_origin(annotation) is types.UnionType:
+        return _type(next(kind for kind in get_args(annotation) if kind is not types.NoneType))
+    if get_origin(annotation) is tuple:
+        return "list of words"
+    words = {Path: "path", str: "text", SecretStr: "text", int: "whole number", float: "number"}
+    return words[annotation]
+
+
+def _default(value: object) -> str:
+    match value:
+        case SecretStr() | "" | () | None:
+            return ""
+        case _:
+            return f"`{value}`"
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+
+def _errors_of(family: type[errors.TurngateError], words: str) -> Iterator[str]:
+    """The kinds of one family, under who has to act on them."""
+    yield f"## {words[0].upper()}{words[1:]}"
+    yield ""
+    yield from _table(
+        ("kind", "code", "retryable", "exit code", "meaning"),
+        (_error(cls, row) for cls, row in errors.TABLE.items() if issubclass(cls, family)),
+    )
+    yield ""
+
+
+def _error(cls: type[errors.TurngateError], row: errors.Row) -> tuple[str, ...]:
+    meaning = (cls.__doc__ or "").split("\n")[0]
+    return (
+        f"`{row.kind}`",
+        str(row.code),
+        "yes" if row.retryable else "no",
+        str(row.exit_code),
+        meaning,
+    )
+
+
+def _exit_codes() -> Iterator[tuple[str, ...]]:
+    unsaid = {row.exit_code for row in errors.TABLE.values()} - EXIT_CODES.keys()
+    if unsaid:
+        raise SystemExit(f"say what these exit codes mean: {unsaid}")
+    for code, meaning in EXIT_CODES.items():
+        yield str(code), meaning
+
+
+# --- layers --------------------------------------------------------------------------------------
+
+
+def _summary(name: str) -> str:
+    path = ROOT.joinpath(*name.split("."))
+    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    if not source.exists():
+        return ""
+    return (ast.get_docstring(ast.parse(source.read_text("utf-8"))) or "").split("\n")[0]
+
+
+def main() -> None:
+    """Write what is stale, or with `--check` say what would be written and end with 1."""
+    sys.path.insert(0, str(ROOT))  # the list of layers lives with its test
+    stale = [
+        (path, text)
+        for path, text in pages().items()
+        if not path.exists() or path.read_text("utf-8") != text
+    ]
+    for path, text in stale:
+        sys.stdout.write(f"{path.relative_to(ROOT)}\n")
+        if "--check" not in sys.argv:
+            path.write_text(text, "utf-8")
+    sys.exit(1 if stale and "--check" in sys.argv else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the pages say is true: examples run, generated pages are fresh, nothing is left unsaid."""
