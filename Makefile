@@ -96,10 +96,10 @@ test: setup
 endif
 
 .PHONY: check
-check: lint ## format, lint, types, architecture, unit, property and contract tests: under 2 minutes
+check: lint ## what you run while working (no crash or acceptance tests): under 2 minutes
 	@echo "turngate: tests ..."
 	@$(BIN)/pytest -q -m "$(FAST) and not postgres" -n $(WORKERS) \
-		tests/architecture tests/unit tests/properties tests/contract
+		tests/architecture tests/unit tests/properties tests/contract $(wildcard tests/docs)
 
 .PHONY: slow
 slow: setup ## tests marked slow, then the benchmarks
