@@ -22,6 +22,7 @@ from gateway.store.base.conversations import PutContent
 from gateway.store.base.events import EventRow
 from gateway.store.base.store import Committed, Durability, NewEvent, Receipt, Unit
 from gateway.store.sqlite import statements
+from gateway.store.sqlite.database import BUSY_TIMEOUT_MS
 from gateway.store.sqlite.lock import FileLock
 
 BATCH_OPS = 1024
@@ -30,6 +31,8 @@ CHECKPOINT_BYTES = 16 << 20
 """WAL size at which the writer moves pages to the database between batches, without waiting."""
 FORCED_CHECKPOINT_BYTES = 64 << 20
 """WAL size at which it waits for readers and starts the WAL from the beginning."""
+FORCED_WAIT_MS = 200
+"""How long it waits for readers then: ours take less, and somebody else's may never end."""
 IDLE_S = 0.5
 """Quiet time after which a checkpoint is in nobody's way."""
 
@@ -237,7 +240,6 @@ class Writer:
         ours = isinstance(cause, StoreUnavailable)
         reason = str(cause) if ours else f"the store did not take the write: {cause}"
         for item in batch:
-            item.receipt.rows.clear()
             item.error = StoreUnavailable(reason)
             item.error.__cause__ = cause
 
@@ -249,13 +251,24 @@ class Writer:
         with suppress(sqlite3.Error, OSError):
             size = self._wal.stat().st_size
             if size >= self._forced_at:
-                busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-                # A reader from outside that never ends must not make every batch wait for it.
-                self._forced_at = FORCED_CHECKPOINT_BYTES + (size if busy else 0)
+                # Not every batch waits again for a reader that was not done.
+                self._forced_at = FORCED_CHECKPOINT_BYTES + size
+                self._force_checkpoint()
+                self._forced_at = FORCED_CHECKPOINT_BYTES
             elif idle or size >= CHECKPOINT_BYTES:
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         if idle:
             self._dirty = False
+
+    def _force_checkpoint(self) -> None:
+        """Empty the WAL; raises when a reader is in the way for too long."""
+        self._connection.execute(f"PRAGMA busy_timeout = {FORCED_WAIT_MS:d}")
+        try:
+            found = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS:d}")
+        if found[0]:
+            raise sqlite3.OperationalError("a reader holds on to the WAL")
 
 
 _FULL = "PRAGMA synchronous = FULL"

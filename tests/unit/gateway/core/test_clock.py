@@ -130,8 +130,8 @@ async def test_manual_time_stands_still() -> None:
 async def test_advancing_moves_both_clocks() -> None:
     """By the same amount, in many small steps as in a large one."""
     clock = ManualClock(now_ms=1_000_000)
-    for _ in range(1000):
-        await clock.advance(0.001)
+    for _ in range(100):
+        await clock.advance(0.01)
     assert clock.now_ms() == 1_001_000
     assert clock.monotonic() == pytest.approx(1)
 

@@ -13,7 +13,7 @@ from gateway.core.clock import settle
 from gateway.core.errors import NotFound, StoreUnavailable
 from gateway.store.base.bindings import PutBinding, RemoveBinding
 from gateway.store.base.store import Durability, NewEvent, Unit
-from gateway.store.sqlite.database import Database
+from gateway.store.sqlite.database import BUSY_TIMEOUT_MS, Database
 from gateway.store.sqlite.store import SqliteStore, open_database, open_sqlite
 from gateway.store.sqlite.writer import (
     CHECKPOINT_BYTES,
@@ -289,7 +289,6 @@ async def test_a_long_reader_holds_up_no_writer(
     """The WAL cannot start over while somebody reads from it; when he ends it shrinks."""
     await store.commit(session("a"))
     wal = Path(f"{path}-wal")
-    database.writer.execute("PRAGMA busy_timeout = 1")  # instead of five seconds
     with outside(path) as reader:
         reader.execute("BEGIN")
         reader.execute(SESSIONS).fetchall()
@@ -298,6 +297,7 @@ async def test_a_long_reader_holds_up_no_writer(
             await put(store, a_content(content_id=f"c{n}", body="x" * 2_000_000))
             n += 1
         assert len(database.statements("PRAGMA wal_checkpoint(TRUNCATE)")) == 1
+        assert database.writer.execute("PRAGMA busy_timeout").fetchone()[0] == BUSY_TIMEOUT_MS
     while size(wal) > CHECKPOINT_BYTES:
         await put(store, a_content(content_id=f"c{n}", body="x" * 100_000))
         n += 1
