@@ -56,9 +56,25 @@ def read(page: Path | str) -> str:
 def blocks(text: str) -> list[Block]:
     """The fenced blocks, in order."""
     return [
-        Block(text.count("\n", 0, found.start()) + 1, tuple(found[1].split()), found[2])
+        Block(text_line(text, found.start()), tuple(found[1].split()), found[2])
         for found in _FENCE.finditer(text)
     ]
+
+
+def sections(text: str) -> list[tuple[str, list[Block]]]:
+    """The blocks under each heading, headings without any left out."""
+    headings = [(found.start(), found[1]) for found in _HEADING.finditer(prose(text))]
+    starts = [(text_line(prose(text), start), title) for start, title in headings]
+    found: dict[tuple[int, str], list[Block]] = {}
+    for block in blocks(text):
+        under = max((start for start in starts if start[0] <= block.line), default=(0, "top"))
+        found.setdefault(under, []).append(block)
+    return [(title, inside) for (_, title), inside in found.items()]
+
+
+def text_line(text: str, position: int) -> int:
+    """The number of the line a position is in."""
+    return text.count("\n", 0, position) + 1
 
 
 def prose(text: str) -> str:

@@ -8,23 +8,24 @@ from pathlib import Path
 import pytest
 
 from tests.docs import pages
+from tests.docs.pages import Block
 from tests.docs.playing import play
 
-PAGES = [
-    page
+EXAMPLES = [
+    pytest.param(inside, id=f"{pages.name(page)}#{title}")
     for page in pages.pages()
-    if any(block.language in ("console", "python") for block in pages.blocks(pages.read(page)))
+    for title, inside in pages.sections(pages.read(page))
+    if any(block.language in ("console", "python") for block in inside)
 ]
 
 
 @pytest.mark.timeout(20)  # each command is a process of its own
-@pytest.mark.parametrize("page", PAGES, ids=pages.name)
-def test_the_examples_of_a_page_are_true(page: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("inside", EXAMPLES)
+def test_the_examples_of_a_section_are_true(inside: list[Block], tmp_path: Path) -> None:
     """Block after block in one folder, as a reader would."""
-    found = pages.blocks(pages.read(page))
     wrong = [
-        f"{pages.name(page)}:{block.line}: {problem}"
-        for block, following in zip_longest(found, found[1:])
+        f"line {block.line}: {problem}"
+        for block, following in zip_longest(inside, inside[1:])
         for problem in play(block, following, tmp_path)
     ]
     assert not wrong, "\n".join(wrong)
