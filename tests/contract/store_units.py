@@ -18,13 +18,20 @@ from gateway.core.errors import (
     RunTerminal,
     TurngateError,
 )
+from gateway.store.base.agents import PutAgent, RemoveAgent
 from gateway.store.base.bindings import ListBindings, PutBinding, RemoveBinding
 from gateway.store.base.catalog import Op
 from gateway.store.base.conversations import (
     AppendEntry,
+    BlankSession,
+    ClearTranscript,
+    DropRuns,
+    DropSession,
+    ExpectIdle,
     ListSessions,
     LoadTranscript,
     PutContent,
+    SetLabel,
     TouchSession,
 )
 from gateway.store.base.credentials import PutCredential, RevokeCredential
@@ -46,6 +53,10 @@ from gateway.store.base.outbox import (
     DeliveriesOfTurn,
     EndSend,
     EnqueueDelivery,
+    MarkPulled,
+    PurgeDelivery,
+    PurgeFailed,
+    RetryDelivery,
     RetrySend,
 )
 from gateway.store.base.query import Query
@@ -186,6 +197,12 @@ CASES: dict[type[Op], Case] = {
     PutContent: Case(a_content(), refused=((a_content(), Conflict),)),
     TouchSession: Case(a_session()),
     AppendEntry: Case(an_entry(), refused=((an_entry(turn_id="t2"), Conflict),)),
+    SetLabel: Case(SetLabel(SESSION, "plans"), (a_session(),), ((SetLabel("x", "y"), NotFound),)),
+    ExpectIdle: Case(ExpectIdle(SESSION), (a_session(),), ((ExpectIdle("x"), Conflict),)),
+    ClearTranscript: Case(ClearTranscript(SESSION), (an_entry(),)),
+    BlankSession: Case(BlankSession(SESSION), (a_content(),)),
+    DropRuns: Case(DropRuns(SESSION), (an_input(), a_run(run_id="t1"))),
+    DropSession: Case(DropSession(SESSION), (a_session(),), ((DropSession(SESSION), NotFound),)),
     AcceptInput: Case(
         an_input(external_id="x1", mailbox=1),
         refused=(
@@ -265,9 +282,25 @@ CASES: dict[type[Op], Case] = {
         (a_delivery(), BeginSend("d1", 2)),
         ((EndSend("d1", "dead", "", "gone", 5), Conflict),),
     ),
+    MarkPulled: Case(MarkPulled("t1:0", 2), (a_delivery(state="available"),)),
+    RetryDelivery: Case(
+        RetryDelivery("d1", 5, 9),
+        (a_delivery(), EndSend("d1", "dead", "", "gone", 4)),
+        ((RetryDelivery("d1", 5, 9), Conflict),),
+    ),
+    PurgeDelivery: Case(
+        PurgeDelivery("d1"),
+        (a_delivery(), EndSend("d1", "sent", "", "", 4)),
+        ((PurgeDelivery("d1"), Conflict),),
+    ),
+    PurgeFailed: Case(PurgeFailed(10), (a_delivery(), EndSend("d1", "dead", "", "gone", 4))),
     PutBinding: Case(PutBinding("b1", "{}", 1)),
     RemoveBinding: Case(
         RemoveBinding("b1"), (PutBinding("b1", "{}", 1),), ((RemoveBinding("b1"), NotFound),)
+    ),
+    PutAgent: Case(PutAgent("luna", "{}", 1)),
+    RemoveAgent: Case(
+        RemoveAgent("luna"), (PutAgent("luna", "{}", 1),), ((RemoveAgent("luna"), NotFound),)
     ),
     PutCredential: Case(
         PutCredential("k1", "bot", "aa", "read", 1),

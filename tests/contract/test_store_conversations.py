@@ -220,7 +220,7 @@ async def test_a_session_keeps_its_owner(store: Store) -> None:
     await put(store, a_session(at=1))
     await put(store, a_session(principal="eve", agent_id="other", at=5))
     row = await one(store, GetSession(SESSION))
-    assert row == (SESSION, "main", "ann", 1, 5)
+    assert row == (SESSION, "main", "ann", 1, 5, "")
 
 
 async def test_sessions_are_listed_most_recent_first_in_pages(store: Store) -> None:

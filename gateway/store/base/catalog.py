@@ -21,6 +21,7 @@ from gateway.core.errors import (
     TurngateError,
 )
 from gateway.store.base import (
+    agents,
     bindings,
     conversations,
     credentials,
@@ -34,6 +35,12 @@ Op = (
     conversations.PutContent
     | conversations.TouchSession
     | conversations.AppendEntry
+    | conversations.SetLabel
+    | conversations.ExpectIdle
+    | conversations.ClearTranscript
+    | conversations.BlankSession
+    | conversations.DropRuns
+    | conversations.DropSession
     | inputs.AcceptInput
     | inputs.RememberKey
     | inputs.StartInput
@@ -62,8 +69,14 @@ Op = (
     | outbox.BeginSend
     | outbox.RetrySend
     | outbox.EndSend
+    | outbox.MarkPulled
+    | outbox.RetryDelivery
+    | outbox.PurgeDelivery
+    | outbox.PurgeFailed
     | bindings.PutBinding
     | bindings.RemoveBinding
+    | agents.PutAgent
+    | agents.RemoveAgent
     | credentials.PutCredential
     | credentials.RevokeCredential
     | retention.PruneEvents
@@ -93,6 +106,12 @@ GUARDS: dict[type[Op], Guard] = {
     conversations.PutContent: Guard(),
     conversations.TouchSession: Guard(),
     conversations.AppendEntry: Guard(duplicate=Conflict),
+    conversations.SetLabel: Guard(refused=NotFound),
+    conversations.ExpectIdle: Guard(refused=Conflict),
+    conversations.ClearTranscript: Guard(),
+    conversations.BlankSession: Guard(),
+    conversations.DropRuns: Guard(),
+    conversations.DropSession: Guard(refused=NotFound),
     inputs.AcceptInput: Guard(refused=Busy, duplicate=Duplicate, returns=True),
     inputs.RememberKey: Guard(duplicate=Duplicate),
     inputs.StartInput: Guard(refused=Conflict),
@@ -121,8 +140,14 @@ GUARDS: dict[type[Op], Guard] = {
     outbox.BeginSend: Guard(refused=Conflict),
     outbox.RetrySend: Guard(refused=Conflict),
     outbox.EndSend: Guard(refused=Conflict),
+    outbox.MarkPulled: Guard(),
+    outbox.RetryDelivery: Guard(refused=Conflict),
+    outbox.PurgeDelivery: Guard(refused=Conflict),
+    outbox.PurgeFailed: Guard(),
     bindings.PutBinding: Guard(),
     bindings.RemoveBinding: Guard(refused=NotFound),
+    agents.PutAgent: Guard(),
+    agents.RemoveAgent: Guard(refused=NotFound),
     credentials.PutCredential: Guard(),
     credentials.RevokeCredential: Guard(refused=NotFound),
     retention.PruneEvents: Guard(),

@@ -39,12 +39,59 @@ class AppendEntry(NamedTuple):
     at: int
 
 
+class SetLabel(NamedTuple):
+    """Call a session something; refused `NotFound` when there is none."""
+
+    session_key: str
+    label: str
+
+
+class ExpectIdle(NamedTuple):
+    """Change nothing; refused `Conflict` while the session has inputs that have not ended."""
+
+    session_key: str
+
+
+class ClearTranscript(NamedTuple):
+    """Forget what was said as far as the conversation goes; the log still points at it."""
+
+    session_key: str
+
+
+class BlankSession(NamedTuple):
+    """Turn everything that was ever said in a session into tombstones, wherever it shows."""
+
+    session_key: str
+
+
+class DropRuns(NamedTuple):
+    """Forget the runs of a session's turns: their steps hold what was said."""
+
+    session_key: str
+
+
+class DropSession(NamedTuple):
+    """Forget a session; refused `NotFound` when there is none."""
+
+    session_key: str
+
+
 class SessionRow(NamedTuple):
     session_key: str
     agent_id: str
     principal: str
     created_at: int
     last_active_at: int
+    label: str = ""
+
+
+class HistoryRow(NamedTuple):
+    """`body` is None where the content was blanked."""
+
+    position: int
+    turn_id: str
+    at: int
+    body: str | None
 
 
 class EntryRow(NamedTuple):
@@ -75,3 +122,41 @@ class LoadTranscript(Query[EntryRow]):
     """The whole transcript in order."""
 
     session_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsOfAgent(Query[SessionRow]):
+    """Like `ListSessions`, of one agent."""
+
+    agent_id: str
+    before_at: int
+    before_key: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsOfPrincipal(Query[SessionRow]):
+    """Like `ListSessions`, of one owner; `agent_id` empty means any."""
+
+    principal: str
+    agent_id: str
+    before_at: int
+    before_key: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage(Query[HistoryRow]):
+    """Entries of a transcript, newest first, below a position."""
+
+    session_key: str
+    before: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class LastEntryOfTurn(Query[HistoryRow]):
+    """The last thing a turn added to its transcript."""
+
+    session_key: str
+    turn_id: str

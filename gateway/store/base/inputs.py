@@ -165,3 +165,45 @@ class InputsOfTurn(Query[InputRow]):
     """The leading input of a turn and those merged into it, in order of acceptance."""
 
     turn_id: str
+
+
+class TurnRow(NamedTuple):
+    """An input without its words, for lists."""
+
+    ordinal: int
+    turn_id: str
+    session_key: str
+    agent_id: str
+    channel: str
+    principal: str
+    state: str
+    detail: str
+    merged_into: str
+    accepted_at: int
+    ended_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListTurns(Query[TurnRow]):
+    """Newest first, below an ordinal."""
+
+    before: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnsOfSession(Query[TurnRow]):
+    """One session's, newest first, below an ordinal."""
+
+    session_key: str
+    before: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnsOfPrincipal(Query[TurnRow]):
+    """What one principal asked for, newest first, below an ordinal."""
+
+    principal: str
+    before: int
+    limit: int

@@ -1,7 +1,8 @@
 """Writes and reads of deliveries.
 
 A delivery is *open* while `pending` or `sending`; it ends as `sent`, `dead`, `expired` or
-`unknown`. Deliveries to one destination leave in the order of their ordinals.
+`unknown`. Deliveries to one destination leave in the order of their ordinals. One whose receiver
+fetches it is `available` from the start, and `sent` once it was fetched: nothing is left to do.
 """
 
 from __future__ import annotations
@@ -28,6 +29,35 @@ class EnqueueDelivery(NamedTuple):
     content_id: str
     at: int
     expires_at: int
+    state: str = "pending"
+    """Or `available`, where the receiver fetches it."""
+
+
+class MarkPulled(NamedTuple):
+    """available → sent, by its key; nothing changes otherwise."""
+
+    key: str
+    at: int
+
+
+class RetryDelivery(NamedTuple):
+    """dead, expired or unknown → pending with no attempts made; refused `Conflict` otherwise."""
+
+    delivery_id: str
+    at: int
+    expires_at: int
+
+
+class PurgeDelivery(NamedTuple):
+    """Forget a delivery that has ended; refused `Conflict` while it is open."""
+
+    delivery_id: str
+
+
+class PurgeFailed(NamedTuple):
+    """Forget deliveries that are dead, expired or unknown, oldest first."""
+
+    limit: int
 
 
 class BeginSend(NamedTuple):
@@ -99,3 +129,26 @@ class DeliveriesOfTurn(Query[DeliveryRow]):
 @dataclass(frozen=True, slots=True)
 class CountDeliveries(Query[StateCount]):
     pass
+
+
+class AttemptCount(NamedTuple):
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class CountAttempts(Query[AttemptCount]):
+    """How often sending was tried, over all deliveries that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetDelivery(Query[DeliveryRow]):
+    delivery_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListDeliveries(Query[DeliveryRow]):
+    """Newest first, below an ordinal; `state` empty means any."""
+
+    before: int
+    state: str
+    limit: int

@@ -260,3 +260,12 @@ class WakeableRuns(Query[RunRow]):
     now: int
     after: str
     limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListRuns(Query[RunRow]):
+    """By id downwards, below a given one, which is newest first; `status` empty means any."""
+
+    before: str
+    status: str
+    limit: int

@@ -25,6 +25,7 @@ _FAMILIES = (
     "events",
     "outbox",
     "bindings",
+    "agents",
     "credentials",
     "retention",
 )

@@ -15,12 +15,12 @@ VALUES (:session_key, :position, :turn_id, :content_id, :at);
 
 -- name: get_session
 -- One session by its key.
-SELECT session_key, agent_id, principal, created_at, last_active_at
+SELECT session_key, agent_id, principal, created_at, last_active_at, label
 FROM sessions WHERE session_key = :session_key;
 
 -- name: list_sessions
 -- A page, most recently active first, after the last row of the page before.
-SELECT session_key, agent_id, principal, created_at, last_active_at
+SELECT session_key, agent_id, principal, created_at, last_active_at, label
 FROM sessions WHERE (last_active_at, session_key) < (:before_at, :before_key)
 ORDER BY last_active_at DESC, session_key DESC LIMIT :limit;
 
@@ -33,3 +33,58 @@ SELECT body FROM contents WHERE content_id = :content_id;
 SELECT e.position, e.turn_id, e.content_id, c.body
 FROM entries e LEFT JOIN contents c ON c.content_id = e.content_id
 WHERE e.session_key = :session_key ORDER BY e.position;
+
+-- name: set_label
+-- What people call it; its key stays.
+UPDATE sessions SET label = :label WHERE session_key = :session_key;
+
+-- name: expect_idle
+-- Writes what is there already: only whether a row was touched counts.
+UPDATE sessions SET label = label WHERE session_key = :session_key AND NOT EXISTS (
+  SELECT 1 FROM inputs WHERE inputs.session_key = :session_key
+    AND state IN ('queued', 'running', 'waiting'));
+
+-- name: clear_transcript
+-- The next turn starts at position 0.
+DELETE FROM entries WHERE session_key = :session_key;
+
+-- name: blank_session
+-- Everything points at contents, so this is everywhere; the condition repeats the partial index's.
+UPDATE contents SET body = NULL WHERE session_key = :session_key AND body IS NOT NULL;
+
+-- name: drop_runs
+-- A turn's run has the turn's id.
+DELETE FROM runs WHERE run_id IN (SELECT turn_id FROM inputs WHERE session_key = :session_key);
+
+-- name: drop_session
+-- Inputs, deliveries and events stay, without words.
+DELETE FROM sessions WHERE session_key = :session_key;
+
+-- name: sessions_of_agent
+-- A page of one agent's.
+SELECT session_key, agent_id, principal, created_at, last_active_at, label
+FROM sessions WHERE (last_active_at, session_key) < (:before_at, :before_key)
+  AND agent_id = :agent_id
+ORDER BY last_active_at DESC, session_key DESC LIMIT :limit;
+
+-- name: sessions_of_principal
+-- A page of one owner's.
+SELECT session_key, agent_id, principal, created_at, last_active_at, label
+FROM sessions WHERE principal = :principal
+  AND (last_active_at, session_key) < (:before_at, :before_key)
+  AND (:agent_id = '' OR agent_id = :agent_id)
+ORDER BY last_active_at DESC, session_key DESC LIMIT :limit;
+
+-- name: history_page
+-- The newest entries first, because that is what people look at.
+SELECT e.position, e.turn_id, e.at, c.body
+FROM entries e LEFT JOIN contents c ON c.content_id = e.content_id
+WHERE e.session_key = :session_key AND e.position < :before
+ORDER BY e.position DESC LIMIT :limit;
+
+-- name: last_entry_of_turn
+-- From the end, where a turn somebody asks about usually is.
+SELECT e.position, e.turn_id, e.at, c.body
+FROM entries e LEFT JOIN contents c ON c.content_id = e.content_id
+WHERE e.session_key = :session_key AND e.turn_id = :turn_id
+ORDER BY e.position DESC LIMIT 1;

@@ -96,3 +96,21 @@ SELECT i.ordinal, i.turn_id, i.session_key, i.agent_id, i.channel, i.account, i.
 FROM inputs i LEFT JOIN contents c ON c.content_id = i.content_id
 WHERE i.turn_id = :turn_id OR (i.merged_into = :turn_id AND i.merged_into <> '')
 ORDER BY i.ordinal;
+
+-- name: list_turns
+-- A page over everybody's, newest first.
+SELECT ordinal, turn_id, session_key, agent_id, channel, principal, state, detail, merged_into,
+  accepted_at, ended_at
+FROM inputs WHERE ordinal < :before ORDER BY ordinal DESC LIMIT :limit;
+
+-- name: turns_of_session
+-- A page of one conversation, newest first.
+SELECT ordinal, turn_id, session_key, agent_id, channel, principal, state, detail, merged_into,
+  accepted_at, ended_at
+FROM inputs WHERE session_key = :session_key AND ordinal < :before ORDER BY ordinal DESC LIMIT :limit;
+
+-- name: turns_of_principal
+-- A page of one sender, newest first.
+SELECT ordinal, turn_id, session_key, agent_id, channel, principal, state, detail, merged_into,
+  accepted_at, ended_at
+FROM inputs WHERE principal = :principal AND ordinal < :before ORDER BY ordinal DESC LIMIT :limit;

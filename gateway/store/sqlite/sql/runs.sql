@@ -144,3 +144,11 @@ FROM runs INDEXED BY runs_parked WHERE status = 'suspended' AND run_id > :after 
   OR EXISTS (SELECT 1 FROM run_waits w JOIN run_events e ON e.run_id = w.run_id AND e.key = w.key
     WHERE w.run_id = runs.run_id))
 ORDER BY run_id LIMIT :limit;
+
+-- name: list_runs
+-- A page; ids sort by the time they were made.
+SELECT run_id, task, manifest_hash, session_key, input, status, epoch, holder, lease_until,
+  recoveries, recovered_steps, cancel_requested, reason, wake_at, created_at, updated_at, ended_at,
+  result, error
+FROM runs WHERE run_id < :before AND (:status = '' OR status = :status)
+ORDER BY run_id DESC LIMIT :limit;

@@ -14,6 +14,9 @@ CREATE TABLE contents (
   body TEXT
 ) STRICT, WITHOUT ROWID;
 
+-- For deleting a conversation's words wherever they show.
+CREATE INDEX contents_session ON contents (session_key) WHERE body IS NOT NULL;
+
 CREATE TABLE events (
   seq INTEGER PRIMARY KEY,
   at INTEGER NOT NULL,
@@ -25,15 +28,17 @@ CREATE TABLE events (
   content_id TEXT NOT NULL
 ) STRICT;
 
+-- The last column stands where SQLite puts one that was added later.
 CREATE TABLE sessions (
   session_key TEXT PRIMARY KEY,
   agent_id TEXT NOT NULL,
   principal TEXT NOT NULL,
   created_at INTEGER NOT NULL,
   last_active_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+, label TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
 
 CREATE INDEX sessions_recent ON sessions (last_active_at DESC, session_key DESC);
+CREATE INDEX sessions_owner ON sessions (principal, last_active_at DESC, session_key DESC);
 
 CREATE TABLE entries (
   session_key TEXT NOT NULL,
@@ -74,6 +79,8 @@ CREATE UNIQUE INDEX inputs_external ON inputs (channel, account, external_id)
   WHERE external_id <> '';
 CREATE INDEX inputs_open ON inputs (session_key, ordinal)
   WHERE state IN ('queued', 'running', 'waiting');
+CREATE INDEX inputs_session ON inputs (session_key, ordinal);
+CREATE INDEX inputs_principal ON inputs (principal, ordinal);
 CREATE INDEX inputs_merged ON inputs (merged_into) WHERE merged_into <> '';
 CREATE INDEX inputs_ended ON inputs (ended_at) WHERE ended_at IS NOT NULL;
 
@@ -167,7 +174,7 @@ CREATE TABLE deliveries (
   parts INTEGER NOT NULL,
   content_id TEXT NOT NULL,
   state TEXT NOT NULL CHECK (state IN (
-    'pending', 'sending', 'sent', 'dead', 'expired', 'unknown')),
+    'pending', 'sending', 'available', 'sent', 'dead', 'expired', 'unknown')),
   attempts INTEGER NOT NULL DEFAULT 0,
   next_at INTEGER NOT NULL,
   error TEXT NOT NULL DEFAULT '',
@@ -180,6 +187,7 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_open ON deliveries (ordinal) WHERE state IN ('pending', 'sending');
 CREATE INDEX deliveries_turn ON deliveries (turn_id);
 CREATE INDEX deliveries_ended ON deliveries (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX deliveries_failed ON deliveries (ordinal) WHERE state IN ('dead', 'expired', 'unknown');
 
 CREATE TABLE bindings (
   ordinal INTEGER PRIMARY KEY,
@@ -187,6 +195,12 @@ CREATE TABLE bindings (
   body TEXT NOT NULL,
   added_at INTEGER NOT NULL
 ) STRICT;
+
+CREATE TABLE agents (
+  agent_id TEXT PRIMARY KEY,
+  body TEXT NOT NULL,
+  added_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- Only the hash of a secret is kept; a revoked credential stays for the record.
 CREATE TABLE credentials (

@@ -41,12 +41,15 @@ FIELDS: dict[str, tuple[str, ...]] = (
     | WRITERS_OWN
 )
 SCANS = {
+    "count_attempts": "asked for by people, and bounded by retention",
     "count_deliveries": "asked for by people, and bounded by retention",
+    "list_agents": "all of them are wanted",
     "list_bindings": "all of them are wanted",
     "list_credentials": "all of them are wanted",
     "open_inputs": "all of a partial index",
     "wakeable_runs": "all of a partial index",
     "release_leases": "all of a partial index",
+    "purge_failed": "the first `limit` rows of a partial index",
     "prune_events": "the first `limit` rows of a table in its own order",
 }
 """Statements that may walk over a whole table or index, and why that is fine."""
