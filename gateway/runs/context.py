@@ -1,8 +1,9 @@
 """What a durable task holds in its hands: steps, recorded time and ids, events, parking.
 
 Each `step`, `record`, `await_event` or `branches` takes the next position of its scope when it is
-called, so a replay meets the same records in the same places whatever the scheduler does. Nothing
-here decides whether a run may go on: the engine does, through `Execution`.
+called, so a replay meets the same records in the same places whatever the scheduler does. Steps
+that shall run side by side are `branches`. Nothing here decides whether a run may go on: the engine
+does, through `Execution`.
 """
 
 from __future__ import annotations
@@ -10,28 +11,27 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 import orjson
 
 from agents.base.tools import Effect
-from gateway.core.clock import Clock
 from gateway.core.crashpoints import crashpoint
 from gateway.core.errors import (
     AwaitEventTimeout,
+    InvalidInput,
     LeaseLost,
     RunCancelled,
     RunParked,
-    StepDivergence,
-    StepInputMismatch,
     StepOutcomeUnknown,
     StepResultTooLarge,
     TurngateError,
     describe,
 )
-from gateway.core.ids import Ids, RunId
-from gateway.runs.canonical import Json, fingerprint
+from gateway.core.ids import RunId
+from gateway.runs.canonical import Json, fingerprint, json_text
+from gateway.runs.execution import Execution
 from gateway.store.base.runs import (
     AppendStream,
     BeginStep,
@@ -41,14 +41,14 @@ from gateway.store.base.runs import (
     RecordStep,
     StepRow,
 )
-from gateway.store.base.store import Durability, Store, Unit
+from gateway.store.base.store import Durability, Receipt, Unit
 
 MAX_RESULT_BYTES = 4 << 20
-"""Largest step result; a run that needs more keeps a reference instead."""
-MAX_STEPS = 2000
-"""Most steps of a run: a loop that never ends is found before it fills the disk."""
+"""Largest result of a step or a run; one that needs more keeps a reference instead."""
 DECISION_S = 3600.0
 """How long a person has to say whether an unsafe step happened."""
+MAX_MESSAGE_CHARS = 2000
+"""Longest message of a failed step that is kept."""
 
 T = TypeVar("T")
 
@@ -62,37 +62,21 @@ class Attempt:
     key: str
 
 
-@dataclass(slots=True, eq=False)
-class Execution:
-    """One execution of a run in this process; the engine flips the switches."""
+def decision_key(path: str, attempts: int) -> str:
+    """The event that says what became of an unsafe step whose last attempt was cut short.
 
-    run_id: RunId
-    epoch: int
-    store: Store
-    clock: Clock
-    ids: Ids
-    records: dict[str, StepRow] = field(default_factory=dict)
-    stop_requested: bool = False
-    fenced: bool = False
-    working: int = 0
-    task: asyncio.Task[object] | None = None
-    streamed: int = 0
-
-    def check(self) -> None:
-        """Raise what ends the execution at this boundary."""
-        if self.fenced:
-            raise LeaseLost(f"run {self.run_id}: the lease is over; another worker may go on")
-        if self.stop_requested:
-            raise RunCancelled(f"run {self.run_id} was asked to stop")
-
-    def interrupt(self) -> None:
-        """Cancel what is being worked on; between two steps the next boundary sees the switch."""
-        if self.working and self.task is not None:
-            self.task.cancel()
+    Its payload is `{"decision": "ran", "result": …}` or `{"decision": "did_not_run"}`.
+    """
+    return f"decision:{path}:{attempts}"
 
 
 class RunContext:
-    """The durable side of one scope of one run."""
+    """The durable side of one scope of one run.
+
+    Every method raises `RunCancelled` once the run was asked to stop and `LeaseLost` once it is
+    somebody else's; a task lets both through, or ends by itself after the first. Cancelling any of
+    them leaves what was recorded, and the next execution goes on from there.
+    """
 
     def __init__(self, execution: Execution, scope: str = "") -> None:
         self._execution = execution
@@ -115,25 +99,24 @@ class RunContext:
         """The recorded result of `work`, executing it only if there is none.
 
         `input` is fingerprinted: the same position with other input is refused. A failure is
-        recorded and raised; the next execution of the run tries again.
+        recorded and raised, and the next execution tries again: what a task wants to live with is a
+        result, not an exception.
 
-        Raises `StepDivergence`, `StepInputMismatch`, `RunCancelled`, `LeaseLost`, `RunParked` (an
-        unsafe step was cut by a crash and an operator has to say what became of it),
-        `StepOutcomeUnknown` (nobody said in time), `StepResultTooLarge`, `StoreUnavailable`.
-        Cancelled: the step counts as interrupted.
+        Raises `StepDivergence`, `StepInputMismatch`, `RunParked` (an unsafe step was cut short and
+        an operator has to say what became of it), `StepOutcomeUnknown` (nobody said in time),
+        `StepResultTooLarge`, `InvalidInput` (the result is not JSON).
         """
         path = self._next()
         mark = fingerprint(input) if input is not None else ""
-        record = self._recorded(path, intent, mark)
+        record = self._execution.records.step(path, intent, mark)
         if record is not None and record.status == "completed":
             return orjson.loads(record.result or "null")
         live = self._execution
         live.check()
-        if record is not None and record.status == "running" and effect is Effect.UNSAFE:
+        if record is not None and Effect.UNSAFE in (effect, record.effect):
             decided = await self._decision(path, record)
             if decided is not None:
                 return await self._record(path, intent, kind, mark, decided["result"])
-        attempt = Attempt(path, record.attempts + 1 if record else 1, f"{live.run_id}:{path}")
         begin = BeginStep(
             live.run_id, live.epoch, path, intent, kind, effect.value, mark, live.clock.now_ms()
         )
@@ -142,31 +125,15 @@ class RunContext:
             # Nothing in the world hangs on the record of a beginning: it rides along.
             live.store.post(Unit((begin,), durability=Durability.POSTED))
         else:
-            await live.store.commit(Unit((begin,), durability=Durability.CRITICAL))
-        try:
-            value = await self._work(work, attempt)
-        except (RunCancelled, LeaseLost, RunParked):
-            raise
-        except Exception as error:
-            await self._fail(path, error)
-            raise
-        crashpoint("step.before_complete")
-        complete = CompleteStep(
-            live.run_id, live.epoch, path, self._encode(intent, value), live.clock.now_ms()
-        )
-        receipt = await live.store.commit(Unit((complete,)))
-        crashpoint("step.after_complete")
-        live.stop_requested |= bool(receipt.value(0))
-        return value
+            await live.commit(Unit((begin,), durability=Durability.CRITICAL))
+            live.check()
+        attempt = Attempt(path, record.attempts + 1 if record else 1, f"{live.run_id}:{path}")
+        return await self._attempt(begin, work, attempt)
 
     async def record(self, intent: str, make: Callable[[], Json], *, kind: str = "logic") -> Json:
-        """The recorded value of `make`, called only if there is none; it takes no time.
-
-        Not awaited: the store keeps order, so nothing that was built on the value can become
-        durable without it.
-        """
+        """The recorded value of `make`, called only if there is none; it takes no time."""
         path = self._next()
-        record = self._recorded(path, intent, "")
+        record = self._execution.records.step(path, intent)
         if record is not None and record.status == "completed":
             return orjson.loads(record.result or "null")
         self._execution.check()
@@ -177,7 +144,7 @@ class RunContext:
 
         The replay of a stopped run may be cut at another place; what was said first still holds.
         """
-        record = self._recorded(intent, intent, "")
+        record = self._execution.records.step(intent, intent)
         if record is not None and record.status == "completed":
             return orjson.loads(record.result or "null")
         return await self._record(intent, intent, "logic", "", make())
@@ -197,28 +164,31 @@ class RunContext:
     async def await_event(self, key: str, *, timeout_s: float, reason: str = "event") -> Json:
         """The payload the first emitter of `key` gave, before or after this call.
 
-        Parks the run until then. Raises `AwaitEventTimeout` `timeout_s` after the first wait.
+        Parks the run until then. Raises `AwaitEventTimeout` `timeout_s` after the first wait, and
+        again in every later execution, whatever was emitted since.
         """
         path = self._next()
         intent = f"event:{key}"
-        record = self._recorded(path, intent, "")
+        record = self._execution.records.step(path, intent)
         if record is not None and record.status == "completed":
             return orjson.loads(record.result or "null")
         live = self._execution
+        late = AwaitEventTimeout(f"run {live.run_id}: no {key!r} within {timeout_s:g} s")
+        if record is not None and record.status == "failed":
+            raise late
         live.check()
         found = await live.store.read(GetRunEvent(live.run_id, key))
         if found:
             return await self._record(path, intent, "event", "", orjson.loads(found[0].payload))
         now = live.clock.now_ms()
-        began = record.started_at if record is not None else now
-        deadline = began + round(timeout_s * 1000)
         if record is None:
-            begin = BeginStep(
-                live.run_id, live.epoch, path, intent, "event", Effect.PURE.value, "", now
-            )
-            live.store.post(Unit((begin,), durability=Durability.POSTED))
+            pure = Effect.PURE.value
+            begin = BeginStep(live.run_id, live.epoch, path, intent, "event", pure, "", now)
+            await live.commit(Unit((begin,)))
+        deadline = (record.started_at if record is not None else now) + round(timeout_s * 1000)
         if now >= deadline:
-            raise AwaitEventTimeout(f"run {live.run_id}: no {key!r} within {timeout_s:g} s")
+            await live.commit(Unit((self._failure(path, late),)))
+            raise late
         raise RunParked(reason, wake_at=deadline, keys=(key,))
 
     async def branches(
@@ -230,28 +200,25 @@ class RunContext:
         failure ends the others and is raised; a branch that parks lets the others finish first.
         """
         base = self._next()
-        live = self._execution
+        self._execution.records.check_branches(base, [name for name, _ in works])
         results: dict[str, T] = {}
         parked: list[RunParked] = []
 
         async def branch(name: str, work: Callable[[RunContext], Awaitable[T]]) -> None:
             try:
-                results[name] = await work(RunContext(live, f"{base}.{name}."))
+                results[name] = await work(RunContext(self._execution, f"{base}.{name}."))
             except RunParked as wish:
                 parked.append(wish)
 
-        live.working += 1
-        try:
-            async with asyncio.TaskGroup() as group:
-                for name, work in works:
-                    group.create_task(branch(name, work), name=f"{live.run_id}.{base}.{name}")
-        except asyncio.CancelledError:
-            self._translate_interruption()
-            raise
-        except BaseExceptionGroup as group_error:
-            raise _first(group_error) from group_error
-        finally:
-            live.working -= 1
+        async def side_by_side() -> None:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for name, work in works:
+                        group.create_task(branch(name, work), name=f"{self.run_id}.{base}.{name}")
+            except BaseExceptionGroup as group_error:
+                raise _first(group_error) from group_error
+
+        await self._execution.interruptible(side_by_side())
         if parked:
             wakes = [wish.wake_at for wish in parked if wish.wake_at is not None]
             keys = tuple(key for wish in parked for key in wish.keys)
@@ -264,99 +231,95 @@ class RunContext:
         live.streamed += 1
         # Epochs apart: a later execution's output follows without reading where this one stopped.
         seq = live.epoch * 1_000_000 + live.streamed
-        append = AppendStream(live.run_id, seq, orjson.dumps(body).decode(), live.clock.now_ms())
+        append = AppendStream(live.run_id, seq, json_text(body), live.clock.now_ms())
         live.store.post(Unit((append,), durability=Durability.POSTED))
 
     def _next(self) -> str:
-        position = next(self._positions)
-        if position >= MAX_STEPS:
-            raise StepDivergence(f"run {self.run_id} has more than {MAX_STEPS} steps in one scope")
-        return f"{self._scope}{position}"
+        self._execution.count_position()
+        return f"{self._scope}{next(self._positions)}"
 
-    def _recorded(self, path: str, intent: str, mark: str) -> StepRow | None:
-        record = self._execution.records.get(path)
-        if record is None:
-            return None
-        if record.intent != intent:
-            raise StepDivergence(
-                f"run {self.run_id}, step {path}: recorded as {record.intent!r}, now {intent!r}"
-            )
-        if mark and record.fingerprint and mark != record.fingerprint:
-            raise StepInputMismatch(
-                f"run {self.run_id}, step {path} ({intent}): recorded with other input"
-            )
-        return record
+    async def _attempt(
+        self, begin: BeginStep, work: Callable[[Attempt], Awaitable[Json]], attempt: Attempt
+    ) -> Json:
+        """Do the work of a step that has begun and write down what became of it."""
+        live = self._execution
+        try:
+            value = await live.interruptible(work(attempt))
+            result = encode_result(f"run {live.run_id}, step {begin.path} ({begin.intent})", value)
+        except (RunCancelled, LeaseLost, RunParked):
+            raise
+        except Exception as error:
+            await self._close_step(begin, self._failure(begin.path, error))
+            raise
+        crashpoint("step.before_complete")
+        done = CompleteStep(live.run_id, live.epoch, begin.path, result, live.clock.now_ms())
+        receipt = await self._close_step(begin, done)
+        crashpoint("step.after_complete")
+        live.stop_requested |= any(bool(row[0]) for rows in receipt.rows.values() for row in rows)
+        return value
+
+    async def _close_step(self, begin: BeginStep, end: CompleteStep | FailStep) -> Receipt:
+        try:
+            return await self._execution.commit(Unit((end,)))
+        except LeaseLost:
+            # A posted beginning may have gone down with its batch; a lost lease refuses it again.
+            return await self._execution.commit(Unit((begin, end)))
 
     async def _record(self, path: str, intent: str, kind: str, mark: str, value: Json) -> Json:
         live = self._execution
-        op = RecordStep(
-            live.run_id,
-            live.epoch,
-            path,
-            intent,
-            kind,
-            mark,
-            self._encode(intent, value),
-            live.clock.now_ms(),
-        )
-        live.store.post(Unit((op,), durability=Durability.POSTED))
+        result = encode_result(f"run {live.run_id}, step {path} ({intent})", value)
+        now = live.clock.now_ms()
+        op = RecordStep(live.run_id, live.epoch, path, intent, kind, mark, result, now)
+        receipt = await live.commit(Unit((op,)))
+        live.stop_requested |= bool(receipt.value(0))
         return value
-
-    async def _work(self, work: Callable[[Attempt], Awaitable[Json]], attempt: Attempt) -> Json:
-        live = self._execution
-        live.working += 1
-        try:
-            return await work(attempt)
-        except asyncio.CancelledError:
-            self._translate_interruption()
-            raise
-        finally:
-            live.working -= 1
-
-    def _translate_interruption(self) -> None:
-        """Our own cancellation becomes what it means; anybody else's goes through."""
-        live = self._execution
-        current = asyncio.current_task()
-        if current is None or current is not live.task:
-            return
-        if live.fenced or live.stop_requested:
-            current.uncancel()
-            live.check()
 
     async def _decision(self, path: str, record: StepRow) -> dict[str, Json] | None:
         """What an operator said of a cut unsafe step: None means it did not run, run it now."""
         live = self._execution
-        key = f"decision:{path}"
+        key = decision_key(path, record.attempts)
+        asked_path, intent = f"{path}!{record.attempts}", f"ask:{key}"
+        asked = live.records.step(asked_path, intent)
+        if asked is not None:
+            asked_at = int(orjson.loads(asked.result or "0"))
+        else:
+            asked_at = await self._record(asked_path, intent, "event", "", live.clock.now_ms())
+        deadline = asked_at + round(DECISION_S * 1000)
         found = await live.store.read(GetRunEvent(live.run_id, key))
-        if found:
-            said: dict[str, Json] = orjson.loads(found[0].payload)
-            return None if said["decision"] == "did_not_run" else {"result": said.get("result")}
-        deadline = record.started_at + round(DECISION_S * 1000)
-        if live.clock.now_ms() >= deadline:
-            raise StepOutcomeUnknown(
-                f"run {live.run_id}, step {path} ({record.intent}) was cut while it ran and nobody "
-                "said whether it happened"
-            )
-        raise RunParked("decision", wake_at=deadline, keys=(key,))
+        if found and found[0].emitted_at <= deadline:
+            match orjson.loads(found[0].payload):
+                case {"decision": "did_not_run"}:
+                    return None
+                case {"decision": "ran", **said}:
+                    return {"result": said.get("result")}
+        elif live.clock.now_ms() < deadline:
+            raise RunParked("decision", wake_at=deadline, keys=(key,))
+        raise StepOutcomeUnknown(
+            f"run {live.run_id}, step {path} ({record.intent}) was cut short while it ran and "
+            "nobody said whether it happened"
+        )
 
-    async def _fail(self, path: str, error: Exception) -> None:
+    def _failure(self, path: str, error: Exception) -> FailStep:
         live = self._execution
         kind = describe(error).kind if isinstance(error, TurngateError) else type(error).__name__
-        said = orjson.dumps({"kind": kind, "message": str(error)[:2000]}).decode()
-        op = FailStep(live.run_id, live.epoch, path, said, live.clock.now_ms())
-        await live.store.commit(Unit((op,)))
+        message = str(error)[:MAX_MESSAGE_CHARS].encode(errors="replace").decode()
+        said = json_text({"kind": kind, "message": message})
+        return FailStep(live.run_id, live.epoch, path, said, live.clock.now_ms())
 
-    def _encode(self, intent: str, value: Json) -> str:
-        try:
-            text = orjson.dumps(value)
-        except TypeError as error:
-            raise StepDivergence(f"run {self.run_id}, step {intent}: {error}") from error
-        if len(text) > MAX_RESULT_BYTES:
-            raise StepResultTooLarge(
-                f"run {self.run_id}, step {intent}: the result has {len(text)} bytes, "
-                f"at most {MAX_RESULT_BYTES} are kept; keep a reference instead"
-            )
-        return text.decode()
+
+def encode_result(what: str, value: Json) -> str:
+    """The text of a result as it is kept; raises `InvalidInput` or `StepResultTooLarge`."""
+    try:
+        text = json_text(value)
+    except InvalidInput as error:
+        raise InvalidInput(f"{what}: the result is not JSON: {error}") from error
+    size = len(text.encode())
+    if size > MAX_RESULT_BYTES:
+        raise StepResultTooLarge(
+            f"{what}: the result has {size} bytes, at most {MAX_RESULT_BYTES} are kept; "
+            "keep a reference instead"
+        )
+    return text
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

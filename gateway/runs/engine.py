@@ -1,4 +1,4 @@
-"""Executes durable runs: leases, fencing, recovery, cancellation, parking, the end.
+"""Executes durable runs: taking, fencing, recovery, cancellation, parking, the end.
 
 One engine a process. It never starts a run by itself: an abandoned or woken run is handed back to
 its task's `requeue`, which decides when `execute` is called, so recovery obeys the same queues as
@@ -11,30 +11,35 @@ import asyncio
 from collections.abc import Iterable
 from typing import Literal
 
-import orjson
 import structlog
 
 from gateway.core.clock import Clock
 from gateway.core.crashpoints import crashpoint
 from gateway.core.errors import (
     Bug,
+    Conflict,
     LeaseHeld,
     LeaseLost,
     NotFound,
+    RunCancelled,
     RunParked,
     RunQuarantined,
     RunTerminal,
     StoreUnavailable,
     TurngateError,
+    describe,
 )
 from gateway.core.ids import Ids, RunId, WorkerId
 from gateway.core.tasks import Ending, TaskOwner
-from gateway.runs.canonical import Json
-from gateway.runs.context import Execution, RunContext
+from gateway.runs.canonical import Json, json_text
+from gateway.runs.context import RunContext, encode_result
+from gateway.runs.execution import RETRY_S, Execution
+from gateway.runs.lease import LEASE_S, Lease
+from gateway.runs.records import Records
 from gateway.runs.recovery import DRAINED, Recovery, recover
-from gateway.runs.task import DurableTask, Finish, Manifest
+from gateway.runs.task import DurableTask, Finish, Manifest, Status
+from gateway.runs.watch import Watch
 from gateway.store.base.runs import (
-    AbandonedRuns,
     AwaitKey,
     CountRecovery,
     EmitRunEvent,
@@ -45,25 +50,14 @@ from gateway.store.base.runs import (
     OpenRun,
     ParkRun,
     ReleaseRun,
-    RenewLeases,
     RequestCancel,
     RunRow,
     TakeRun,
-    WakeableRuns,
 )
 from gateway.store.base.store import Durability, Store, Unit
 
-LEASE_S = 30.0
-"""How long a silent worker keeps its runs from others."""
-RENEWALS = 3
-"""Renewals per lease: two may be missed."""
-FENCE_S = 5.0
-"""How long before its lease ends a worker stops acting: its writes must not race the next owner."""
-WATCH_S = 1.0
-"""How often abandoned and woken runs are looked for when nothing tells."""
-RETRY_S = 1.0
-"""How soon a run is tried again after the store refused a write."""
-PAGE = 200
+STOP_S = 5.0
+"""How long `stop` waits for executions it has cut short; what ignores that is not given back."""
 
 log = structlog.get_logger(__name__)
 
@@ -87,12 +81,14 @@ class Engine:
         self._ids = ids
         self._worker = WorkerId(ids.new("w"))
         self._tasks = {task.name: task for task in tasks}
-        self._lease_s = lease_s
-        self._leased_until = clock.monotonic() + lease_s
+        self._lease = Lease(
+            store=store, clock=clock, worker=self._worker, on_over=self._fence, lease_s=lease_s
+        )
         self._live: dict[RunId, Execution] = {}
-        self._handed_out: set[RunId] = set()
+        self._left = asyncio.Event()
         self._owner = TaskOwner("runs", _report)
-        self._nudge = asyncio.Event()
+        self._watch = Watch(store=store, clock=clock, tasks=self._tasks, live=self._live)
+        self._stopping = False
 
     def register(self, task: DurableTask) -> None:
         """Make a kind of run known; before `start`."""
@@ -106,53 +102,56 @@ class Engine:
             manifest.task,
             manifest.hash(),
             session_key,
-            orjson.dumps(manifest.input).decode(),
+            json_text(manifest.input),
             self._worker,
-            now + round(self._lease_s * 1000),
+            self._lease.until(now),
             now,
         )
 
     async def start(self) -> None:
         """Hand out what a dead process left, then keep leases and watch for more."""
-        self._leased_until = self._clock.monotonic() + self._lease_s
-        await self._hand_out()
-        self._owner.start("renew", self._renew(), ending=Ending.ETERNAL)
-        self._owner.start("watch", self._watch(), ending=Ending.ETERNAL)
+        await self._watch.look()
+        self._owner.start("renew", self._lease.keep(), ending=Ending.ETERNAL)
+        self._owner.start("watch", self._watch.keep(), ending=Ending.ETERNAL)
 
     async def execute(self, run_id: RunId, *, fresh: str = "") -> Outcome:
         """Execute a run to its end, its parking, or the loss of its lease.
 
         `fresh` names the task when the caller has just committed `opening`: there is nothing to
-        take or replay then.
-        Never raises what the task raised: that ends the run. Cancelled: the run stays unfinished
-        and is handed out again by whoever starts next.
+        take or replay then. A `lost` run is handed out again when it is still ours.
+        Never raises what the task raised: that ends the run. Raises `NotFound` when there is no
+        such run. Cancelled: the run stays unfinished and is handed out again by whoever starts
+        next; only while the end itself is being written may it have ended.
         """
-        self._handed_out.discard(run_id)
-        if run_id in self._live:
+        self._watch.taken(run_id)
+        if self._stopping or run_id in self._live:
             return "lost"
-        execution = Execution(run_id, 1, self._store, self._clock, self._ids)
-        execution.task = asyncio.current_task()
+        execution = Execution(
+            run_id, 1, self._store, self._clock, self._ids, task=asyncio.current_task()
+        )
         self._live[run_id] = execution
         try:
             return await self._execute(execution, fresh=fresh)
         except RunTerminal:
             return "ended"
-        except (LeaseLost, LeaseHeld) as error:
-            log.warning("run.lost", run_id=run_id, reason=str(error))
+        except LeaseHeld as error:
+            log.info("run.held", run_id=run_id, reason=str(error))
             return "lost"
-        except StoreUnavailable as error:
-            log.warning("run.store_unavailable", run_id=run_id, reason=str(error))
-            self._owner.start(
-                f"retry.{run_id}", self._hand_out_later(run_id), ending=Ending.CANCELLABLE
-            )
-            return "lost"
+        except (LeaseLost, StoreUnavailable) as error:
+            return self._lose(run_id, str(error))
+        except asyncio.CancelledError:
+            if not execution.take_back():
+                raise
+            return self._lose(run_id, "it was cut short")
         finally:
+            execution.take_back()  # a task that was deaf to it leaves it to us
             del self._live[run_id]
+            self._left.set()
 
     async def cancel(self, run_id: RunId) -> None:
         """Ask a run to stop: at once here, at its next write elsewhere, on waking if parked.
 
-        Raises `RunTerminal` when it has ended.
+        Raises `RunTerminal` when it has ended or never was.
         """
         await self._store.commit(
             Unit((RequestCancel(run_id, self._clock.now_ms()),), durability=Durability.CRITICAL)
@@ -161,32 +160,42 @@ class Engine:
         if execution is not None:
             execution.stop_requested = True
             execution.interrupt()
-        self._nudge.set()
+        self._watch.nudge()
 
     async def emit(self, run_id: RunId, key: str, payload: Json) -> bool:
-        """Give a run an event; the first of a key wins. Returns whether this one did."""
-        op = EmitRunEvent(run_id, key, orjson.dumps(payload).decode(), self._clock.now_ms())
-        receipt = await self._store.commit(Unit((op,), durability=Durability.CRITICAL))
-        self._nudge.set()
+        """Give a run an event; the first of a key wins. Returns whether this one did.
+
+        Raises `NotFound` when there is no such run.
+        """
+        op = EmitRunEvent(run_id, key, json_text(payload), self._clock.now_ms())
+        try:
+            receipt = await self._store.commit(Unit((op,), durability=Durability.CRITICAL))
+        except Conflict as error:
+            raise NotFound(f"there is no run {run_id!r}") from error
+        self._watch.nudge()
         return bool(receipt.rows[0])
 
     async def stop(self) -> None:
-        """Give back every run still being executed; the next start goes on without counting it.
+        """Cut every execution short and give its run back; the next start does not count that.
 
-        Call after whoever calls `execute` was given time to finish. Their executions are over when
-        this returns.
+        Call after whoever calls `execute` was given time to finish: those calls return `lost`.
         """
-        now = self._clock.now_ms()
-        for execution in list(self._live.values()):
-            execution.fenced = True
-            release = ReleaseRun(execution.run_id, execution.epoch, DRAINED, now)
-            try:
-                await self._store.commit(Unit((release,)))
-            except (LeaseLost, StoreUnavailable) as error:
-                log.warning("run.not_released", run_id=execution.run_id, reason=str(error))
-            if execution.task is not None:
-                execution.task.cancel()
+        self._stopping = True
         await self._owner.close()
+        stopped = list(self._live.values())
+        for execution in stopped:
+            execution.fenced = True
+            execution.interrupt()
+        try:
+            async with self._clock.timeout(STOP_S):
+                while self._live:
+                    self._left.clear()
+                    await self._left.wait()
+        except TimeoutError:
+            log.error("runs.not_cut_short", runs=list(self._live))
+        for execution in stopped:
+            if execution.run_id not in self._live and not execution.settled:
+                await self._release(execution)
 
     @property
     def executing(self) -> int:
@@ -194,7 +203,6 @@ class Engine:
         return len(self._live)
 
     async def _execute(self, execution: Execution, *, fresh: str) -> Outcome:
-        run_id = execution.run_id
         if fresh:
             task, recovery = self._tasks[fresh], None
         else:
@@ -202,16 +210,18 @@ class Engine:
         try:
             if recovery is not None and recovery.quarantine:
                 raise RunQuarantined(
-                    f"run {run_id} was interrupted {recovery.recoveries} times without progress"
+                    f"run {execution.run_id} was interrupted {recovery.recoveries} times "
+                    "without progress"
                 )
-            finish = await task.run(RunContext(execution))
-        except RunParked as parked:
-            return await self._park(execution, task, parked)
+            try:
+                finish = await task.run(RunContext(execution))
+            except RunParked as parked:
+                return await self._park(execution, task, parked)
+            await self._end(execution, finish)
         except (LeaseLost, StoreUnavailable):
             raise
         except Exception as error:  # noqa: BLE001  # the boundary of a run: every failure ends it
-            finish = await task.abandon(run_id, self._known(run_id, error))
-        await self._end(execution, finish)
+            await self._abandon(execution, task, self._known(execution.run_id, error))
         return "ended"
 
     async def _take(self, execution: Execution) -> tuple[DurableTask, Recovery | None]:
@@ -219,24 +229,24 @@ class Engine:
         now = self._clock.now_ms()
         run_id = execution.run_id
         rows = await self._store.read(GetRun(run_id))
-        if not rows:
-            raise NotFound(f"there is no run {run_id!r}")
+        if not rows or rows[0].task not in self._tasks:
+            raise NotFound(f"there is no run {run_id!r} of a task that is known here")
         row = rows[0]
         if row.ended_at is not None:
             raise RunTerminal(f"run {run_id} has ended: {row.status}")
-        take = TakeRun(run_id, self._worker, now + round(self._lease_s * 1000), now)
+        take = TakeRun(run_id, self._worker, self._lease.until(now), now)
         receipt = await self._store.commit(Unit((take, ForgetKeys(run_id))))
         execution.epoch = int(receipt.value(0))
-        execution.stop_requested = bool(row.cancel_requested)
-        steps = await self._store.read(LoadSteps(run_id))
-        execution.records = {step.path: step for step in steps}
-        if row.status == "suspended":
+        # Never back to False: it may have been set here since the row was read.
+        execution.stop_requested |= bool(row.cancel_requested)
+        execution.records = Records(await self._store.read(LoadSteps(run_id)))
+        if row.status == "suspended" or self._is_ours(row, now):
             return self._tasks[row.task], None
-        recovery = recover(row, sum(step.status == "completed" for step in steps))
+        recovery = recover(row, execution.records.completed)
         count = CountRecovery(
             run_id, execution.epoch, recovery.recoveries, recovery.completed_steps
         )
-        await self._store.commit(Unit((count,)))
+        await execution.commit(Unit((count,)))
         return self._tasks[row.task], recovery
 
     async def _end(self, execution: Execution, finish: Finish) -> None:
@@ -244,16 +254,27 @@ class Engine:
             execution.run_id,
             execution.epoch,
             finish.status,
-            orjson.dumps(finish.result).decode(),
+            encode_result(f"run {execution.run_id}", finish.result),
             finish.error,
             self._clock.now_ms(),
         )
-        unit = Unit((end, *finish.ops), finish.events, Durability.CRITICAL)
         crashpoint("turn.before_boundary")
-        await self._store.commit(unit)
+        await execution.settle(Unit((end, *finish.ops), finish.events, Durability.CRITICAL))
         crashpoint("turn.after_boundary")
         if finish.after is not None:
-            finish.after()
+            try:
+                finish.after()
+            except Exception:  # a boundary: the run has ended, whatever its follower does
+                log.exception("run.follower_failed", run_id=execution.run_id)
+
+    async def _abandon(self, execution: Execution, task: DurableTask, error: TurngateError) -> None:
+        try:
+            await self._end(execution, await task.abandon(execution.run_id, error))
+        except (LeaseLost, StoreUnavailable):
+            raise
+        except Exception:  # a boundary: a run that cannot even be abandoned must not come back
+            log.exception("run.not_abandoned", run_id=execution.run_id)
+            await self._end(execution, Finish(_status(error), error=describe(error).kind))
 
     async def _park(self, execution: Execution, task: DurableTask, parked: RunParked) -> Outcome:
         pause = await task.pause(execution.run_id, parked.reason)
@@ -266,9 +287,9 @@ class Engine:
         )
         waits = tuple(AwaitKey(execution.run_id, key) for key in parked.keys)
         unit = Unit((park, *waits, *pause.ops), pause.events, Durability.CRITICAL)
-        await self._store.commit(unit)
+        await execution.settle(unit)
         # The event may have come between the look and the parking.
-        self._nudge.set()
+        self._watch.nudge()
         return "parked"
 
     def _known(self, run_id: RunId, error: Exception) -> TurngateError:
@@ -276,85 +297,51 @@ class Engine:
             log.info("run.failed", run_id=run_id, reason=str(error), error=type(error).__name__)
             return error
         error_id = self._ids.new("e")
-        log.exception("run.bug", run_id=run_id, error_id=error_id)
+        log.error("run.bug", run_id=run_id, error_id=error_id, exc_info=error)
         return Bug(f"an error nobody foresaw; its id is {error_id}", error_id=error_id)
 
-    async def _renew(self) -> None:
-        while True:
-            await self._clock.sleep(self._lease_s / RENEWALS)
-            asked = self._clock.monotonic()
-            now = self._clock.now_ms()
-            renew = RenewLeases(self._worker, now + round(self._lease_s * 1000), now)
-            try:
-                # Refused or late, the lease is what the last success made it.
-                async with self._clock.timeout(self._lease_s / RENEWALS):
-                    await self._store.commit(Unit((renew,)))
-            except (StoreUnavailable, TimeoutError) as error:
-                log.warning("lease.not_renewed", reason=str(error))
-                if self._clock.monotonic() > self._leased_until - FENCE_S:
-                    self._fence()
-                continue
-            if asked > self._leased_until - FENCE_S:
-                # Too late: between then and now another worker may have taken over.
-                self._fence()
-            self._leased_until = asked + self._lease_s
+    def _lose(self, run_id: RunId, reason: str) -> Outcome:
+        log.warning("run.lost", run_id=run_id, reason=reason)
+        if not self._stopping:
+            look = self._look_again(run_id)
+            self._owner.start(f"look_again.{run_id}", look, ending=Ending.CANCELLABLE)
+        return "lost"
 
-    def _fence(self) -> None:
-        log.error("lease.over", runs=len(self._live))
-        for execution in self._live.values():
-            execution.fenced = True
-            execution.interrupt()
-
-    async def _watch(self) -> None:
-        while True:
-            try:
-                async with self._clock.timeout(WATCH_S):
-                    await self._nudge.wait()
-            except TimeoutError:
-                pass
-            self._nudge.clear()
-            try:
-                await self._hand_out()
-            except StoreUnavailable as error:
-                log.warning("runs.watch_failed", reason=str(error))
-
-    async def _hand_out(self) -> None:
-        """Give abandoned and woken runs to their tasks' queues, each once."""
-        now = self._clock.now_ms()
-        after = ""
-        while rows := await self._store.read(AbandonedRuns(now, after, PAGE)):
-            for row in rows:
-                if self._handable(row):
-                    steps = await self._store.read(LoadSteps(row.run_id))
-                    done = sum(step.status == "completed" for step in steps)
-                    self._requeue(row, alone=recover(row, done).alone)
-            after = rows[-1].run_id
-        after = ""
-        while rows := await self._store.read(WakeableRuns(now, after, PAGE)):
-            for row in rows:
-                if self._handable(row):
-                    self._requeue(row, alone=False)
-            after = rows[-1].run_id
-
-    def _handable(self, row: RunRow) -> bool:
-        run_id = RunId(row.run_id)
-        return run_id not in self._live and run_id not in self._handed_out
-
-    def _requeue(self, row: RunRow, *, alone: bool) -> None:
-        self._handed_out.add(RunId(row.run_id))
-        self._tasks[row.task].requeue(row, alone=alone)
-
-    async def _hand_out_later(self, run_id: RunId) -> None:
-        """The store refused a write: the run is still ours, so it can go on at once."""
+    async def _look_again(self, run_id: RunId) -> None:
+        """A run whose lease is still ours is renewed and never found abandoned: go on with it."""
         while True:
             await self._clock.sleep(RETRY_S)
             try:
                 rows = await self._store.read(GetRun(run_id))
             except StoreUnavailable:
                 continue
-            if rows and rows[0].status == "running" and self._handable(rows[0]):
-                self._requeue(rows[0], alone=False)
+            if rows and self._is_ours(rows[0], self._clock.now_ms()):
+                self._watch.hand_out(rows[0], alone=False)
             return
+
+    def _is_ours(self, row: RunRow, now: int) -> bool:
+        return row.status == "running" and row.holder == self._worker and row.lease_until > now
+
+    async def _release(self, execution: Execution) -> None:
+        now = self._clock.now_ms()
+        release = ReleaseRun(execution.run_id, execution.epoch, DRAINED, now)
+        try:
+            await self._store.commit(Unit((release,)))
+        except (LeaseLost, StoreUnavailable) as error:
+            log.warning("run.not_released", run_id=execution.run_id, reason=str(error))
+
+    def _fence(self) -> None:
+        if self._live:
+            log.error("lease.over", runs=list(self._live))
+        for execution in self._live.values():
+            execution.fenced = True
+            execution.interrupt()
+
+
+def _status(error: TurngateError) -> Status:
+    if isinstance(error, RunQuarantined):
+        return "quarantined"
+    return "cancelled" if isinstance(error, RunCancelled) else "failed"
 
 
 def _report(name: str, error: BaseException) -> None:

@@ -30,10 +30,10 @@ class Recovery:
 
 def recover(run: RunRow, completed_steps: int) -> Recovery:
     """Decide from the run's record and the number of its completed steps."""
-    if run.reason == DRAINED:
-        recoveries = run.recoveries
-    elif completed_steps > run.recovered_steps:
+    if completed_steps > run.recovered_steps:
         recoveries = 0
+    elif run.reason == DRAINED:
+        recoveries = run.recoveries
     else:
         recoveries = run.recoveries + 1
     return Recovery(
@@ -42,3 +42,8 @@ def recover(run: RunRow, completed_steps: int) -> Recovery:
         alone=recoveries == ALONE_AT,
         quarantine=recoveries >= QUARANTINE_AT,
     )
+
+
+def may_be_alone(run: RunRow) -> bool:
+    """Whether `recover` could say so: spares counting the steps of all others."""
+    return run.recoveries >= ALONE_AT - 1

@@ -19,6 +19,9 @@ from gateway.store.base.catalog import Op
 from gateway.store.base.runs import RunRow
 from gateway.store.base.store import NewEvent
 
+Status = Literal["completed", "failed", "cancelled", "quarantined"]
+"""How a run may end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
@@ -39,7 +42,7 @@ class Finish:
     `after` is called on the loop once that unit holds; it wakes whoever acts on it next.
     """
 
-    status: Literal["completed", "failed", "cancelled", "quarantined"]
+    status: Status
     result: Json = None
     error: str = ""
     ops: tuple[Op, ...] = ()

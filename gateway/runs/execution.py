@@ -1,0 +1,147 @@
+"""One execution of a run in this process: its switches, its writes, how it is cut short.
+
+Two switches end an execution early. `fenced`: the lease is over, nothing may be written or done any
+more. `stop_requested`: somebody wants the run to stop, which the task may still answer. Both are
+looked at between steps; work in progress is cut short by cancelling the task, and that cancellation
+is taken back where it arrives, so whoever called `Engine.execute` is never cancelled by us.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import structlog
+
+from gateway.core.clock import Clock, settle
+from gateway.core.errors import LeaseLost, RunCancelled, StepDivergence, StoreUnavailable
+from gateway.core.ids import Ids, RunId
+from gateway.runs.records import Records
+from gateway.store.base.store import Receipt, Store, Unit
+
+RETRY_S = 1.0
+"""How soon a write is tried again after the store refused it."""
+MAX_STEPS = 2000
+"""Most steps of a run: a loop that never ends is found before it fills the disk."""
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Execution:
+    """What the scopes of one execution share; the engine flips the switches."""
+
+    run_id: RunId
+    epoch: int
+    store: Store
+    clock: Clock
+    ids: Ids
+    task: asyncio.Task[object] | None = None
+    stop_requested: bool = False
+    fenced: bool = False
+    settled: bool = False
+    """Ended or parked: there is no lease to give back."""
+    records: Records = field(default_factory=Records)
+    positions: int = 0
+    streamed: int = 0
+    _working: int = 0
+    _settling: bool = False
+    _cut: bool = False
+
+    def check(self) -> None:
+        """Raise what ends the execution at this boundary: `LeaseLost` or `RunCancelled`."""
+        self._check_lease()
+        if self.stop_requested:
+            raise RunCancelled(f"run {self.run_id} was asked to stop")
+
+    def count_position(self) -> None:
+        """One step more, recorded or not; raises `StepDivergence` past the bound."""
+        self.positions += 1
+        if self.positions > MAX_STEPS:
+            raise StepDivergence(f"run {self.run_id} has more than {MAX_STEPS} steps")
+
+    async def commit(self, unit: Unit) -> Receipt:
+        """Write. A store that refuses is waited for, as long as the lease lasts.
+
+        Raises `LeaseLost` and whatever else a guard of the unit says. Cancelled: the unit holds or
+        not, as the store says.
+        """
+        while True:
+            self._check_lease()
+            try:
+                return await self.store.commit(unit)
+            except StoreUnavailable as error:
+                log.warning("run.write_put_off", run_id=self.run_id, reason=str(error))
+            await self.clock.sleep(RETRY_S)
+
+    async def settle(self, unit: Unit) -> None:
+        """The last write of this execution: it is not cut short."""
+        self._settling = True
+        try:
+            await self.commit(unit)
+            self.settled = True
+        finally:
+            self._settling = False
+
+    def interrupt(self) -> None:
+        """Cut the work in progress short, or, once fenced, whatever is awaited but the last write.
+
+        Otherwise nothing: the next boundary sees the switch.
+        """
+        if (self._working or self.fenced) and not (self._settling or self._cut):
+            assert self.task is not None
+            self._cut = True
+            self.task.cancel()
+
+    def take_back(self) -> bool:
+        """Whether the cancellation that has arrived was `interrupt` alone; it is undone then."""
+        task = asyncio.current_task()
+        if not self._cut or task is None or task is not self.task:
+            return False
+        self._cut = False
+        return task.uncancel() == 0
+
+    async def interruptible(self, work: Awaitable[T]) -> T:
+        """The result of `work`, which `interrupt` may cut short: then raises as `check` does.
+
+        What work returns although it was cut short is its result: it is done. Cancelled by anybody
+        else: so is the work.
+        """
+        self._working += 1
+        try:
+            value = await work
+        except asyncio.CancelledError as error:
+            if self.take_back():
+                self.check()
+            task = asyncio.current_task()
+            if task is not None and not task.cancelling():
+                # Nobody cancelled us: something inside the work was, and let it through.
+                raise RuntimeError("the work was cancelled from inside") from error
+            raise
+        except Exception:
+            if await self._was_cut():
+                self.check()
+            raise
+        finally:
+            self._working -= 1
+        await self._was_cut()
+        return value
+
+    async def _was_cut(self) -> bool:
+        """Undo a cut that the work has survived, before it reaches the next await."""
+        if not self._cut or asyncio.current_task() is not self.task:
+            return False
+        with suppress(asyncio.CancelledError):
+            await settle(1)
+        if not self.take_back():
+            raise asyncio.CancelledError
+        return True
+
+    def _check_lease(self) -> None:
+        if self.fenced:
+            raise LeaseLost(f"run {self.run_id}: the lease is over; another worker may go on")

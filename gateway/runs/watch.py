@@ -1,0 +1,100 @@
+"""Finds runs that nobody executes and hands each to its task's queue, once.
+
+Abandoned: running, and the lease is over. Woken: parked, and what it waits for is there. What is
+handed out is not looked at again until it is executed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Container, Mapping
+
+import structlog
+
+from gateway.core.clock import Clock
+from gateway.core.errors import StoreUnavailable
+from gateway.core.ids import RunId
+from gateway.runs.records import Records
+from gateway.runs.recovery import may_be_alone, recover
+from gateway.runs.task import DurableTask
+from gateway.store.base.runs import AbandonedRuns, LoadSteps, RunRow, WakeableRuns
+from gateway.store.base.store import Store
+
+WATCH_S = 1.0
+"""How often abandoned and woken runs are looked for when nothing tells."""
+PAGE = 200
+
+log = structlog.get_logger(__name__)
+
+
+class Watch:
+    """Hands out runs that are not among the `live` ones of this process."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        tasks: Mapping[str, DurableTask],
+        live: Container[RunId],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._tasks = tasks
+        self._live = live
+        self._handed_out: set[RunId] = set()
+        self._nudged = asyncio.Event()
+
+    def nudge(self) -> None:
+        """Look at once: something may have woken a run."""
+        self._nudged.set()
+
+    def taken(self, run_id: RunId) -> None:
+        """What was handed out is being executed; it may be handed out again later."""
+        self._handed_out.discard(run_id)
+
+    async def keep(self) -> None:
+        """Look for ever."""
+        while True:
+            try:
+                async with self._clock.timeout(WATCH_S):
+                    await self._nudged.wait()
+            except TimeoutError:
+                pass
+            self._nudged.clear()
+            try:
+                await self.look()
+            except StoreUnavailable as error:
+                log.warning("runs.watch_put_off", reason=str(error))
+            except Exception:  # a boundary: one run that cannot be handed out must not end this
+                log.exception("runs.watch_bug")
+
+    async def look(self) -> None:
+        """Hand out what is abandoned or has woken by now."""
+        async for row in self._each(AbandonedRuns):
+            alone = False
+            if may_be_alone(row):
+                steps = Records(await self._store.read(LoadSteps(row.run_id)))
+                alone = recover(row, steps.completed).alone
+            self.hand_out(row, alone=alone)
+        async for row in self._each(WakeableRuns):
+            self.hand_out(row, alone=False)
+
+    def hand_out(self, row: RunRow, *, alone: bool) -> None:
+        """Give a run to its task's queue, unless it is there or being executed."""
+        run_id = RunId(row.run_id)
+        if run_id in self._live or run_id in self._handed_out:
+            return
+        task = self._tasks.get(row.task)
+        if task is None:
+            log.error("run.unknown_task", run_id=run_id, task=row.task)
+        else:
+            task.requeue(row, alone=alone)
+        self._handed_out.add(run_id)
+
+    async def _each(self, query: type[AbandonedRuns | WakeableRuns]) -> AsyncIterator[RunRow]:
+        now, after = self._clock.now_ms(), ""
+        while rows := await self._store.read(query(now, after, PAGE)):
+            for row in rows:
+                yield row
+            after = rows[-1].run_id
