@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from itertools import zip_longest
 from pathlib import Path
 
@@ -9,7 +11,8 @@ import pytest
 
 from tests.docs import pages
 from tests.docs.pages import Block
-from tests.docs.playing import play
+from tests.docs.playing import MAKE_RUN, PATIENCE_S, environment, play
+from tests.support.upstream import Upstream
 
 EXAMPLES = [
     pytest.param(inside, id=f"{pages.name(page)}#{title}")
@@ -29,3 +32,23 @@ def test_the_examples_of_a_section_are_true(inside: list[Block], tmp_path: Path)
         for problem in play(block, following, tmp_path)
     ]
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.timeout(20)  # a process that imports the client of a model server
+async def test_the_line_for_a_real_model_reaches_one(tmp_path: Path) -> None:
+    """The first page's own line, with the address of a server that is there."""
+    line = re.search(r"^LLM_BASE_URL=(\S+) .*(make run)$", pages.read("README.md"), re.MULTILINE)
+    assert line is not None
+    async with Upstream(lambda call: f"{call.model} heard: {call.user_text}") as upstream:
+        said = line[0].replace(line[1], upstream.base_url).replace(line[2], MAKE_RUN[line[2]])
+        process = await asyncio.create_subprocess_shell(
+            said,
+            cwd=tmp_path,
+            env=environment(tmp_path),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(PATIENCE_S):
+            shown, _ = await process.communicate(b"good morning\n")
+    assert shown.decode() == "name-of-the-model heard: good morning\n"
+    assert upstream.calls[0].headers["authorization"] == "Bearer your-key"
