@@ -69,7 +69,7 @@ class StdioChannel:
         self.capabilities = Capabilities(dedupes=dialect.dedupes)
         self._dialect = dialect
         self._on_failure = on_failure
-        self._lines = LineReader(streams.stdin)
+        self._lines = LineReader(streams.stdin, clock=clock)
         self._stdout = Output(
             streams.stdout, encoding=dialect.encoding, clock=clock, on_gone=self._lines.stop
         )
@@ -109,7 +109,7 @@ class StdioChannel:
 
     async def close(self) -> None:
         """Stop reading and writing. The streams stay open: whoever opened them closes them."""
-        self._lines.stop()
+        await self._lines.close()
         await self._stdout.close()
         await self._stderr.close()
 

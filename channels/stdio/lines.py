@@ -15,7 +15,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TextIO
 
-from channels.stdio.wake import Wake, descriptor
+from channels.stdio.wake import CLOSE_S, Wake, descriptor
+from gateway.core.clock import Clock
 
 MAX_LINE_BYTES = 1024 * 1024
 """Longest line accepted; the same bound as a frame of the other channels."""
@@ -73,12 +74,14 @@ class LineSplitter:
 class LineReader:
     """Hands lines from a thread to the loop, in order, at most `WAITING_LINES` ahead."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, clock: Clock) -> None:
         self._stream = stream
+        self._clock = clock
         self._splitter = LineSplitter()
         self._items: deque[bytes | TooLong] = deque()
         self._changed = threading.Condition()
         self._arrived = asyncio.Event()
+        self._ended = asyncio.Event()
         self._wake = Wake()
         self._started = False
         self._finished = False
@@ -117,6 +120,14 @@ class LineReader:
         if first and not self._started:
             self._wake.close()
 
+    async def close(self) -> None:
+        """Stop, and wait for the thread to leave the stream, so that its owner may close it."""
+        self.stop()
+        if self._started:
+            with contextlib.suppress(TimeoutError):
+                async with self._clock.timeout(CLOSE_S):
+                    await self._ended.wait()
+
     # --- the thread ------------------------------------------------------------------------------
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -130,6 +141,7 @@ class LineReader:
                 with self._changed:
                     self._finished = True
                 loop.call_soon_threadsafe(self._arrived.set)
+                loop.call_soon_threadsafe(self._ended.set)
 
     def _read_all(self, loop: asyncio.AbstractEventLoop) -> None:
         fd = descriptor(self._stream)

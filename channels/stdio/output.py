@@ -19,12 +19,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TextIO
 
-from channels.stdio.wake import Wake, descriptor
+from channels.stdio.wake import CLOSE_S, Wake, descriptor
 from gateway.core.clock import Clock
 from gateway.core.errors import DeliveryPermanent, DeliveryTransient, DeliveryUnknown
-
-CLOSE_S = 1.0
-"""How long `close` waits for a thread that is inside a system call it cannot be called out of."""
 
 GONE = frozenset(
     {errno.EPIPE, errno.EBADF, errno.EIO, errno.ENXIO, errno.ECONNRESET, errno.ENOTCONN}

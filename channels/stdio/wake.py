@@ -13,6 +13,9 @@ import io
 import os
 from typing import TextIO
 
+CLOSE_S = 1.0
+"""How long a close waits for a thread inside a system call that no bell can reach."""
+
 
 class Wake:
     """Rung by one thread; waited on, then closed, by another.

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels.stdio.lines import MAX_LINE_BYTES, WAITING_LINES, LineReader, LineSplitter, TooLong
-from gateway.core.clock import settle
+from gateway.core.clock import ManualClock, SystemClock, settle
 from tests.unit.channels.recording import PATIENCE_S, open_pipes
 
 # --- cutting -------------------------------------------------------------------------------------
@@ -75,7 +75,7 @@ def join_threads() -> None:
 
 async def test_lines_come_from_a_pipe_and_end_with_it() -> None:
     async with open_pipes() as pipes:
-        reader = LineReader(pipes.streams.stdin)
+        reader = LineReader(pipes.streams.stdin, clock=SystemClock())
         reader.start()
         reader.start()
         pipes.write("one\n\ntwo\nunfinished")
@@ -83,7 +83,7 @@ async def test_lines_come_from_a_pipe_and_end_with_it() -> None:
         assert await drain(reader) == [b"one", b"", b"two", b"unfinished"]
         assert await reader.next() is None
         join_threads()
-        reader.stop()
+        await reader.close()
 
 
 async def test_lines_come_from_a_regular_file(tmp_path: Path) -> None:
@@ -91,32 +91,32 @@ async def test_lines_come_from_a_regular_file(tmp_path: Path) -> None:
     path = tmp_path / "questions"
     path.write_bytes(b"one\ntwo\n")
     with path.open() as stdin:
-        reader = LineReader(stdin)
+        reader = LineReader(stdin, clock=SystemClock())
         reader.start()
         assert await drain(reader) == [b"one", b"two"]
         join_threads()
-    reader.stop()
+    await reader.close()
 
 
 async def test_lines_come_from_a_stream_in_memory() -> None:
-    reader = LineReader(io.StringIO("one\nzw\u00f6lf \ud83d\n"))
+    reader = LineReader(io.StringIO("one\nzw\u00f6lf \ud83d\n"), clock=SystemClock())
     reader.start()
     assert await drain(reader) == [b"one", "zw\u00f6lf \ud83d".encode("utf-8", "surrogatepass")]
-    reader.stop()
+    await reader.close()
 
 
 async def test_a_stream_that_is_closed_has_ended() -> None:
     stream = io.StringIO("never read\n")
     stream.close()
-    reader = LineReader(stream)
+    reader = LineReader(stream, clock=SystemClock())
     reader.start()
     assert await drain(reader) == []
-    reader.stop()
+    await reader.close()
 
 
 async def test_a_long_line_is_dropped_to_its_end() -> None:
     async with open_pipes() as pipes:
-        reader = LineReader(pipes.streams.stdin)
+        reader = LineReader(pipes.streams.stdin, clock=SystemClock())
         reader.start()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(
@@ -125,7 +125,7 @@ async def test_a_long_line_is_dropped_to_its_end() -> None:
             assert await reader.next() == b"x" * MAX_LINE_BYTES
             assert isinstance(await reader.next(), TooLong)
             assert await reader.next() == b"z"
-        reader.stop()
+        await reader.close()
         join_threads()
 
 
@@ -147,19 +147,19 @@ class CountingStream(io.StringIO):
 
 async def test_reading_pauses_when_nobody_takes_the_lines() -> None:
     stream = CountingStream(lines=200)
-    reader = LineReader(stream)
+    reader = LineReader(stream, clock=SystemClock())
     reader.start()
     for taken in range(1, 201):
         assert await reader.next() == b"line %d" % taken
         # One more is in the thread's hand.
         assert stream.reads <= taken + WAITING_LINES + 1
     assert await reader.next() is None
-    reader.stop()
+    await reader.close()
 
 
 async def test_stopping_ends_the_wait_and_the_thread() -> None:
     async with open_pipes() as pipes, asyncio.TaskGroup() as tasks:
-        reader = LineReader(pipes.streams.stdin)
+        reader = LineReader(pipes.streams.stdin, clock=SystemClock())
         reader.start()
         waiting = tasks.create_task(reader.next())
         await settle()
@@ -173,26 +173,26 @@ async def test_stopping_ends_the_wait_and_the_thread() -> None:
 
 async def test_stopping_ends_a_thread_that_waits_for_room() -> None:
     async with open_pipes() as pipes:
-        reader = LineReader(pipes.streams.stdin)
+        reader = LineReader(pipes.streams.stdin, clock=SystemClock())
         reader.start()
         pipes.write("line\n" * (WAITING_LINES * 3))
         assert await reader.next() == b"line"
-        reader.stop()
+        await reader.close()
         join_threads()
         assert await reader.next() is None
 
 
 async def test_stopping_before_starting_leaves_no_descriptor() -> None:
     before = len(os.listdir("/dev/fd"))
-    reader = LineReader(io.StringIO())
+    reader = LineReader(io.StringIO(), clock=SystemClock())
     reader.stop()
-    assert len(os.listdir("/dev/fd")) == before
+    assert len(os.listdir("/dev/fd")) <= before
     assert await reader.next() is None
 
 
 async def test_cancelling_the_wait_takes_no_line() -> None:
     async with open_pipes() as pipes, asyncio.TaskGroup() as tasks:
-        reader = LineReader(pipes.streams.stdin)
+        reader = LineReader(pipes.streams.stdin, clock=SystemClock())
         reader.start()
         waiting = tasks.create_task(reader.next())
         await settle()
@@ -200,21 +200,46 @@ async def test_cancelling_the_wait_takes_no_line() -> None:
         await asyncio.wait({waiting})
         pipes.write("still there\n")
         assert await reader.next() == b"still there"
-        reader.stop()
+        await reader.close()
         join_threads()
 
 
 async def test_a_terminal_that_hangs_up_has_ended() -> None:
     ours, theirs = os.openpty()
     with os.fdopen(theirs) as stdin:
-        reader = LineReader(stdin)
+        reader = LineReader(stdin, clock=SystemClock())
         reader.start()
         os.write(ours, b"hello\n")
         assert await reader.next() == b"hello"
         os.close(ours)
         assert await drain(reader) == []
         join_threads()
-    reader.stop()
+    await reader.close()
+
+
+class Stuck(io.StringIO):
+    """A stream whose read returns when the test says so; it has no descriptor to wait on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.released = threading.Event()
+
+    def read(self, size: int | None = -1, /) -> str:
+        self.released.wait(PATIENCE_S)
+        return ""
+
+
+async def test_closing_does_not_wait_for_ever_for_a_read() -> None:
+    clock, stream = ManualClock(), Stuck()
+    reader = LineReader(stream, clock=clock)
+    reader.start()
+    async with asyncio.TaskGroup() as tasks:
+        closing = tasks.create_task(reader.close())
+        await clock.advance(1)
+        await closing
+    assert reading_threads()
+    stream.released.set()
+    join_threads()
 
 
 class Directory(io.StringIO):
@@ -234,11 +259,11 @@ class Directory(io.StringIO):
 
 async def test_a_descriptor_that_cannot_be_read_has_ended(tmp_path: Path) -> None:
     with Directory(tmp_path) as stdin:
-        reader = LineReader(stdin)
+        reader = LineReader(stdin, clock=SystemClock())
         reader.start()
         assert await drain(reader) == []
         join_threads()
-    reader.stop()
+    await reader.close()
 
 
 def test_a_loop_that_ends_without_stopping_ends_the_thread() -> None:
@@ -250,7 +275,7 @@ def test_a_loop_that_ends_without_stopping_ends_the_thread() -> None:
         await settle()
 
     with os.fdopen(ours) as stdin, os.fdopen(theirs, "w") as writer:
-        reader = LineReader(stdin)
+        reader = LineReader(stdin, clock=SystemClock())
         asyncio.run(abandon())
         writer.write("too late\n")
         writer.flush()

@@ -51,7 +51,10 @@ async def on_a_pipe(
             yield written, pipes
         finally:
             await written.output.close()
-            assert [t for t in threading.enumerate() if t.name == "turngate-output"] == []
+            for thread in threading.enumerate():
+                if thread.name == "turngate-output":
+                    thread.join(PATIENCE_S)
+                    assert not thread.is_alive()
 
 
 async def outcome(write: Coroutine[Any, Any, None]) -> Exception | None:
@@ -323,4 +326,4 @@ async def test_closing_before_writing_leaves_no_descriptor() -> None:
     output = Written(io.StringIO(), SystemClock()).output
     await output.close()
     await output.close()
-    assert len(os.listdir("/dev/fd")) == before
+    assert len(os.listdir("/dev/fd")) <= before

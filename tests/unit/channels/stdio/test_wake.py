@@ -31,7 +31,7 @@ def test_ringing_and_closing_leave_no_descriptor() -> None:
     wake = Wake()
     wake.close()
     wake.ring()
-    assert len(os.listdir("/dev/fd")) == before
+    assert len(os.listdir("/dev/fd")) <= before
 
 
 def test_a_file_has_a_descriptor_and_memory_has_none(tmp_path: Path) -> None:
