@@ -97,6 +97,7 @@ class Chosen:
     model: Model | None = None
     agents: Agents | None = None
     tools: Sequence[Tool] = TOOLS
+    store: Store | None = None
 
 
 @asynccontextmanager
@@ -114,7 +115,7 @@ async def open_gateway(
     agents = chosen.agents or _agents(settings)
     router = _router(settings, agents)
     async with AsyncExitStack() as stack:
-        store = await _open_store(settings)
+        store = chosen.store or await _open_store(settings)
         stack.push_async_callback(store.close)
         model = chosen.model or _model(settings)
         stack.push_async_callback(model.close)
@@ -152,7 +153,7 @@ async def open_gateway(
         upkeep.start("admit", _admit(model, lanes), ending=Ending.CANCELLABLE)
         upkeep.start("sweep", _sweep(sessions, clock), ending=Ending.ETERNAL)
         upkeep.start("forget", _forget(store, clock), ending=Ending.ETERNAL)
-        stack.callback(intake.close)
+        stack.push_async_callback(intake.close)
         log.info("gateway.ready", agents=list(agents.ids()), model=settings.llm_model or "scripted")
         yield Gateway(
             settings,
@@ -242,7 +243,10 @@ def open_terminal(*, as_json: bool) -> Channel:
 
 async def _admit(model: Model, lanes: Lanes) -> None:
     """Importing a client or loading weights takes seconds; messages are accepted meanwhile."""
-    await model.open()
+    try:
+        await model.open()
+    except Exception:  # a boundary: turns that fail with a sentence are better than silence
+        log.exception("model.not_opened")
     lanes.admit()
 
 

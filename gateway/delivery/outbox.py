@@ -1,76 +1,51 @@
 """The one way out: deliveries leave in order per destination, and no destination waits for another.
 
-`plan` turns an answer into deliveries for the unit that makes it durable; the worker sends what is
-durable. Between the mark "being sent" and the mark "sent" a crash leaves a doubt: where the channel
-drops second copies the message is sent again, elsewhere it ends as `unknown` and is shown to the
-operator.
+Sends what is durable already. Between the mark "being sent" and the mark "sent" a crash leaves a
+doubt: where the channel drops second copies the message is sent again, elsewhere it ends as
+`unknown` and is shown to the operator. What becomes of an attempt is decided in `policy`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import heapq
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
 
 import orjson
 import structlog
-from gateway.delivery.chunks import chunk
 
-from agents.base import messages
 from channels.base.channel import Capabilities, Channel
 from channels.base.messages import Outbound, Receipt
 from gateway.core.clock import Clock
 from gateway.core.crashpoints import crashpoint
-from gateway.core.errors import (
-    Conflict,
-    DeliveryTransient,
-    DeliveryUnknown,
-    StoreUnavailable,
-)
-from gateway.core.ids import Chance, ContentId, DeliveryId, Ids, TurnId
-from gateway.core.keys import Destination, parse_destination
-from gateway.core.parts import text_of
+from gateway.core.errors import Conflict, DeliveryUnknown, StoreUnavailable
+from gateway.core.ids import Chance, Ids
+from gateway.core.keys import Destination
 from gateway.core.tasks import Ending, TaskOwner
-from gateway.delivery.policy import CHAT_TTL_MS, SEND_S, GiveUp, RetryAt, after_failure
+from gateway.delivery import planning
+from gateway.delivery.planning import Answer, Delivery, Planned
+from gateway.delivery.policy import SEND_S, GiveUp, RetryAt, after_failure, before_attempt
 from gateway.events.kinds import Kind
 from gateway.store.base.catalog import Op
-from gateway.store.base.conversations import PutContent
-from gateway.store.base.outbox import (
-    BeginSend,
-    DeliveriesOfTurn,
-    DeliveryRow,
-    EndSend,
-    EnqueueDelivery,
-    OpenDeliveries,
-    RetrySend,
-)
+from gateway.store.base.outbox import BeginSend, EndSend, OpenDeliveries, RetrySend
 from gateway.store.base.store import Durability, NewEvent, Store, Unit
 
 PAGE = 500
 RETRY_STORE_S = 1.0
 """How soon a delivery goes on after the store refused a write."""
+MAX_SAID_CHARS = 500
+"""Kept of what a destination said: enough for its reason, not for the page around it."""
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """An answer as deliveries: the writes, and the key of the first for whoever waits for it."""
-
-    ops: tuple[Op, ...]
-    key: str
-
-
-@dataclass(slots=True)
-class _Lane:
-    """What waits for one destination, by order of its making."""
-
-    waiting: list[tuple[int, DeliveryRow]] = field(default_factory=list)
-
-
 class Outbox:
-    """Plans and sends deliveries over the channels it is given."""
+    """Plans and sends deliveries over the channels it is given.
+
+    A destination has a queue and a task while something waits for it. The queues hold what the
+    store holds as open, so the time to live bounds them.
+    """
 
     def __init__(
         self, *, store: Store, clock: Clock, ids: Ids, chance: Chance, channels: Sequence[Channel]
@@ -79,66 +54,38 @@ class Outbox:
         self._clock = clock
         self._ids = ids
         self._chance = chance
-        self._channels: Mapping[tuple[str, str], Channel] = {
-            (channel.name, channel.account): channel for channel in channels
-        }
-        self._lanes: dict[str, _Lane] = {}
+        self._channels = {(channel.name, channel.account): channel for channel in channels}
+        self._waiting: dict[Destination, deque[Delivery]] = {}
         self._owner = TaskOwner("delivery", _report)
         self._resting: set[asyncio.Task[object]] = set()
         self._stopping = False
 
-    def plan(
-        self,
-        *,
-        turn_id: TurnId,
-        session_key: str,
-        destination: Destination,
-        text: str,
-        content_id: ContentId,
-        now: int,
-        ttl_ms: int = CHAT_TTL_MS,
-    ) -> Planned:
-        """The writes that put an answer into the outbox.
+    def __len__(self) -> int:
+        """How many destinations have something on its way."""
+        return len(self._waiting)
 
-        `content_id` already holds the whole text; pieces get contents of their own only where the
-        destination is too small for it.
-        """
-        able = self._capabilities(destination)
-        pieces = chunk(text, able.limit, able.unit)
-        ops: list[Op] = []
-        for part, piece in enumerate(pieces, start=1):
-            content = content_id
-            if piece != text:
-                content = ContentId(self._ids.new("c"))
-                body = orjson.dumps({"text": piece}).decode()
-                ops.append(PutContent(content, session_key, body))
-            ops.append(
-                EnqueueDelivery(
-                    self._ids.new("d"),
-                    f"{turn_id}:{part}",
-                    str(destination),
-                    session_key,
-                    turn_id,
-                    part,
-                    len(pieces),
-                    content,
-                    now,
-                    now + ttl_ms,
-                )
-            )
-        return Planned(tuple(ops), f"{turn_id}:1" if pieces else "")
+    def plan(self, answer: Answer) -> Planned:
+        """The writes that put an answer into the outbox; `wake` sends it once they hold."""
+        channel = self._channel(answer.destination)
+        able = channel.capabilities if channel is not None else Capabilities()
+        return planning.plan(answer, able, self._ids)
 
     async def start(self) -> None:
-        """Take up what an earlier process left."""
+        """Take up what an earlier process left; call once, before anything is woken."""
         after = 0
         while rows := await self._store.read(OpenDeliveries(after, PAGE)):
             after = rows[-1].ordinal
-            for row in rows:
-                self._put(row)
+            self.wake([planning.from_row(row) for row in rows])
 
-    def wake(self, turn_id: TurnId) -> None:
-        """A turn's deliveries are durable: send them."""
-        self._owner.start(f"load.{turn_id}", self._load(turn_id), ending=Ending.FINISHABLE)
+    def wake(self, deliveries: Sequence[Delivery]) -> None:
+        """These are durable: send them. Called in the order in which they became so."""
+        for delivery in deliveries:
+            waiting = self._waiting.get(delivery.destination)
+            if waiting is None:
+                waiting = self._waiting[delivery.destination] = deque()
+                work = self._send_all(delivery.destination, waiting)
+                self._owner.start(str(delivery.destination), work, ending=Ending.FINISHABLE)
+            waiting.append(delivery)
 
     async def stop(self, *, grace_s: float) -> None:
         """Let sends under way end for `grace_s`; what is pending stays so."""
@@ -149,101 +96,79 @@ class Outbox:
             async with self._clock.timeout(grace_s):
                 await self._owner.close()
         except TimeoutError:
-            log.warning("delivery.cut", sends=len(self._owner))
+            log.warning("delivery.cut", grace_s=grace_s)
 
     async def drained(self) -> None:
         """Wait until nothing is being sent or waits for another attempt."""
         await self._owner.join()
 
-    async def _load(self, turn_id: TurnId) -> None:
-        for row in await self._store.read(DeliveriesOfTurn(turn_id)):
-            if row.state == "pending":
-                self._put(row)
-
-    def _put(self, row: DeliveryRow) -> None:
-        lane = self._lanes.get(row.destination)
-        if lane is None:
-            lane = self._lanes[row.destination] = _Lane()
-            self._owner.start(
-                row.destination, self._send_all(row.destination, lane), ending=Ending.FINISHABLE
-            )
-        heapq.heappush(lane.waiting, (row.ordinal, row))
-
-    async def _send_all(self, key: str, lane: _Lane) -> None:
+    async def _send_all(self, destination: Destination, waiting: deque[Delivery]) -> None:
         try:
-            while lane.waiting and not self._stopping:
-                _, row = lane.waiting[0]
-                await self._finish(row)
-                if lane.waiting and lane.waiting[0][1] is row:
-                    heapq.heappop(lane.waiting)
+            while waiting and not self._stopping:
+                await self._finish(waiting[0])
+                waiting.popleft()
         finally:
-            del self._lanes[key]
+            del self._waiting[destination]
 
-    async def _finish(self, row: DeliveryRow) -> None:
+    async def _finish(self, delivery: Delivery) -> None:
         """Bring one delivery to its end, through as many attempts as the policy allows."""
-        while not self._stopping:
-            try:
-                next_row = await self._attempt(row)
-            except Conflict:
-                return  # it has ended elsewhere: an operator purged or retried it
-            if next_row is None:
-                return
-            row = next_row
+        open_: Delivery | None = delivery
+        try:
+            while open_ is not None and not self._stopping:
+                open_ = await self._attempt(open_)
+        except Conflict:
+            log.info("delivery.ended_elsewhere", delivery_id=delivery.delivery_id)
+        except Exception:  # the boundary of a destination: the next message must not wait for ever
+            # It is open in the store: the next start takes it up.
+            log.exception("delivery.bug", delivery_id=delivery.delivery_id)
 
-    async def _attempt(self, row: DeliveryRow) -> DeliveryRow | None:
-        """One attempt; the row as it stands when there has to be another."""
-        destination = parse_destination(row.destination)
-        channel = self._channels.get((destination.channel, destination.account))
+    async def _attempt(self, delivery: Delivery) -> Delivery | None:
+        """One attempt, or a rest; the delivery as it stands when there has to be another."""
+        channel = self._channel(delivery.destination)
         dedupes = channel is not None and channel.capabilities.dedupes
         now = self._clock.now_ms()
-        if row.state == "sending":  # cut by a crash between the two marks
-            if not dedupes:
-                await self._end(row, "unknown", error="the process ended while it was being sent")
+        match before_attempt(delivery, now=now, present=channel is not None, dedupes=dedupes):
+            case GiveUp(state, error):
+                await self._end(delivery, state, error=error)
                 return None
-            await self._commit(RetrySend(row.delivery_id, now, "interrupted"), Durability.ORDINARY)
-            return row._replace(state="pending", next_at=now)
-        if row.body is None:
-            await self._end(row, "dead", error="its text was deleted")
-            return None
-        if now >= row.expires_at:
-            await self._end(row, "expired", error=row.error or "its time to live is over")
-            return None
-        if row.next_at > now:
-            await self._rest((row.next_at - now) / 1000)
-            return row
-        crashpoint("delivery.before_begin")
-        # Only a mark that may have to stop a second copy must survive a loss of power.
-        await self._commit(
-            BeginSend(row.delivery_id, now),
-            Durability.ORDINARY if dedupes else Durability.CRITICAL,
-        )
-        row = row._replace(state="sending", attempts=row.attempts + 1)
-        crashpoint("delivery.before_send")
+            case RetryAt(at):
+                if channel is None:
+                    delivery = replace(delivery, error=_absent(delivery.destination))
+                    log.warning("delivery.no_channel", destination=str(delivery.destination))
+                await self._rest((at - now) / 1000)
+                return delivery
+        assert channel is not None  # without one there is no sending now
+        delivery = await self._begin(delivery, now, dedupes=dedupes)
         try:
-            receipt = await self._send(channel, destination, row)
+            receipt = await self._send(channel, delivery)
         except Exception as error:  # noqa: BLE001  # the boundary of an attempt
-            return await self._failed(row, error, dedupes=dedupes)
+            return await self._failed(delivery, error, dedupes=dedupes)
         crashpoint("delivery.after_send")
-        await self._end(row, "sent", receipt=receipt.external_id)
+        await self._end(delivery, "sent", receipt=_storable(receipt.external_id))
         crashpoint("delivery.after_ack")
         return None
 
-    async def _send(
-        self, channel: Channel | None, destination: Destination, row: DeliveryRow
-    ) -> Receipt:
-        if channel is None:
-            raise DeliveryTransient(
-                f"no channel {destination.channel!r} with account {destination.account!r} runs"
-            )
+    async def _begin(self, delivery: Delivery, now: int, *, dedupes: bool) -> Delivery:
+        begin: tuple[Op, ...] = (BeginSend(delivery.delivery_id, now),)
+        if delivery.state == "sending":
+            begin = (RetrySend(delivery.delivery_id, now, "interrupted"), *begin)
+        crashpoint("delivery.before_begin")
+        # Only a mark that may have to stop a second copy must survive a loss of power.
+        durability = Durability.ORDINARY if dedupes else Durability.CRITICAL
+        await self._commit(Unit(begin, durability=durability))
+        crashpoint("delivery.before_send")
+        return replace(delivery, state="sending", attempts=delivery.attempts + 1)
+
+    async def _send(self, channel: Channel, delivery: Delivery) -> Receipt:
         outbound = Outbound(
-            DeliveryId(row.delivery_id),
-            row.key,
-            destination,
-            _text(row.body or "{}"),
-            TurnId(row.turn_id),
-            row.attempts,
-            row.part,
-            row.parts,
+            delivery.delivery_id,
+            delivery.key,
+            delivery.destination,
+            delivery.text or "",
+            delivery.turn_id,
+            delivery.attempts,
+            delivery.part,
+            delivery.parts,
         )
         try:
             async with self._clock.timeout(SEND_S):
@@ -252,52 +177,41 @@ class Outbox:
             raise DeliveryUnknown(f"no answer within {SEND_S:g} s") from error
 
     async def _failed(
-        self, row: DeliveryRow, error: Exception, *, dedupes: bool
-    ) -> DeliveryRow | None:
+        self, delivery: Delivery, error: Exception, *, dedupes: bool
+    ) -> Delivery | None:
+        said = _storable(f"{type(error).__name__}: {error}")
         now = self._clock.now_ms()
-        said = f"{type(error).__name__}: {error}"[:500]
-        verdict = after_failure(
-            error,
-            attempts=row.attempts,
-            now=now,
-            expires_at=row.expires_at,
-            dedupes=dedupes,
-            chance=self._chance,
-        )
-        match verdict:
+        match after_failure(error, delivery, now=now, dedupes=dedupes, chance=self._chance):
             case RetryAt(at):
-                retry = RetrySend(row.delivery_id, at, said)
-                await self._commit(retry, Durability.ORDINARY)
-                log.info("delivery.retry", delivery_id=row.delivery_id, at=at, reason=said)
-                return row._replace(state="pending", next_at=at, error=said)
+                await self._commit(Unit((RetrySend(delivery.delivery_id, at, said),)))
+                log.info("delivery.retry", delivery_id=delivery.delivery_id, at=at, reason=said)
+                return replace(delivery, state="pending", next_at=at, error=said)
             case GiveUp(state):
-                await self._end(row, state, error=said)
+                await self._end(delivery, state, error=said)
                 return None
 
     async def _end(
-        self, row: DeliveryRow, state: str, *, receipt: str = "", error: str = ""
+        self, delivery: Delivery, state: str, *, receipt: str = "", error: str = ""
     ) -> None:
         now = self._clock.now_ms()
-        data: dict[str, str | int] = {"delivery_id": row.delivery_id, "attempts": row.attempts}
+        data: dict[str, str | int] = {
+            "delivery_id": delivery.delivery_id,
+            "attempts": delivery.attempts,
+        }
         if error:
             data["error"] = error
             log.warning(f"delivery.{state}", **data)
         event = NewEvent(
             now,
             Kind(f"delivery.{state}"),
-            row.session_key,
-            turn_id=row.turn_id,
+            delivery.session_key,
+            turn_id=delivery.turn_id,
             data=orjson.dumps(data).decode(),
         )
-        unit = Unit(
-            (EndSend(row.delivery_id, state, receipt, error, now),), (event,), Durability.CRITICAL
-        )
-        await self._persist(unit)
+        end = EndSend(delivery.delivery_id, state, receipt, error, now)
+        await self._commit(Unit((end,), (event,), Durability.CRITICAL))
 
-    async def _commit(self, op: Op, durability: Durability) -> None:
-        await self._persist(Unit((op,), durability=durability))
-
-    async def _persist(self, unit: Unit) -> None:
+    async def _commit(self, unit: Unit) -> None:
         """Write a mark, however long the store refuses: what was sent must not be forgotten."""
         while True:
             try:
@@ -318,20 +232,17 @@ class Outbox:
         finally:
             self._resting.discard(task)
 
-    def _capabilities(self, destination: Destination) -> Capabilities:
-        channel = self._channels.get((destination.channel, destination.account))
-        return channel.capabilities if channel is not None else Capabilities()
+    def _channel(self, destination: Destination) -> Channel | None:
+        return self._channels.get((destination.channel, destination.account))
 
 
-def _text(body: str) -> str:
-    """The words of a content row: a piece of its own, or a message of the transcript."""
-    value = orjson.loads(body)
-    if "role" not in value:
-        return str(value["text"])
-    message = messages.from_json(value)
-    if isinstance(message, messages.UserMessage):
-        return text_of(message.parts)
-    return message.text
+def _absent(destination: Destination) -> str:
+    return f"no channel {destination.channel!r} with account {destination.account!r} runs here"
+
+
+def _storable(text: str) -> str:
+    """What a destination said, as it can be kept: a foreign text may be long and hold anything."""
+    return text[:MAX_SAID_CHARS].encode(errors="backslashreplace").decode()
 
 
 def _report(name: str, error: BaseException) -> None:

@@ -6,11 +6,13 @@ store and reaches exactly one end. Lanes learn of it after the commit, through `
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable
 from typing import Protocol
 
 import orjson
+import structlog
 
 from agents.base import messages
 from agents.base.agents import Agent
@@ -18,10 +20,19 @@ from channels.base.messages import Accepted, Inbound
 from gateway.core import parts
 from gateway.core.clock import Clock
 from gateway.core.crashpoints import crashpoint
-from gateway.core.errors import Bug, Busy, Conflict, Duplicate, InvalidInput
+from gateway.core.errors import (
+    Bug,
+    Busy,
+    Conflict,
+    Duplicate,
+    TurngateError,
+    UnknownAgent,
+)
 from gateway.core.ids import AgentId, ContentId, Ids, TurnId
 from gateway.core.keys import RouteKey, SessionKey, parse_session_key
+from gateway.core.tasks import Ending, TaskOwner
 from gateway.events.kinds import Kind
+from gateway.intake import limits
 from gateway.store.base.catalog import Op
 from gateway.store.base.conversations import PutContent, TouchSession
 from gateway.store.base.inputs import (
@@ -36,14 +47,12 @@ from gateway.store.base.store import Durability, NewEvent, Store, Unit
 
 MAILBOX = 20
 """Most messages that wait in one conversation: more than a person types while a turn runs."""
-MAX_TEXT_BYTES = 1 << 20
-"""Largest message, all its parts together: the largest frame a client may send."""
-MAX_ID_CHARS = 512
-"""Longest id a channel or a sender may give."""
 TURN_GUESS_MS = 3000
 """What a refused sender is told to wait per waiting message: a short turn's length."""
 METHOD = "turns.start"
 """Name under which idempotency keys of inputs are kept."""
+
+log = structlog.get_logger(__name__)
 
 
 class Routed(Protocol):
@@ -76,7 +85,9 @@ class Turns(Protocol):
 
 
 Expander = Callable[[Inbound], Inbound]
-"""Turns a slash command into what it stands for; injected, so that intake knows no command."""
+"""Turns a slash command into what it stands for; injected, so that intake knows no command.
+
+Only the parts may change: who sent it, where and under which key stays what it was."""
 
 
 class Intake:
@@ -100,39 +111,49 @@ class Intake:
         self._turns = turns
         self._expand = expand
         self._mailbox = mailbox
+        self._owner = TaskOwner("intake", _report)
         self._closed = False
 
-    def close(self) -> None:
-        """Refuse everything from now on: the gateway is stopping."""
+    async def close(self) -> None:
+        """Refuse everything from now on, the gateway is stopping; what was begun is finished."""
         self._closed = True
+        await self._owner.close()
 
     async def accept(self, message: Inbound) -> Accepted:
         if self._closed:
             raise Busy("the gateway is stopping; send it again when it is back")
-        _check(message)
-        message = self._expand(message)
-        routed = self._router.route(message.route, message.agent)
-        op, unit = self._unit(message, routed)
-        crashpoint("intake.before_commit")
+        # Whoever stops waiting must not leave a durable input that no lane knows of.
+        taking_in = self._owner.start("accept", self._take_in(message), ending=Ending.FINISHABLE)
+        return await asyncio.shield(taking_in)
+
+    async def cancel(self, turn_id: TurnId) -> None:
+        await self._turns.cancel(turn_id)
+
+    async def _take_in(self, message: Inbound) -> Accepted:
+        limits.check(message)
         try:
+            routed = self._router.route(message.route, message.agent)
+            limits.check_session(routed.session)
+            accept, unit = self._unit(message, routed)
+            crashpoint("intake.before_commit")
             receipt = await self._store.commit(unit)
-        except (Duplicate, Busy) as error:
+        except (Duplicate, Busy, UnknownAgent) as error:
+            # Neither a full mailbox nor a change of agents makes a known message a new one.
             earlier = await self._earlier(message)
             if earlier is not None:
                 return earlier
             if isinstance(error, Duplicate):
                 raise Bug(f"a message counts as known and cannot be found: {error}") from error
+            if isinstance(error, UnknownAgent):
+                raise
             raise Busy(
                 f"{self._mailbox} messages wait already in this conversation; nothing was "
                 "accepted, send it again when some are answered",
                 retry_after_ms=self._mailbox * TURN_GUESS_MS,
             ) from error
         crashpoint("intake.after_commit")
-        position = self._turns.put(_row(op, int(receipt.value(2)), unit.ops[0]))
-        return Accepted(TurnId(op.turn_id), routed.session, routed.agent.id, position)
-
-    async def cancel(self, turn_id: TurnId) -> None:
-        await self._turns.cancel(turn_id)
+        position = self._turns.put(_row(accept, int(receipt.value(2)), unit.ops[0]))
+        return Accepted(TurnId(accept.turn_id), routed.session, routed.agent.id, position)
 
     def _unit(self, message: Inbound, routed: Routed) -> tuple[AcceptInput, Unit]:
         now = self._clock.now_ms()
@@ -140,7 +161,10 @@ class Intake:
         turn_id = self._ids.new("t")
         content_id = ContentId(self._ids.new("c"))
         route = message.route
-        body = orjson.dumps(messages.to_json(messages.UserMessage(message.parts))).decode()
+        expanded = self._expand(message)
+        if expanded is not message:
+            limits.check(expanded)
+        body = orjson.dumps(messages.to_json(messages.UserMessage(expanded.parts))).decode()
         accept = AcceptInput(
             turn_id=turn_id,
             session_key=session,
@@ -213,31 +237,6 @@ def _accepted(row: InputRow) -> Accepted:
     return Accepted(TurnId(row.turn_id), session, AgentId(row.agent_id), 0, duplicate=True)
 
 
-def _check(message: Inbound) -> None:
-    if not message.parts:
-        raise InvalidInput("a message needs at least one part; send text or an attachment")
-    size = sum(_part_bytes(part) for part in message.parts)
-    if size > MAX_TEXT_BYTES:
-        raise InvalidInput(f"a message has at most {MAX_TEXT_BYTES} bytes, this one has {size}")
-    for name in ("external_id", "idempotency_key", "principal"):
-        value: str = getattr(message, name)
-        if len(value) > MAX_ID_CHARS:
-            raise InvalidInput(f"{name} has at most {MAX_ID_CHARS} characters, got {len(value)}")
-    for value in (message.external_id, message.idempotency_key, parts.text_of(message.parts)):
-        if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
-            raise InvalidInput("the message holds a lone surrogate, which is no Unicode text")
-
-
-def _part_bytes(part: parts.Part) -> int:
-    match part:
-        case parts.Text(text):
-            return len(text.encode(errors="surrogatepass"))
-        case parts.Image(url):
-            return len(url)
-        case parts.File(name, url):
-            return len(name) + len(url)
-
-
 def _is_barrier(message: Inbound) -> bool:
     """Commands and attachments are answered alone."""
     first = message.parts[0]
@@ -280,3 +279,9 @@ def _row(op: AcceptInput, ordinal: int, content: Op) -> InputRow:
         ended_at=None,
         body=content.body,
     )
+
+
+def _report(name: str, error: BaseException) -> None:
+    """A refusal goes to the sender; anything else does too, and is our bug."""
+    if not isinstance(error, TurngateError):
+        log.error("task.failed", task=name, exc_info=error)

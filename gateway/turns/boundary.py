@@ -6,7 +6,7 @@ Nobody else writes these together; whoever reads one of them after the commit fi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 
@@ -17,6 +17,7 @@ from gateway.core.clock import Clock
 from gateway.core.ids import ContentId, Ids, TurnId
 from gateway.core.keys import parse_destination
 from gateway.delivery.outbox import Outbox
+from gateway.delivery.planning import Answer
 from gateway.events.kinds import Kind
 from gateway.runs.task import Finish
 from gateway.sessions.live import Session
@@ -24,6 +25,9 @@ from gateway.store.base.catalog import Op
 from gateway.store.base.conversations import AppendEntry, PutContent, TouchSession
 from gateway.store.base.inputs import EndInput, InputRow
 from gateway.store.base.store import NewEvent
+
+STOPPED = "[stopped]"
+"""Ends a partial answer the sender gets, and stands for one that has no words yet."""
 
 _KINDS = {
     "answered": Kind.TURN_COMPLETED,
@@ -55,33 +59,24 @@ class Boundary:
     ) -> Finish:
         """The end of the turn that answers `inputs`, whose first names it."""
         lead = inputs[0]
-        now = self._clock.now_ms()
         turn_id = TurnId(lead.turn_id)
+        now = self._clock.now_ms()
         ops: list[Op] = []
-        said = [_said(row) for row in inputs]
-        position = session.revision
-        for row in inputs:
-            ops.append(AppendEntry(session.key, position, turn_id, row.content_id, now))
-            position += 1
-        shown = ""
-        for message in result.messages:
-            content = self._keep(session.key, message, ops)
+        entries = [row.content_id for row in inputs]
+        entries += [
+            self._keep(session.key, messages.to_json(said), ops) for said in result.messages
+        ]
+        for position, content in enumerate(entries, start=session.revision):
             ops.append(AppendEntry(session.key, position, turn_id, content, now))
-            position += 1
-            if isinstance(message, AssistantMessage) and message.text == result.text:
-                shown = content
-        if result.text and not shown:
-            # A failure's sentence is for the person, not for the transcript.
-            shown = ContentId(self._ids.new("c"))
-            body = orjson.dumps({"text": result.text}).decode()
-            ops.append(PutContent(shown, session.key, body))
+        text = _visible(result)
+        last = result.messages[-1] if result.messages else None
+        if isinstance(last, AssistantMessage) and last.text == text:
+            shown = ContentId(entries[-1])
+        else:
+            # What only the sender is told, such as a failure's sentence, is not in the transcript.
+            shown = self._keep(session.key, {"text": text}, ops)
         planned = self._outbox.plan(
-            turn_id=turn_id,
-            session_key=session.key,
-            destination=parse_destination(lead.destination),
-            text=result.text,
-            content_id=ContentId(shown),
-            now=now,
+            Answer(turn_id, session.key, parse_destination(lead.destination), text, shown, now)
         )
         ops.extend(planned.ops)
         ops.append(EndInput(turn_id, result.state, result.kind, now))
@@ -98,12 +93,10 @@ class Boundary:
             orjson.dumps(data).decode(),
             shown,
         )
-        new: tuple[Message, ...] = (*said, *result.messages)
 
         def after() -> None:
-            session.extend(new)
-            if planned.key:
-                self._outbox.wake(turn_id)
+            session.extend((*map(_said, inputs), *result.messages))
+            self._outbox.wake(planned.deliveries)
 
         return Finish(
             "quarantined" if quarantined else _STATUS[result.state],
@@ -113,15 +106,21 @@ class Boundary:
             after=after,
         )
 
-    def _keep(self, session_key: str, message: Message, ops: list[Op]) -> ContentId:
+    def _keep(self, session_key: str, body: dict[str, Any], ops: list[Op]) -> ContentId:
         content = ContentId(self._ids.new("c"))
-        body = orjson.dumps(messages.to_json(message)).decode()
-        ops.append(PutContent(content, session_key, body))
+        ops.append(PutContent(content, session_key, orjson.dumps(body).decode()))
         return content
 
 
+def _visible(result: TurnResult) -> str:
+    """What the sender gets to read; an answer that was cut does not look like a whole one."""
+    if result.state != "cancelled":
+        return result.text
+    return f"{result.text.rstrip()}\n\n{STOPPED}".lstrip()
+
+
 def _said(row: InputRow) -> Message:
-    """What an input adds to the transcript; a deleted one says so."""
+    """What an input adds to the transcript; of a deleted one, its place."""
     if row.body is None:
         return UserMessage(())
     return messages.from_json(orjson.loads(row.body))

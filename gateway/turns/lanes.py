@@ -8,9 +8,7 @@ through `requeue`, ahead of what was said since.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
 import orjson
 import structlog
@@ -25,6 +23,7 @@ from gateway.events.kinds import Kind
 from gateway.runs.engine import Engine
 from gateway.store.base.catalog import Op
 from gateway.store.base.inputs import (
+    EndInput,
     EndQueued,
     GetInput,
     InputRow,
@@ -33,41 +32,20 @@ from gateway.store.base.inputs import (
     QueuedInputs,
     StartInput,
 )
-from gateway.store.base.runs import RunRow
+from gateway.store.base.runs import GetRun, RunRow
 from gateway.store.base.store import Durability, NewEvent, Store, Unit
+from gateway.turns.lane import Lane
 from gateway.turns.merging import next_group
 from gateway.turns.slots import TurnSlots
 from gateway.turns.task import TASK, TurnTask, manifest
 
 PAGE = 500
 RETRY_S = 1.0
-"""How soon a claim is tried again after the store refused it."""
+"""How soon a lane goes on after the store refused a write or its turn was lost."""
+EXPIRY_S = 1.0
+"""How often waiting inputs are looked at for those that are too old."""
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True, eq=False)
-class Lane:
-    """One conversation's queue. `held_by` is the turn that has begun and not ended."""
-
-    key: str
-    queued: deque[InputRow] = field(default_factory=deque)
-    returned: deque[tuple[RunRow, bool]] = field(default_factory=deque)
-    held_by: str = ""
-    working: bool = False
-
-    def ready(self) -> bool:
-        """Whether there is something to do now."""
-        return bool(self.returned) or (bool(self.queued) and not self.held_by)
-
-    def idle(self) -> bool:
-        """Whether nothing would be lost by forgetting the lane."""
-        return not (self.queued or self.returned or self.held_by or self.working)
-
-    def take_out(self, turn_ids: Iterable[str]) -> None:
-        """Forget queued inputs."""
-        gone = set(turn_ids)
-        self.queued = deque(row for row in self.queued if row.turn_id not in gone)
 
 
 class Lanes:
@@ -81,6 +59,7 @@ class Lanes:
         self._task: TurnTask
         self._lanes: dict[str, Lane] = {}
         self._owner = TaskOwner("lanes", _report)
+        self._upkeep = TaskOwner("lanes", _report)
         self._admitted = asyncio.Event()
         self._stopping = False
 
@@ -105,6 +84,11 @@ class Lanes:
                 else:
                     lane.held_by = row.turn_id
         await engine.start()
+        for lane in list(self._lanes.values()):
+            if lane.held_by and not lane.returned:
+                await self._look(lane)
+                self._drop(lane)
+        self._upkeep.start("expiry", self._watch_expiry(), ending=Ending.ETERNAL)
 
     def admit(self) -> None:
         """Let turns begin: everything they need is ready. Inputs are accepted before that."""
@@ -114,11 +98,10 @@ class Lanes:
 
     def put(self, row: InputRow) -> int:
         lane = self._lane(row.session_key)
-        ahead = len(lane.queued) + bool(lane.held_by)
-        if all(row.turn_id != waiting.turn_id for waiting in lane.queued):
-            lane.queued.append(row)
+        position = len(lane.queued)
+        lane.queued.append(row)
         self._kick(lane)
-        return ahead
+        return position
 
     def requeue(self, run: RunRow, *, alone: bool) -> None:
         """Take back an interrupted or woken turn."""
@@ -164,6 +147,7 @@ class Lanes:
     async def stop(self, *, grace_s: float) -> None:
         """Begin nothing new, give running turns `grace_s` to end, then give the rest back."""
         self._stopping = True
+        await self._upkeep.close()
         try:
             async with self._clock.timeout(grace_s):
                 await self._owner.join()
@@ -178,6 +162,11 @@ class Lanes:
             lane = self._lanes[key] = Lane(key)
         return lane
 
+    def _drop(self, lane: Lane) -> None:
+        """A lane with nothing to do is not kept: there may be a million peers."""
+        if lane.idle():
+            self._lanes.pop(lane.key, None)
+
     def _kick(self, lane: Lane) -> None:
         if self._admitted.is_set() and lane.ready() and not lane.working and not self._stopping:
             lane.working = True
@@ -190,6 +179,8 @@ class Lanes:
                 try:
                     if lane.returned:
                         await self._resume(lane)
+                    elif lane.lost:
+                        await self._look_after(lane)
                     else:
                         await self._claim(lane)
                 except StoreUnavailable as error:
@@ -197,24 +188,25 @@ class Lanes:
                     await self._clock.sleep(RETRY_S)
         finally:
             lane.working = False
-            if lane.idle() and self._lanes.get(lane.key) is lane:
-                del self._lanes[lane.key]
+            self._drop(lane)
 
     async def _claim(self, lane: Lane) -> None:
         """Start a turn on what waits."""
-        if await self._expire(lane):
-            return
         source = SourceClass(lane.queued[0].source)
         async with self._slots.hold(source):
+            if self._stopping or await self._expire(lane):
+                return
             # What came while waiting for the slot may join; what was cancelled has left.
             group = next_group(tuple(lane.queued))
-            if not group or self._stopping:
+            if not group or group[0].source != source:
                 return
             crashpoint("lane.before_claim")
             try:
                 await self._store.commit(self._claim_unit(group))
             except Conflict:
-                lane.queued = deque(await self._store.read(QueuedInputs(lane.key, PAGE)))
+                # Some ended in the same moment; what was put since is not in question.
+                queued = await self._store.read(QueuedInputs(lane.key, PAGE))
+                lane.take_out({row.turn_id for row in group} - {row.turn_id for row in queued})
                 return
             crashpoint("lane.after_claim")
             lane.take_out(row.turn_id for row in group)
@@ -228,7 +220,10 @@ class Lanes:
         rows = await self._store.read(GetInput(run.run_id))
         source = SourceClass(rows[0].source) if rows else SourceClass.PERSON
         async with self._slots.hold(source, alone=alone):
+            if self._stopping:
+                return
             lane.returned.popleft()
+            lane.lost = False
             data = {"epoch": run.epoch + 1, "recoveries": run.recoveries}
             event = self._event(rows[0], Kind.TURN_RESUMED, data) if rows else None
             if event is not None:
@@ -236,9 +231,39 @@ class Lanes:
             await self._execute(lane, RunId(run.run_id))
 
     async def _execute(self, lane: Lane, run_id: RunId, *, fresh: str = "") -> None:
-        outcome = await self._engine.execute(run_id, fresh=fresh)
-        if outcome == "ended":
-            lane.held_by = ""
+        try:
+            outcome = await self._engine.execute(run_id, fresh=fresh)
+        except Exception:  # the boundary of a lane: what nobody foresaw must not close it for ever
+            log.exception("lane.bug", turn_id=run_id)
+            outcome = "lost"
+        if outcome == "ended" and self._task.settled(run_id):
+            lane.release()
+        else:
+            lane.lost = outcome != "parked"
+
+    async def _look_after(self, lane: Lane) -> None:
+        """Wait for a lost turn: the engine hands it out again if it is to go on here."""
+        await self._clock.sleep(RETRY_S)
+        if not lane.returned:
+            await self._look(lane)
+
+    async def _look(self, lane: Lane) -> None:
+        """Whether the turn that holds the lane will come back; if not, the lane goes on."""
+        rows = await self._store.read(GetRun(lane.held_by))
+        if rows and rows[0].ended_at is None:
+            lane.lost = rows[0].status == "running"
+            return
+        await self._close(TurnId(lane.held_by))
+        lane.release()
+
+    async def _close(self, turn_id: TurnId) -> None:
+        """Its run is over, so nobody else will end this input; mostly it has ended with the run."""
+        for row in await self._store.read(GetInput(turn_id)):
+            if row.state in ("running", "waiting"):
+                log.error("lane.input_left_open", turn_id=turn_id)
+                end = EndInput(turn_id, "failed", "internal", self._clock.now_ms())
+                event = self._event(row, Kind.TURN_FAILED, {"kind": "internal", "delivery_key": ""})
+                await self._store.commit(Unit((end,), (event,), Durability.CRITICAL))
 
     def _claim_unit(self, group: tuple[InputRow, ...]) -> Unit:
         lead, *others = group
@@ -252,6 +277,16 @@ class Lanes:
         ops.append(self._engine.opening(run_id, manifest(group), session_key=lead.session_key))
         return Unit(tuple(ops), tuple(events))
 
+    async def _watch_expiry(self) -> None:
+        """A lane may be held for an hour by a parked turn; who waits behind it learns in time."""
+        while True:
+            await self._clock.sleep(EXPIRY_S)
+            try:
+                for lane in list(self._lanes.values()):
+                    await self._expire(lane)
+            except StoreUnavailable as error:
+                log.warning("lane.expiry_put_off", reason=str(error))
+
     async def _expire(self, lane: Lane) -> bool:
         """End inputs nobody wants answered any more; whether there were any."""
         now = self._clock.now_ms()
@@ -260,7 +295,7 @@ class Lanes:
             try:
                 await self._end_queued(row, "expired", Kind.INPUT_EXPIRED)
             except Conflict:
-                lane.take_out([row.turn_id])
+                lane.take_out([row.turn_id])  # cancelled or claimed in the same moment
         return bool(late)
 
     async def _end_queued(self, row: InputRow, state: str, kind: Kind) -> None:
@@ -270,6 +305,7 @@ class Lanes:
         lane = self._lanes.get(row.session_key)
         if lane is not None:
             lane.take_out([row.turn_id])
+            self._drop(lane)
 
     def _event(self, row: InputRow, kind: Kind, data: Mapping[str, str | int]) -> NewEvent:
         return NewEvent(

@@ -7,11 +7,24 @@ from __future__ import annotations
 
 from typing import Any, assert_never
 
-from agents.base.effects import ModelFailure, ModelOutcome, Snapshot
-from agents.base.messages import call_from_json
+from agents.base.effects import FinishedTool, ModelFailure, ModelOutcome, Snapshot
+from agents.base.messages import ToolCall, call_from_json
 from agents.base.models import ModelReply, ToolSpec, Usage
 from agents.base.tools import ToolResult
 from gateway.core.ids import AgentId
+
+CALLED = "The call was made; what it returned is not known."
+"""Result of a call of which an operator only knows that it happened."""
+
+
+def storable(text: str) -> str:
+    """The text without lone surrogates, which no store and no wire takes.
+
+    Models and tools hand them over all the same: in JSON escapes, in names of files.
+    """
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def snapshot_to_json(snapshot: Snapshot) -> dict[str, Any]:
@@ -55,19 +68,17 @@ def outcome_to_json(outcome: ModelOutcome) -> dict[str, Any]:
     match outcome:
         case ModelReply():
             return {
-                "text": outcome.text,
-                "tool_calls": [
-                    {"id": call.id, "name": call.name, "arguments": call.arguments}
-                    for call in outcome.tool_calls
-                ],
-                "finish_reason": outcome.finish_reason,
+                "text": storable(outcome.text),
+                "tool_calls": [call_to_json(call) for call in outcome.tool_calls],
+                "finish_reason": storable(outcome.finish_reason),
                 "input_tokens": outcome.usage.input_tokens,
                 "output_tokens": outcome.usage.output_tokens,
-                "model": outcome.model,
-                "profile": outcome.profile,
+                "model": storable(outcome.model),
+                "profile": storable(outcome.profile),
             }
         case ModelFailure(category, message, retry_after_ms):
-            return {"failed": category, "message": message, "retry_after_ms": retry_after_ms}
+            said = storable(message)
+            return {"failed": category, "message": said, "retry_after_ms": retry_after_ms}
         case _:
             assert_never(outcome)
 
@@ -86,13 +97,32 @@ def outcome_from_json(value: Any) -> ModelOutcome:
     )
 
 
+def call_to_json(call: ToolCall) -> dict[str, str]:
+    """The stored form of a model's wish."""
+    return {
+        "id": storable(call.id),
+        "name": storable(call.name),
+        "arguments": storable(call.arguments),
+    }
+
+
 def result_to_json(result: ToolResult) -> dict[str, Any]:
     """The stored form of a tool call's end."""
-    return {"text": result.text, "is_error": result.is_error}
+    return {"text": storable(result.text), "is_error": result.is_error}
 
 
 def result_from_json(value: Any) -> ToolResult:
     """Read a tool call's end; an operator may have said it by hand, so members may be missing."""
     if not isinstance(value, dict):
-        return ToolResult("" if value is None else str(value))
-    return ToolResult(str(value.get("text", "")), bool(value.get("is_error", False)))
+        return ToolResult(CALLED if value is None else str(value))
+    return ToolResult(str(value.get("text", CALLED)), bool(value.get("is_error", False)))
+
+
+def finished_to_json(finished: FinishedTool) -> dict[str, Any]:
+    """The stored form of a call that had ended when its turn was stopped."""
+    return {"call": call_to_json(finished.call), **result_to_json(finished.result)}
+
+
+def finished_from_json(value: Any) -> FinishedTool:
+    """Read such a call."""
+    return FinishedTool(call_from_json(value["call"]), result_from_json(value))

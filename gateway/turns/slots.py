@@ -38,7 +38,7 @@ class SlotRules:
         return behind < self.background and running[source] < dict(self.classes)[source]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiter:
     order: int
     source: SourceClass
@@ -82,27 +82,25 @@ class TurnSlots:
         self._admit()
         try:
             await waiter.admitted
-        except asyncio.CancelledError:
-            if waiter in self._waiting:
-                self._waiting.remove(waiter)
-            else:  # admitted in the same moment
-                self._leave(waiter)
-            raise
-        try:
             yield
         finally:
             self._leave(waiter)
 
     def _leave(self, waiter: _Waiter) -> None:
-        self._running[waiter.source] -= 1
-        if waiter.alone:
-            self._lonely = False
+        if waiter in self._waiting:
+            self._waiting.remove(waiter)
+        else:
+            self._running[waiter.source] -= 1
+            if waiter.alone:
+                self._lonely = False
         self._admit()
 
     def _admit(self) -> None:
         for waiter in tuple(self._waiting):
             if self._lonely:
                 return
+            if waiter.admitted.cancelled():
+                continue  # it leaves with its next step
             if waiter.alone:
                 if self._running.total():
                     return  # it is first in line: let the others run out

@@ -30,7 +30,7 @@ from agents.base.effects import (
 from agents.base.messages import ToolCall
 from agents.base.models import Emit
 from agents.base.tools import ToolResult
-from gateway.core.errors import Bug, RunCancelled
+from gateway.core.errors import Bug, NotFound, RunCancelled
 from gateway.core.ids import TurnId
 from gateway.events.previews import Preview
 from gateway.runs.canonical import Json
@@ -40,8 +40,9 @@ from gateway.store.base.inputs import InputRow
 from gateway.turns import records
 from gateway.turns.world import World
 
-TURN_MS = 30 * 60_000
-"""Longest a turn may take by the clock on the wall, in milliseconds."""
+TURN_S = 30 * 60.0
+"""Longest a turn may work at a stretch; what it waited parked, or for a process to run it, is not
+counted."""
 
 
 class Taking:
@@ -61,6 +62,7 @@ class Taking:
         self._context = context
         self._agent = agent
         self._session = session
+        self._began = world.clock.monotonic()
         self._shown: list[str] = []
         self._finished: list[FinishedTool] = []
 
@@ -69,6 +71,8 @@ class Taking:
         value = await self._context.record("prepare", self._prepare)
         snapshot = records.snapshot_from_json(value)
         said = [messages.from_json(orjson.loads(row.body)) for row in inputs if row.body]
+        if not said:
+            raise NotFound("the message was deleted before it was answered")
         turn = self._program.run(snapshot, (*self._session.history, *said))
         try:
             effect = next(turn)
@@ -101,9 +105,8 @@ class Taking:
 
     async def _ask(self, effect: CallModel, snapshot: Snapshot) -> Outcome:
         async def work(attempt: Attempt) -> Json:
-            if self._world.clock.now_ms() > snapshot.now_ms + TURN_MS:
-                minutes = TURN_MS // 60_000
-                late = ModelFailure("timeout", f"the turn took more than {minutes} minutes")
+            if self._world.clock.monotonic() > self._began + TURN_S:
+                late = ModelFailure("timeout", f"the turn took more than {TURN_S / 60:g} minutes")
                 return records.outcome_to_json(late)
             outcome = await self._world.call_model(effect, self._emitter(attempt))
             return records.outcome_to_json(outcome)
@@ -144,6 +147,7 @@ class Taking:
         def emit(text: str) -> None:
             nonlocal offset
             self._shown.append(text)
+            text = records.storable(text)
             preview = Preview(
                 turn_id, self._session.key, attempt.path, attempt.number, offset, text
             )
@@ -157,10 +161,7 @@ class Taking:
         reached = await self._context.closing("cancelled", self._reached)
         stop = Cancelled(
             partial_text=reached["partial_text"],
-            finished_tools=tuple(
-                FinishedTool(messages.call_from_json(item["call"]), records.result_from_json(item))
-                for item in reached["finished_tools"]
-            ),
+            finished_tools=tuple(map(records.finished_from_json, reached["finished_tools"])),
         )
         try:
             turn.throw(stop)
@@ -171,18 +172,8 @@ class Taking:
 
     def _reached(self) -> Json:
         return {
-            "partial_text": "".join(self._shown),
-            "finished_tools": [
-                {
-                    "call": {
-                        "id": done.call.id,
-                        "name": done.call.name,
-                        "arguments": done.call.arguments,
-                    },
-                    **records.result_to_json(done.result),
-                }
-                for done in self._finished
-            ],
+            "partial_text": records.storable("".join(self._shown)),
+            "finished_tools": [records.finished_to_json(done) for done in self._finished],
         }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import orjson
@@ -20,6 +21,7 @@ from gateway.store.base.inputs import InputRow, InputsOfTurn, PauseInput, Resume
 from gateway.store.base.runs import RunRow
 from gateway.store.base.store import Durability, NewEvent, Store, Unit
 from gateway.turns.boundary import Boundary
+from gateway.turns.records import storable
 from gateway.turns.taking import Taking
 from gateway.turns.world import World
 
@@ -63,10 +65,19 @@ class TurnTask:
         self._boundary = boundary
         self._lanes = lanes
         self._claimed: dict[str, tuple[InputRow, ...]] = {}
+        self._settled: set[RunId] = set()
 
     def claimed(self, inputs: tuple[InputRow, ...]) -> None:
         """The lane has these at hand: spare the turn a read."""
         self._claimed[inputs[0].turn_id] = inputs
+
+    def settled(self, run_id: RunId) -> bool:
+        """Whether the boundary of this turn became durable here; asked once a turn."""
+        try:
+            self._settled.remove(run_id)
+        except KeyError:
+            return False
+        return True
 
     async def run(self, context: RunContext) -> Finish:
         inputs = await self._inputs(context.run_id)
@@ -86,18 +97,23 @@ class TurnTask:
                 session=session,
             )
             result = await taking.drive(inputs)
-            return self._boundary.build(inputs, session, result)
+            return self._end(self._boundary.build(inputs, session, result), context.run_id)
 
     async def abandon(self, run_id: RunId, error: TurngateError) -> Finish:
         inputs = await self._inputs(run_id)
         row = describe(error)
         if isinstance(error, RunCancelled):
-            result = TurnResult("cancelled", "Stopped.")
+            result = TurnResult("cancelled", "")
         else:
-            result = TurnResult("failed", f"This could not be answered: {error}.", kind=row.kind)
+            text = storable(f"This could not be answered: {error}.")
+            result = TurnResult("failed", text, kind=row.kind)
         quarantined = row.kind == "run_quarantined"
-        async with self._sessions.using(inputs[0].session_key) as session:
-            return self._boundary.build(inputs, session, result, quarantined=quarantined)
+        session_key = inputs[0].session_key
+        # What is remembered of the conversation may be what was wrong.
+        self._sessions.forget(session_key)
+        async with self._sessions.using(session_key) as session:
+            finish = self._boundary.build(inputs, session, result, quarantined=quarantined)
+            return self._end(finish, run_id)
 
     async def pause(self, run_id: RunId, reason: str) -> Pause:
         lead = (await self._inputs(run_id))[0]
@@ -113,6 +129,16 @@ class TurnTask:
 
     def requeue(self, run: RunRow, *, alone: bool) -> None:
         self._lanes.requeue(run, alone=alone)
+
+    def _end(self, finish: Finish, run_id: RunId) -> Finish:
+        """The same end; once it is durable, the lane learns that nothing is left to do."""
+
+        def after() -> None:
+            self._settled.add(run_id)
+            if finish.after is not None:
+                finish.after()
+
+        return replace(finish, after=after)
 
     async def _inputs(self, run_id: RunId) -> Sequence[InputRow]:
         return self._claimed.pop(run_id, ()) or await self._store.read(InputsOfTurn(run_id))

@@ -65,8 +65,11 @@ class World:
         except ToolError as error:
             return ToolResult(str(error), is_error=True)
         except TimeoutError:
-            said = f"The tool did not finish within {tool.timeout_s:g} s."
-            return ToolResult(said, is_error=True)
+            said = f"The tool did not finish within {tool.timeout_s:g} s"
+            doubt = "; it is not known whether it took effect"
+            return ToolResult(
+                f"{said}{'' if tool.effect is Effect.PURE else doubt}.", is_error=True
+            )
         except TurngateError:
             raise
         except Exception:  # the boundary of a tool: the turn goes on without it

@@ -1,0 +1,48 @@
+"""What is known of one conversation that has something to do: its queue and its turn.
+
+State alone; `gateway.turns.lanes` decides when something happens, `merging` what one turn answers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from gateway.store.base.inputs import InputRow
+from gateway.store.base.runs import RunRow
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """One conversation: `queued` inputs wait for the turn that holds it to end.
+
+    `held_by` is the turn that has begun and not ended; `returned` is that turn when it was
+    interrupted or has woken, and whether it has to run alone. `lost`: it is not executed here any
+    more, and may not come back. `working`: a task is at it.
+    """
+
+    key: str
+    queued: deque[InputRow] = field(default_factory=deque)
+    returned: deque[tuple[RunRow, bool]] = field(default_factory=deque)
+    held_by: str = ""
+    lost: bool = False
+    working: bool = False
+
+    def ready(self) -> bool:
+        """Whether there is something to do now."""
+        return bool(self.returned) or self.lost or (bool(self.queued) and not self.held_by)
+
+    def idle(self) -> bool:
+        """Whether nothing would be lost by forgetting the lane."""
+        return not (self.queued or self.returned or self.held_by or self.working)
+
+    def release(self) -> None:
+        """Its turn is over."""
+        self.held_by = ""
+        self.lost = False
+
+    def take_out(self, turn_ids: Iterable[str]) -> None:
+        """Forget queued inputs."""
+        gone = set(turn_ids)
+        self.queued = deque(row for row in self.queued if row.turn_id not in gone)

@@ -1,0 +1,128 @@
+"""A store that can stop between two writes as a killed process does, inside a living test."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.core.errors import StoreUnavailable
+from gateway.store.base.query import Query, Row
+from gateway.store.base.store import Listener, Receipt, Store, Unit
+
+
+class CuttableStore:
+    """Passes everything on to a real store until it is cut.
+
+    After that nothing is written, nothing is read and nobody who waits is told: whatever the code
+    above it does then leaves no trace. `retire` lets the waiting ones go, so that it can be taken
+    apart. With `lazy`, posted units are held back until the next commit and lost by a cut, as they
+    may be.
+    """
+
+    def __init__(self, store: Store, *, lazy: bool = False) -> None:
+        self._store = store
+        self._lazy = lazy
+        self._posted: list[Unit] = []
+        self._cut_at = 0
+        self._written = False
+        self._refusals = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._retired = asyncio.Event()
+        self.dead = asyncio.Event()
+        self.commits = 0
+        """How many commits were asked for."""
+        self.under_way = 0
+        """How many commits and reads have not been answered."""
+
+    def cut(self) -> None:
+        """From now on nothing happens any more."""
+        self.dead.set()
+        self._idle.set()
+
+    def cut_at(self, commit: int, *, written: bool) -> None:
+        """Cut at the n-th commit from now: before it is written, or before anybody is told."""
+        self._cut_at = self.commits + commit
+        self._written = written
+
+    def refuse(self, commits: int) -> None:
+        """Let the next commits find the store unavailable."""
+        self._refusals = commits
+
+    def retire(self) -> None:
+        """Whoever waits for this store learns that it is gone."""
+        self.cut()
+        self._retired.set()
+
+    async def idle(self) -> None:
+        """Wait until nothing is under way."""
+        await self._idle.wait()
+
+    async def commit(self, unit: Unit) -> Receipt:
+        if self.dead.is_set():
+            await self._gone()
+        self.commits += 1
+        if self._refusals:
+            self._refusals -= 1
+            raise StoreUnavailable("the disk is full")
+        if self.commits == self._cut_at and not self._written:
+            self.cut()
+            await self._gone()
+        self._enter()
+        try:
+            self._flush()
+            last = self.commits == self._cut_at
+            receipt = await self._store.commit(unit)
+        finally:
+            self._leave()
+        if last:
+            self.cut()
+        if self.dead.is_set():
+            await self._gone()
+        return receipt
+
+    def post(self, unit: Unit) -> None:
+        if self.dead.is_set():
+            return
+        if self._lazy:
+            self._posted.append(unit)
+        else:
+            self._store.post(unit)
+
+    async def read(self, query: Query[Row]) -> list[Row]:
+        if self.dead.is_set():
+            await self._gone()
+        self._enter()
+        try:
+            self._flush()
+            rows = await self._store.read(query)
+        finally:
+            self._leave()
+        if self.dead.is_set():
+            await self._gone()
+        return rows
+
+    def listen(self, listener: Listener) -> None:
+        self._store.listen(lambda committed: None if self.dead.is_set() else listener(committed))
+
+    async def close(self) -> None:
+        if not self.dead.is_set():
+            self._flush()
+        await self._store.close()
+
+    async def _gone(self) -> None:
+        await self._retired.wait()
+        raise StoreUnavailable("the process has ended")
+
+    def _flush(self) -> None:
+        for unit in self._posted:
+            self._store.post(unit)
+        self._posted.clear()
+
+    def _enter(self) -> None:
+        self.under_way += 1
+        self._idle.clear()
+
+    def _leave(self) -> None:
+        self.under_way -= 1
+        if not self.under_way:
+            self._idle.set()
