@@ -83,8 +83,8 @@ class StdioChannel:
     async def run(self, intake: Intake) -> None:
         """Read to the end of input.
 
-        Cancelled: lines not yet taken are kept for another `run`; the one being accepted may or
-        may not have been, and its sender is not told.
+        Cancelled: messages read and not accepted are forgotten, the one being accepted may or may
+        not have been; none of them was acknowledged. Another `run` reads on from there.
         """
         self._lines.start()
         waiting: asyncio.Queue[Say | Stop | None] = asyncio.Queue(WAITING_MESSAGES)

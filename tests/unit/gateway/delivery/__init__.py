@@ -1,1 +1,1 @@
-"""Unit tests of gateway.delivery, one file a module."""
+"""Mirror of `gateway.delivery`."""
