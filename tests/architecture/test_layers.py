@@ -53,7 +53,6 @@ PLANNED = frozenset(
     {
         "gateway.commands",
         "gateway.console",
-        "gateway.http",
         "gateway.net",
         "gateway.network",
         "gateway.schedules",

@@ -1,0 +1,83 @@
+"""The routes: everything that answers on the one port, behind the guard."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
+from starlette.types import ASGIApp
+
+from gateway.core.clock import Clock
+from gateway.core.ids import Ids
+from gateway.http.bounds import Bounds
+from gateway.http.clients import Clients
+from gateway.http.guard import Guard
+from gateway.http.hosts import Allowed
+from gateway.http.landing import LandingPage
+from gateway.http.ports import Credentials, Rpc
+from gateway.http.probes import MetricsPage, Probes
+from gateway.http.proxies import Proxies
+from gateway.http.rpc_endpoint import RpcEndpoint
+from gateway.http.socket_endpoint import SocketEndpoint
+from gateway.http.tickets import TicketEndpoint
+from gateway.telemetry.health import Health
+from gateway.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """What stands behind the routes; the composition root fills it in."""
+
+    rpc: Rpc
+    credentials: Credentials
+    health: Health
+    metrics: Metrics
+    store_writable: Callable[[], Awaitable[bool]]
+    clock: Clock
+    ids: Ids
+    pages: Sequence[BaseRoute] = ()
+    """Routes of others, behind the same guard."""
+
+
+def build(
+    surface: Surface,
+    *,
+    bounds: Bounds,
+    clients: Clients,
+    allowed: Allowed,
+    proxies: Proxies,
+    url: str,
+    open_metrics: bool,
+) -> ASGIApp:
+    """The ASGI application."""
+    rpc = RpcEndpoint(surface.rpc, surface.credentials, bounds, surface.clock)
+    probes = Probes(surface.health, surface.store_writable, surface.clock)
+    socket = SocketEndpoint(
+        surface.rpc, surface.credentials, bounds, clients, surface.health, surface.metrics
+    )
+    metrics = MetricsPage(surface.metrics, surface.credentials, open_to_all=open_metrics)
+    # A bare router: the application class around it adds layers that would stay on the stack of
+    # every socket, and answers for bugs, which the guard does.
+    routes = Router(
+        [
+            Route("/", LandingPage(url, version("turngate")).get),
+            WebSocketRoute("/ws", socket),
+            Route("/rpc", rpc.post, methods=["POST"]),
+            Route("/ticket", TicketEndpoint(surface.credentials).post, methods=["POST"]),
+            Route("/healthz", probes.healthz),
+            Route("/readyz", probes.readyz),
+            Route("/metrics", metrics.get),
+            *surface.pages,
+        ],
+        redirect_slashes=False,
+    )
+    return Guard(
+        routes,
+        allowed=allowed,
+        proxies=proxies,
+        clock=surface.clock,
+        ids=surface.ids,
+        shed=surface.metrics.shed,
+    )

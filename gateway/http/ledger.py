@@ -1,0 +1,97 @@
+"""Who holds a socket: counts in all, by address, and of those nobody has authenticated yet.
+
+Pure bookkeeping; the caller closes what it is told to. Strangers are the cheap ones to lose: when
+room is needed the oldest of them goes, first among those of the same address, so a flood of
+half-open connections drowns itself and not the client that comes after.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from gateway.http.bounds import Limits
+
+K = TypeVar("K")
+
+
+class Full(Exception):
+    """There is no room and nobody to send away."""
+
+
+class Ledger(Generic[K]):
+    """Sockets by key."""
+
+    def __init__(self, limits: Limits, is_proxy: Callable[[str], bool]) -> None:
+        """Addresses of proxies, behind which many clients stand, have no bound of their own."""
+        self._limits = limits
+        self._is_proxy = is_proxy
+        self._addresses: dict[K, str] = {}
+        self._counts: dict[str, int] = {}
+        self._strangers: dict[str, OrderedDict[K, None]] = {}
+        self._stranger_count = 0
+
+    def __len__(self) -> int:
+        return len(self._addresses)
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._addresses)
+
+    @property
+    def strangers(self) -> int:
+        """How many are not authenticated."""
+        return self._stranger_count
+
+    def enter(self, key: K, address: str) -> K | None:
+        """Note a new socket; returns the one that must go for it, already struck off.
+
+        Raises `Full` when it cannot stay; then it is not noted.
+        """
+        victim = self._victim(address)
+        if victim is not None:
+            self.leave(victim)
+        self._addresses[key] = address
+        self._counts[address] = self._counts.get(address, 0) + 1
+        self._strangers.setdefault(address, OrderedDict())[key] = None
+        self._stranger_count += 1
+        return victim
+
+    def recognise(self, key: K) -> None:
+        """Somebody has authenticated on it."""
+        address = self._addresses.get(key)
+        if address is not None:
+            self._strike(key, address)
+
+    def leave(self, key: K) -> None:
+        """The socket is gone; leaving twice changes nothing."""
+        address = self._addresses.pop(key, None)
+        if address is None:
+            return
+        self._strike(key, address)
+        self._counts[address] -= 1
+        if not self._counts[address]:
+            del self._counts[address]
+
+    def _strike(self, key: K, address: str) -> None:
+        waiting = self._strangers.get(address)
+        if waiting is None or key not in waiting:
+            return
+        del waiting[key]
+        self._stranger_count -= 1
+        if not waiting:
+            del self._strangers[address]
+
+    def _victim(self, address: str) -> K | None:
+        limits = self._limits
+        crowded = self._counts.get(address, 0) >= limits.per_address
+        if crowded and not self._is_proxy(address):
+            return self._oldest(self._strangers.get(address))
+        if self._stranger_count >= limits.strangers or len(self) >= limits.connections:
+            return self._oldest(max(self._strangers.values(), key=len, default=None))
+        return None
+
+    def _oldest(self, waiting: OrderedDict[K, None] | None) -> K:
+        if not waiting:
+            raise Full
+        return next(iter(waiting))

@@ -1,0 +1,49 @@
+"""An error as an HTTP answer: one status for each kind, and the same body as over JSON-RPC."""
+
+from __future__ import annotations
+
+import math
+
+import orjson
+from starlette.responses import Response
+
+from gateway.core import errors
+from gateway.wire import jsonrpc
+
+# What has no line here and is on purpose is the caller's fault; what is not is ours.
+_STATUS: tuple[tuple[type[errors.TurngateError], int], ...] = (
+    (errors.Unauthenticated, 401),
+    (errors.Forbidden, 403),
+    (errors.NotFound, 404),
+    (errors.Conflict, 409),
+    (errors.RateLimited, 429),
+    (errors.Busy, 503),
+    (errors.CallerError, 400),
+    (errors.StoreUnavailable, 503),
+)
+
+
+def refusal(
+    error: errors.TurngateError, *, status: int | None = None, headers: dict[str, str] | None = None
+) -> Response:
+    """The answer for an error raised on purpose; ends the connection, body read or not.
+
+    `status` where HTTP has a finer word than the kind.
+    """
+    given = {"connection": "close", **(headers or {})}
+    if error.retry_after_ms is not None:
+        given["retry-after"] = str(max(1, math.ceil(error.retry_after_ms / 1000)))
+    if isinstance(error, errors.Unauthenticated):
+        given["www-authenticate"] = "Bearer"
+    body = jsonrpc.failure(None, jsonrpc.describe_error(error))
+    return Response(
+        orjson.dumps(body),
+        status_code=status or status_of(error),
+        media_type="application/json",
+        headers=given,
+    )
+
+
+def status_of(error: errors.TurngateError) -> int:
+    """The HTTP status of an error."""
+    return next((status for cls, status in _STATUS if isinstance(error, cls)), 500)

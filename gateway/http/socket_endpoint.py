@@ -1,0 +1,86 @@
+"""`/ws`: a socket becomes a connection, and the connection a session of JSON-RPC."""
+
+from __future__ import annotations
+
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from gateway.core.errors import Busy, TurngateError
+from gateway.http.access import authenticated, bearer_token, origin_of
+from gateway.http.bounds import Bounds
+from gateway.http.clients import Clients
+from gateway.http.connection import ClientConnection
+from gateway.http.ports import Credentials, Rpc
+from gateway.http.problems import refusal
+from gateway.http.socket_protocol import SocketProtocol
+from gateway.identity.principal import Principal
+from gateway.telemetry.health import Health
+from gateway.telemetry.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+
+class SocketEndpoint:
+    """An ASGI application for WebSockets."""
+
+    def __init__(
+        self,
+        rpc: Rpc,
+        credentials: Credentials,
+        bounds: Bounds,
+        clients: Clients,
+        health: Health,
+        metrics: Metrics,
+    ) -> None:
+        self._rpc = rpc
+        self._credentials = credentials
+        self._bounds = bounds
+        self._clients = clients
+        self._health = health
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        socket: SocketProtocol = scope["state"]["socket"]
+        address: str = scope["state"]["address"]
+        connection = ClientConnection(
+            socket, address, self._bounds, self._clients, self._metrics.shed
+        )
+        try:
+            try:
+                principal = await self._principal(scope)
+                if principal is not None:
+                    connection.become(principal)
+            except TurngateError as error:
+                await refusal(error)(scope, receive, send)
+                return
+            await receive()  # the handshake
+            await send({"type": "websocket.accept", "headers": []})
+            await self._serve(socket, connection, address)
+        finally:
+            await connection.gone()
+
+    async def _principal(self, scope: Scope) -> Principal | None:
+        """Who opens the socket; None for somebody who will call `connect`."""
+        if self._health.ends:
+            raise Busy("the gateway is stopping; reconnect in a moment", retry_after_ms=2000)
+        ticket = scope["state"].pop("ticket", "")
+        if ticket:
+            return self._credentials.redeem_ticket(ticket, origin_of(scope))
+        if bearer_token(scope) is None:
+            return None
+        return await authenticated(scope, self._credentials)
+
+    async def _serve(
+        self, socket: SocketProtocol, connection: ClientConnection, address: str
+    ) -> None:
+        closed = self._metrics.connection_opened("websocket")
+        session = self._rpc.open_session(connection, address)
+        try:
+            while (message := await socket.next_message()) is not None:
+                await session.receive(message)
+        except Exception as error:  # one client's bug must not reach the others
+            log.error("socket.failed", address=address, exc_info=error)
+            connection.close(1011, "internal error")
+        finally:
+            await session.close()
+            closed()

@@ -1,0 +1,100 @@
+"""What all protocol instances of one server share: bounds, the ledger of sockets, counters."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections.abc import Callable
+
+import structlog
+from uvicorn.server import ServerState
+
+from gateway.http.bounds import Bounds
+from gateway.http.ledger import Full, Ledger
+from gateway.http.progress import WatchedTransport
+
+log = structlog.get_logger(__name__)
+
+Shed = Callable[[str], None]
+"""Called with the reason whenever somebody is refused or sent away."""
+
+
+class Sockets(ServerState):
+    """Handed to uvicorn's protocols as their shared state."""
+
+    def __init__(self, bounds: Bounds, *, is_proxy: Callable[[str], bool], shed: Shed) -> None:
+        super().__init__()
+        self.bounds = bounds
+        self.shed = shed
+        self._ledger: Ledger[WatchedTransport] = Ledger(bounds.limits, is_proxy)
+        self._empty = asyncio.Event()
+
+    def watch(
+        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop
+    ) -> WatchedTransport:
+        """The transport to use instead: one that gives a stalled peer up."""
+
+        def stalled() -> None:
+            self.shed("stalled")
+            log.info("socket.stalled", address=address_of(transport))
+
+        return WatchedTransport(transport, self.bounds.deadlines, loop, stalled)
+
+    def enter(self, transport: WatchedTransport) -> bool:
+        """Count a new socket, sending an older stranger away if need be; False: no room."""
+        try:
+            victim = self._ledger.enter(transport, address_of(transport))
+        except Full:
+            self.shed("connections")
+            return False
+        if victim is not None:
+            self.shed("strangers")
+            victim.abort()
+        return True
+
+    def recognise(self, transport: WatchedTransport) -> None:
+        """Somebody has authenticated on this socket: it is not sent away for a newcomer."""
+        self._ledger.recognise(transport)
+
+    def leave(self, transport: WatchedTransport) -> None:
+        """The socket is gone."""
+        transport.lost()
+        self._ledger.leave(transport)
+        if not self._ledger:
+            self._empty.set()
+
+    async def emptied(self) -> None:
+        """Wait until no socket is left; cancelling it has no other effect."""
+        while self._ledger:
+            self._empty.clear()
+            await self._empty.wait()
+
+    def abort_all(self) -> None:
+        """End every socket now."""
+        for transport in tuple(self._ledger):
+            transport.abort()
+
+    def __len__(self) -> int:
+        return len(self._ledger)
+
+
+def address_of(transport: asyncio.BaseTransport) -> str:
+    """The peer's address without its port; empty when the socket does not tell."""
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) and peer else ""
+
+
+SPARE_FILES = 128
+"""Open files besides sockets: database, logs, upstream connections."""
+
+
+def raise_file_limit(sockets: int) -> None:
+    """Let the process open as many files as it may need; warn when the system does not allow it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = sockets + SPARE_FILES
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        log.warning("http.few_files", limit=allowed, wanted=wanted, hint="raise ulimit -n")

@@ -1,0 +1,184 @@
+"""How the gateway is: one state that probes, metrics, methods and pages all show.
+
+starting → ready ⇄ degraded(reasons) ⇄ overloaded → draining → stopped
+
+Pure: facts and a monotonic time go in, a state comes out. Whatever may flicker has two thresholds
+and a time to hold, so that a load at the edge does not switch readiness each second. The probe of
+the loop's lag at the end is the only task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.core.clock import Clock
+
+
+class State(StrEnum):
+    """In the order of life; each of the first four may follow another, the last two are final."""
+
+    STARTING = "starting"
+    READY = "ready"
+    DEGRADED = "degraded"
+    """Works, with something missing; the reasons say what."""
+    OVERLOADED = "overloaded"
+    """Works on what it has; new work is better sent elsewhere or later."""
+    DRAINING = "draining"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """A measure is too high from `enter` on and fine again at `leave`, each for `hold_s`."""
+
+    enter: float
+    leave: float
+    hold_s: float
+
+
+LAG = Thresholds(enter=0.5, leave=0.1, hold_s=3.0)
+"""Seconds the loop is late: at half a second people notice, and one slow call is no overload."""
+IN_FLIGHT = Thresholds(enter=1.0, leave=0.8, hold_s=2.0)
+"""Share of the requests that may be worked on at once."""
+CALM_S = 5.0
+"""How long a reason must be gone before it is: a destination that comes and goes is still ill."""
+
+
+class Hysteresis:
+    """One measure with hysteresis."""
+
+    def __init__(self, thresholds: Thresholds) -> None:
+        self._thresholds = thresholds
+        self._high = False
+        self._crossed_at: float | None = None
+
+    def observe(self, value: float, now: float) -> bool:
+        """Whether the measure counts as too high."""
+        limits = self._thresholds
+        crossing = value > limits.leave if self._high else value >= limits.enter
+        if crossing == self._high:
+            self._crossed_at = None
+        elif self._crossed_at is None:
+            self._crossed_at = now
+        if self._crossed_at is not None and now - self._crossed_at >= limits.hold_s:
+            self._high = not self._high
+            self._crossed_at = None
+        return self._high
+
+
+class Health:
+    """The one state; only the root moves it along, anybody may report facts."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._phase = State.STARTING
+        self._measures = {"loop_lag": Hysteresis(LAG), "in_flight": Hysteresis(IN_FLIGHT)}
+        self._high: set[str] = set()
+        self._reasons: set[str] = set()
+        self._calming: dict[str, float] = {}
+        self._listeners: list[Callable[[State], None]] = []
+        self._told = State.STARTING
+
+    # --- what it is ------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """The word for it."""
+        if self._phase is not State.READY:
+            return self._phase
+        if self._high:
+            return State.OVERLOADED
+        return State.DEGRADED if self.reasons else State.READY
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it is not simply ready, in alphabetical order."""
+        now = self._clock.monotonic()
+        calm = [reason for reason, at in self._calming.items() if now - at >= CALM_S]
+        for reason in calm:
+            del self._calming[reason]
+            self._reasons.discard(reason)
+        return tuple(sorted(self._reasons | self._high))
+
+    @property
+    def accepts(self) -> bool:
+        """Whether new work is taken at all; an overloaded gateway still takes what fits."""
+        return self._phase is State.READY
+
+    @property
+    def ends(self) -> bool:
+        """Whether it is stopping, or has stopped."""
+        return self._phase in (State.DRAINING, State.STOPPED)
+
+    @property
+    def invites(self) -> bool:
+        """Whether new work should be sent here: what a load balancer asks."""
+        return self.state in (State.READY, State.DEGRADED)
+
+    def listen(self, listener: Callable[[State], None]) -> None:
+        """Call with each new state, when a fact or the probe brings it to light."""
+        self._listeners.append(listener)
+
+    # --- facts -----------------------------------------------------------------------------------
+
+    def ready(self) -> None:
+        """Turns are accepted from now on."""
+        if self._phase is State.STARTING:
+            self._move(State.READY)
+
+    def drain(self) -> None:
+        """Nothing new is accepted any more."""
+        if self._phase is not State.STOPPED:
+            self._move(State.DRAINING)
+
+    def stop(self) -> None:
+        """Everything has ended."""
+        self._move(State.STOPPED)
+
+    def degrade(self, reason: str) -> None:
+        """Something is missing; `reason` is a stable word such as `store_slow`."""
+        self._calming.pop(reason, None)
+        self._reasons.add(reason)
+        self._tell()
+
+    def recover(self, reason: str) -> None:
+        """It is back; believed when it stays so for `CALM_S`."""
+        if reason in self._reasons:
+            self._calming.setdefault(reason, self._clock.monotonic())
+
+    def observe(self, measure: str, value: float) -> None:
+        """A fresh value of `loop_lag` (seconds) or `in_flight` (share of the most)."""
+        if self._measures[measure].observe(value, self._clock.monotonic()):
+            self._high.add(measure)
+        else:
+            self._high.discard(measure)
+        self._tell()
+
+    def _move(self, phase: State) -> None:
+        self._phase = phase
+        self._tell()
+
+    def _tell(self) -> None:
+        state = self.state
+        if state is not self._told:
+            self._told = state
+            for listener in tuple(self._listeners):
+                listener(state)
+
+
+PROBE_S = 1.0
+"""Between two looks at the loop: often enough to be believed, too seldom to cost."""
+
+
+async def probe_lag(
+    clock: Clock, health: Health, on_lag: Callable[[float], None], *, every_s: float = PROBE_S
+) -> None:
+    """Measure for ever how late the loop wakes a sleeper; cancelling ends it."""
+    while True:
+        before = clock.monotonic()
+        await clock.sleep(every_s)
+        lag = max(0.0, clock.monotonic() - before - every_s)
+        on_lag(lag)
+        health.observe("loop_lag", lag)

@@ -1,0 +1,148 @@
+"""Numbers for Prometheus: one registry a gateway, and a small function for each thing that counts.
+
+Other layers are handed the functions they need and know nothing of Prometheus. A label never holds
+a user, a session or a prompt, and never text a client made up: unknown words become `other`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from gateway.telemetry.health import State
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+MAX_WORDS = 200
+"""Distinct values a label takes in the life of a process; each costs memory here and in the
+database that collects them."""
+
+RPC_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 120, 600)
+"""From a look at the status to the longest wait for a turn."""
+LAG_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5)
+
+
+class Words:
+    """The values of one label, bounded."""
+
+    def __init__(self, known: Iterable[str] = (), *, bound: int = MAX_WORDS) -> None:
+        self._seen = set(known)
+        self._bound = max(bound, len(self._seen))
+
+    def __call__(self, word: str) -> str:
+        """The word, or `other` once there are too many."""
+        if word not in self._seen:
+            if len(self._seen) >= self._bound:
+                return "other"
+            self._seen.add(word)
+        return word
+
+
+class Metrics:
+    """Every number; all functions are cheap and may be called from the loop only."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._connections = self._gauge("connections", "Open connections.", "transport")
+        self._requests = self._counter(
+            "rpc_requests",
+            "Requests by method and outcome: ok or the kind of error.",
+            "method",
+            "outcome",
+        )
+        self._seconds = Histogram(
+            "turngate_rpc_seconds",
+            "Time from a request to its answer.",
+            ["method"],
+            buckets=RPC_BUCKETS,
+            registry=self._registry,
+        )
+        self._queue = self._gauge("queue_depth", "Things that wait, by queue.", "queue")
+        self._turns = self._gauge("turns", "Turns by state.", "state")
+        self._calls = self._counter(
+            "llm_requests",
+            "Model calls by outcome: ok or the category of failure.",
+            "model",
+            "category",
+        )
+        self._tokens = self._counter("llm_tokens", "Tokens by kind.", "model", "kind")
+        self._deliveries = self._counter(
+            "deliveries", "Attempts to deliver by outcome.", "channel", "outcome"
+        )
+        self._lag = Histogram(
+            "turngate_loop_lag_seconds",
+            "How late the event loop wakes a sleeper.",
+            buckets=LAG_BUCKETS,
+            registry=self._registry,
+        )
+        self._shed = self._counter("shed", "Refused or dropped, by reason.", "reason")
+        self._health = self._gauge("health", "1 for the state the gateway is in.", "state")
+        self._methods = Words()
+        self._models = Words()
+        for state in State:
+            self._health.labels(state).set(0)
+
+    # --- what others call ------------------------------------------------------------------------
+
+    def connection_opened(self, transport: str) -> Callable[[], None]:
+        """A connection began (`websocket`, `http`); the result says that it ended."""
+        gauge = self._connections.labels(transport)
+        gauge.inc()
+        return gauge.dec
+
+    def rpc_answered(self, method: str, outcome: str, seconds: float) -> None:
+        """A request was answered: `ok` or the kind of its error."""
+        word = self._methods(method)
+        self._requests.labels(word, outcome).inc()
+        self._seconds.labels(word).observe(seconds)
+
+    def queue(self, name: str, depth: Callable[[], float]) -> None:
+        """Ask this for the depth of a queue whenever somebody collects."""
+        self._queue.labels(name).set_function(depth)
+
+    def turns(self, state: str, count: Callable[[], float]) -> None:
+        """Ask this for the number of turns in a state whenever somebody collects."""
+        self._turns.labels(state).set_function(count)
+
+    def model_called(self, model: str, category: str) -> None:
+        """A model call ended: `ok` or its category of failure."""
+        self._calls.labels(self._models(model), category).inc()
+
+    def tokens_used(self, model: str, kind: str, count: int) -> None:
+        """Tokens of a call, by kind: `input`, `output`, `cached`."""
+        self._tokens.labels(self._models(model), kind).inc(count)
+
+    def delivered(self, channel: str, outcome: str) -> None:
+        """An attempt to deliver ended."""
+        self._deliveries.labels(channel, outcome).inc()
+
+    def loop_lag(self, seconds: float) -> None:
+        """The loop woke somebody this late."""
+        self._lag.observe(seconds)
+
+    def shed(self, reason: str) -> None:
+        """Something was refused or dropped; `reason` is a word of ours."""
+        self._shed.labels(reason).inc()
+
+    def health(self, state: State) -> None:
+        """The gateway is in this state now."""
+        for other in State:
+            self._health.labels(other).set(1 if other is state else 0)
+
+    # --- what a collector reads ------------------------------------------------------------------
+
+    def know_methods(self, names: Iterable[str]) -> None:
+        """From now on any other method is `other`."""
+        self._methods = Words(names, bound=0)
+
+    def page(self) -> bytes:
+        """All numbers in the text format."""
+        return generate_latest(self._registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"turngate_{name}", text, labels, registry=self._registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"turngate_{name}", text, labels, registry=self._registry)

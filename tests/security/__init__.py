@@ -1,0 +1,1 @@
+"""Attacks on the network surface, over real sockets."""
