@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -24,6 +25,19 @@ def test_links_lead_somewhere(page: Path) -> None:
         if not target.exists() or (anchor and anchor not in pages.anchors(pages.read(target))):
             broken.append(link)
     assert not broken, f"{pages.name(page)} links to {broken}"
+
+
+PLACE = re.compile(
+    r"`((?:gateway|agents|channels|tests|docs|benchmarks)/[\w/.\-]*)(?:::\w+)?`",
+)
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p.name != "CONTRIBUTING.md"], ids=pages.name)
+def test_files_that_are_named_exist(page: Path) -> None:
+    """Contributing tells of folders to come; everybody else of what is there."""
+    named = set(PLACE.findall(pages.prose(pages.read(page))))
+    gone = sorted(name for name in named if not (pages.ROOT / name).exists())
+    assert not gone, f"{pages.name(page)} names {gone}"
 
 
 def test_every_page_is_reached_from_the_first_one() -> None:
