@@ -81,13 +81,13 @@ class SqliteStore:
         sql, names = statements.read(type(query))
         make = _row_type(type(query))
         parameters = [getattr(query, name) for name in names]
-        if self._closed:
-            raise StoreUnavailable("the store is closed")
         reader = await self._readers.get()
         try:
+            if self._closed:
+                raise StoreUnavailable("the store is closed")
             # One hop to the reader's thread: no read transaction is open across an await.
             found = await reader.execute_fetchall(sql, parameters)
-        except (sqlite3.Error, ValueError) as error:  # ValueError: closed while this one waited
+        except sqlite3.Error as error:
             raise StoreUnavailable(f"the store did not answer: {error}") from error
         finally:
             self._readers.put_nowait(reader)

@@ -353,6 +353,17 @@ async def test_closing_leaves_one_file_with_everything_in_it(path: Path) -> None
     assert rows(path, SESSIONS) == [("a",)]
 
 
+async def test_closing_reaches_the_database_although_others_look_at_it(path: Path) -> None:
+    """A copy of the one file is complete, whoever else has it open."""
+    store = await open_sqlite(path)
+    await store.commit(session("a"))
+    with outside(path) as reader:
+        assert reader.execute(SESSIONS).fetchall() == [("a",)]
+        await store.close()
+        with outside(path, options="immutable=1") as connection:
+            assert connection.execute(SESSIONS).fetchall() == [("a",)]
+
+
 def test_a_loop_that_closed_without_the_store_ends_the_thread(path: Path) -> None:
     """Nobody is left to tell; what was submitted holds, and nothing is printed."""
     connection = Database(path).connect_writer()
