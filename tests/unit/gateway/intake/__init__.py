@@ -1,0 +1,1 @@
+"""Unit tests of gateway.intake, one file a module."""
