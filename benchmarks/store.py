@@ -440,7 +440,8 @@ def _gates(
         *((what, f"≥ {aim:g}", found, _verdict(found >= aim)) for what, aim, found in at_least),
         *((what, f"≤ {aim:g}", found, _verdict(found <= aim)) for what, aim, found in at_most),
     ]
-    return Table("aims", ("what", "aim", "found", ""), rows)
+    note = "Ratios are of one run; times are the disk's as much as the store's: see its fsync."
+    return Table("aims", ("what", "aim", "found", ""), rows, note)
 
 
 def _verdict(good: bool) -> str:
