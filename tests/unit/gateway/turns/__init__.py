@@ -1,0 +1,1 @@
+"""Unit tests of gateway.turns, one file a module."""
