@@ -148,7 +148,8 @@ async def run_of(store: Store, run_id: RunId = R1) -> RunRow:
 
 
 async def steps_of(store: Store, run_id: RunId = R1) -> dict[str, StepRow]:
-    """The steps of a run as they are recorded."""
+    """The steps of a run as they are recorded, with everything that was posted so far."""
+    await store.commit(Unit())
     return {step.path: step for step in await store.read(LoadSteps(run_id))}
 
 

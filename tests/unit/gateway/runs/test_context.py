@@ -561,6 +561,7 @@ async def test_an_event_that_comes_while_the_run_parks_is_not_missed(
             return await wait_for_go(run)
         finally:
             await process.engine.emit(R1, "go", "in between")
+            await process.pass_time(0)  # who watches has looked, and the run was not parked yet
 
     process.task.body = body
     await process.engine.start()
