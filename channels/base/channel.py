@@ -36,12 +36,15 @@ class Capabilities:
     """What a channel can do; the gateway adapts, the channel never guesses.
 
     `limit` is the longest message in `unit`, None for no limit. `dedupes`: showing the same
-    delivery key twice is impossible, so an interrupted send may be repeated.
+    delivery key twice is impossible, so an interrupted send may be repeated. `pulled`: receivers
+    fetch what is theirs over some other way, so nothing is ever handed to `send`; then the one
+    channel serves every account.
     """
 
     unit: TextUnit = TextUnit.CHARS
     limit: int | None = None
     dedupes: bool = False
+    pulled: bool = False
 
 
 class Intake(Protocol):

@@ -55,6 +55,9 @@ class Outbox:
         self._ids = ids
         self._chance = chance
         self._channels = {(channel.name, channel.account): channel for channel in channels}
+        self._pulled = {
+            channel.name: channel for channel in channels if channel.capabilities.pulled
+        }
         self._waiting: dict[Destination, deque[Delivery]] = {}
         self._owner = TaskOwner("delivery", _report)
         self._resting: set[asyncio.Task[object]] = set()
@@ -80,6 +83,8 @@ class Outbox:
     def wake(self, deliveries: Sequence[Delivery]) -> None:
         """These are durable: send them. Called in the order in which they became so."""
         for delivery in deliveries:
+            if delivery.state == "available":
+                continue  # its receiver fetches it
             waiting = self._waiting.get(delivery.destination)
             if waiting is None:
                 waiting = self._waiting[delivery.destination] = deque()
@@ -233,7 +238,8 @@ class Outbox:
             self._resting.discard(task)
 
     def _channel(self, destination: Destination) -> Channel | None:
-        return self._channels.get((destination.channel, destination.account))
+        exact = self._channels.get((destination.channel, destination.account))
+        return exact or self._pulled.get(destination.channel)
 
 
 def _absent(destination: Destination) -> str:

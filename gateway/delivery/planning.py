@@ -42,8 +42,8 @@ class Answer:
 class Delivery:
     """A message for a destination, as it stands between two attempts.
 
-    `state` is `pending` or, when a process ended in the middle, `sending`. `text` is None where it
-    was deleted.
+    `state` is `pending` or, when a process ended in the middle, `sending`; `available` is for the
+    receiver to fetch and never sent. `text` is None where it was deleted.
     """
 
     delivery_id: DeliveryId
@@ -98,6 +98,7 @@ def plan(answer: Answer, able: Capabilities, ids: Ids) -> Planned:
             parts=len(pieces),
             text=piece,
             expires_at=answer.at + answer.ttl_ms,
+            state="available" if able.pulled else "pending",
             next_at=answer.at,
         )
         deliveries.append(delivery)
@@ -117,6 +118,7 @@ def _enqueue(delivery: Delivery, content: ContentId, at: int) -> EnqueueDelivery
         content_id=content,
         at=at,
         expires_at=delivery.expires_at,
+        state=delivery.state,
     )
 
 
