@@ -33,6 +33,27 @@ class Router:
         self._agents = agents
         self._identities = identities
 
+    @property
+    def table(self) -> Table:
+        """The rules as they are now."""
+        return self._table
+
+    @property
+    def agents(self) -> Agents:
+        """Who may be chosen."""
+        return self._agents
+
+    @property
+    def identities(self) -> Identities:
+        """Who is the same person."""
+        return self._identities
+
+    def swap(self, table: Table, *, identities: Identities | None = None) -> None:
+        """Decide by other rules from the next message on."""
+        self._table = table
+        if identities is not None:
+            self._identities = identities
+
     def route(self, route: RouteKey, override: AgentId | None) -> Routed:
         """The agent and the conversation; raises `UnknownAgent` before anything is written."""
         resolution = self._table.resolve(route, override)

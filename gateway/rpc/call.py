@@ -1,47 +1,21 @@
 """What a handler holds: who asks, over what, and the parts of the gateway it may use.
 
-Handlers are the same over WebSocket and HTTP; where a method needs a lasting connection
-(subscriptions), `connection` is None over HTTP and the method refuses with a hint.
+Handlers are the same over WebSocket and HTTP; a method that needs a lasting connection says so in
+its record and is refused over HTTP with a hint, so its handler always finds one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from agents.base.agents import Agents
-from gateway.core.clock import Clock
-from gateway.core.ids import Ids
-from gateway.delivery.outbox import Outbox
-from gateway.events.log import EventLog
-from gateway.events.previews import Previews
+from gateway.core.errors import Bug
 from gateway.identity.principal import Principal
-from gateway.intake.intake import Intake
-from gateway.routing.router import Router
-from gateway.runs.engine import Engine
-from gateway.sessions.live import LiveSessions
-from gateway.store.base.store import Store
-from gateway.turns.lanes import Lanes
-
-
-@dataclass(frozen=True, slots=True)
-class Backend:
-    """The parts of a running gateway that methods call."""
-
-    store: Store
-    clock: Clock
-    ids: Ids
-    agents: Agents
-    router: Router
-    log: EventLog
-    previews: Previews
-    sessions: LiveSessions
-    intake: Intake
-    lanes: Lanes
-    engine: Engine
-    outbox: Outbox
+from gateway.rpc.backend import Backend
+from gateway.rpc.shared import Shared
+from gateway.wire.jsonrpc import Id
 
 
 class Connection(Protocol):
@@ -70,10 +44,6 @@ class Connection(Protocol):
         """Send a notification that may be dropped or joined with a later one of the same key."""
         ...
 
-    def start(self, name: str, work: Coroutine[Any, Any, None]) -> Callable[[], None]:
-        """Run something for as long as the client stays; the result ends it earlier."""
-        ...
-
 
 class Working(Protocol):
     """The request's place among those a connection works on at once."""
@@ -82,18 +52,57 @@ class Working(Protocol):
         """Give the place up for the block: what only waits must not keep others from working."""
         ...
 
-    def cancel(self, id: str | int) -> bool:
+    def cancel(self, id: Id) -> bool:
         """End another request of the same client; whether there was one."""
         ...
 
 
+class Subscriptions(Protocol):
+    """The streams one connection has asked for; they end with it."""
+
+    def add(self, pump: Callable[[str], Coroutine[Any, Any, None]], *, id: str = "") -> str:
+        """A subscription's id, a fresh one unless given; `pump` gets it. Raises `Busy`."""
+        ...
+
+    def start(self, id: str) -> None:
+        """Begin the stream: the client knows its id by now."""
+        ...
+
+    def end(self, id: str) -> bool:
+        """End a stream; whether there was one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The lasting side of a call: the connection and what belongs to it."""
+
+    connection: Connection
+    subscriptions: Subscriptions
+    introduce: Callable[[str], None]
+    """Keep what the client calls itself, for whoever asks who is connected."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request being answered."""
+    """One request being answered.
+
+    `written` holds what is to be done once the answer has been handed to the client. `address` is
+    where it came from, for budgets and logs.
+    """
 
     backend: Backend
+    shared: Shared
     principal: Principal
-    connection: Connection | None
     working: Working
     address: str
-    """Where it came from, for budgets and logs."""
+    client: Client | None = None
+    in_batch: bool = False
+    written: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def lasting(self) -> Client:
+        """The client of a method that is refused without one."""
+        if self.client is None:
+            raise Bug("a method that needs a lasting connection was called without one")
+        return self.client

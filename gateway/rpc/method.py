@@ -8,10 +8,20 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from gateway.core.errors import TurngateError
 from gateway.identity.principal import Scope
 from gateway.rpc.call import Call
+from gateway.wire.methods.base import Params
 
-P = TypeVar("P", bound=BaseModel)
+P = TypeVar("P", bound=Params)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A call as the documentation shows it and a test runs it: JSON values."""
+
+    params: dict[str, Any]
+    result: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +30,8 @@ class Method(Generic[P]):
 
     `scope` None: anybody may call it, authenticated or not (only `connect` and discovery).
     `always`: admitted however busy the connection is (cancel, status). `lasting`: needs a
-    connection that stays. `example` is a pair of params and result as JSON values that the
-    documentation shows and a test runs.
+    connection that stays. `in_batch` False: refused within a batch, because it may wait long.
+    `errors` are those beyond what every method may answer.
     """
 
     name: str
@@ -30,7 +40,8 @@ class Method(Generic[P]):
     result: type[BaseModel]
     handler: Callable[[Call, P], Awaitable[BaseModel]]
     summary: str
+    example: Example
     always: bool = False
     lasting: bool = False
     in_batch: bool = True
-    example: tuple[dict[str, Any], dict[str, Any]] | None = None
+    errors: tuple[type[TurngateError], ...] = ()

@@ -1,0 +1,46 @@
+"""Cursors of lists: where the next page begins, as a text clients hand back and do not read."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import orjson
+
+from gateway.core.errors import InvalidInput
+
+FROM_THE_TOP = 2**63 - 1
+"""Above every ordinal, position and time."""
+
+Row = TypeVar("Row")
+
+
+def encode(*values: str | int) -> str:
+    """A cursor that stands behind these values."""
+    return urlsafe_b64encode(orjson.dumps(values)).decode()
+
+
+def decode(cursor: str, *kinds: type) -> tuple[Any, ...]:
+    """The values of a cursor; raises `InvalidInput` for a text no page gave out."""
+    try:
+        values = orjson.loads(urlsafe_b64decode(cursor.encode()))
+    except ValueError:
+        values = None
+    if not isinstance(values, list) or [type(value) for value in values] != list(kinds):
+        raise InvalidInput("cursor: not one that a page gave out; leave it empty to begin")
+    if any(
+        isinstance(value, int) and not -FROM_THE_TOP <= value <= FROM_THE_TOP for value in values
+    ):
+        raise InvalidInput("cursor: not one that a page gave out; leave it empty to begin")
+    return tuple(values)
+
+
+def before(cursor: str) -> int:
+    """The number a page of descending numbers begins below."""
+    return int(decode(cursor, int)[0]) if cursor else FROM_THE_TOP
+
+
+def next_cursor(rows: Sequence[Row], limit: int, number: Callable[[Row], str | int]) -> str | None:
+    """Where the next page begins; None when this one was the last."""
+    return encode(number(rows[-1])) if len(rows) == limit else None

@@ -1,0 +1,150 @@
+"""From a checked request to its encoded answer: may it, does it fit, run it, catch it.
+
+The order is: is there such a method, may the principal call it, is this the place for it, do the
+parameters fit, run. Here is the one catch of all methods: what was raised on purpose is told, of
+anything else the client learns an error id and the log the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import structlog
+
+from gateway.core.errors import (
+    TABLE,
+    Bug,
+    InvalidInput,
+    TooLarge,
+    TurngateError,
+    Unauthenticated,
+)
+from gateway.identity.principal import Principal
+from gateway.routing.problems import did_you_mean
+from gateway.rpc.backend import Backend
+from gateway.rpc.call import Call, Client, Working
+from gateway.rpc.catalog import METHODS
+from gateway.rpc.member import Members
+from gateway.rpc.method import Method
+from gateway.rpc.openrpc import Document
+from gateway.rpc.params import validated
+from gateway.rpc.shared import Shared
+from gateway.wire import jsonrpc
+from gateway.wire.jsonrpc import JsonParams, Request
+
+MAX_RESULT_BYTES = 1 << 20
+"""Largest answer to one request: what clients take as one frame without being told to."""
+log = structlog.get_logger(__name__)
+
+
+class Dispatcher:
+    """Answers requests by a catalogue of methods."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        methods: Sequence[Method[Any]] = METHODS,
+        *,
+        max_result_bytes: int = MAX_RESULT_BYTES,
+    ) -> None:
+        self.backend = backend
+        self._methods = {method.name: method for method in methods}
+        self._max_result_bytes = max_result_bytes
+        self.shared = Shared(
+            backend.store,
+            backend.clock,
+            Document(methods, backend.about.version),
+            max_result_bytes=max_result_bytes,
+        )
+        self._members = Members(self._methods, self._perform)
+
+    def always(self, request: Request) -> bool:
+        """Whether it is admitted however busy the client is."""
+        method = self._methods.get(request.method)
+        return method is not None and method.always
+
+    def call(
+        self,
+        principal: Principal,
+        working: Working,
+        address: str,
+        *,
+        client: Client | None = None,
+        in_batch: bool = False,
+    ) -> Call:
+        """What a handler will hold."""
+        return Call(
+            self.backend, self.shared, principal, working, address, client, in_batch=in_batch
+        )
+
+    async def answer(self, request: Request, call: Call) -> bytes | None:
+        """The encoded answer; None to a notification. Raises nothing but cancellation."""
+        if request.method not in self._methods:
+            answer = None if request.notification else self._unknown(request)
+        else:
+            answer = await self._members.answer(request, call)
+        return None if answer is None else self._encoded(request, answer)
+
+    async def close(self) -> None:
+        """Wait for what must not be cut; requests were ended by their sessions."""
+        await self.shared.close()
+
+    async def _perform(
+        self, name: str, call: Call, params: JsonParams
+    ) -> tuple[Any, dict[str, Any] | None]:
+        method = self._methods[name]
+        try:
+            _admit(method, call)
+            result = await method.handler(call, validated(method.params, params))
+            text = result.model_dump_json().encode()
+            if len(text) > self._max_result_bytes:
+                raise TooLarge(
+                    f"the result has {len(text)} bytes, at most {self._max_result_bytes} are sent; "
+                    "ask for less, with `limit` and `cursor` where there are pages"
+                )
+            return orjson.Fragment(text), None
+        # A boundary: whatever a method does, its client gets an answer and others are not affected.
+        except Exception as error:  # noqa: BLE001
+            call.written.clear()  # what the answer would have set off
+            if isinstance(error, TurngateError) and not isinstance(error, Bug):
+                return None, jsonrpc.describe_error(error)
+            return None, self._bug(name, error)
+
+    def _bug(self, method: str, error: Exception) -> dict[str, Any]:
+        error_id = self.backend.ids.new("e")
+        log.error("rpc.bug", method=method, error_id=error_id, exc_info=error)
+        return jsonrpc.error_object(
+            TABLE[Bug],
+            "something went wrong inside the gateway; its log says more under this error id",
+            error_id=error_id,
+        )
+
+    def _unknown(self, request: Request) -> dict[str, Any]:
+        hint = did_you_mean(request.method[:100], self._methods)
+        said = f"there is no such method; {hint}"
+        return jsonrpc.failure(request.id, jsonrpc.error_object(jsonrpc.METHOD_NOT_FOUND, said))
+
+    def _encoded(self, request: Request, answer: dict[str, Any]) -> bytes:
+        try:
+            return jsonrpc.encode(answer)
+        except TypeError as error:
+            return jsonrpc.encode(jsonrpc.failure(request.id, self._bug(request.method, error)))
+
+
+def _admit(method: Method[Any], call: Call) -> None:
+    """Whether this principal may call this method here."""
+    if method.scope is not None:
+        if not call.principal.credential_id:
+            raise Unauthenticated("call `connect` with a token first, or send it in the header")
+        call.principal.require(method.scope)
+    if call.in_batch and not method.in_batch:
+        hint = "`turns.start`" if method.name == "send" else "a request of its own"
+        raise InvalidInput(
+            f"{method.name!r} may wait long and would hold up the batch; use {hint} instead"
+        )
+    if method.lasting and call.client is None:
+        raise InvalidInput(
+            f"{method.name!r} needs a connection that stays; open a WebSocket at /ws"
+        )

@@ -1,0 +1,112 @@
+"""Who the client is, what the gateway can do, and taking a request back."""
+
+from __future__ import annotations
+
+from gateway.core.errors import Forbidden, RateLimited, Unauthenticated
+from gateway.identity.principal import Principal, Scope
+from gateway.rpc import examples
+from gateway.rpc.call import Call
+from gateway.rpc.method import Example, Method
+from gateway.rpc.slots import WORKING
+from gateway.wire import jsonrpc
+from gateway.wire.methods import connection as wire
+
+
+async def connect(call: Call, params: wire.Connect) -> wire.Connected:
+    """Authenticate, narrow, or just ask who one is. A client can only become less."""
+    principal = call.principal
+    if params.token is not None:
+        principal = await call.backend.credentials.authenticate(params.token, call.address)
+    if not principal.credential_id:
+        raise Unauthenticated("there is no token; give one as `token`")
+    if params.scopes is not None:
+        principal = principal.narrowed(Scope(scope) for scope in params.scopes)
+        if not principal.scopes:
+            raise Forbidden("none of these scopes is among the credential's")
+    call.lasting.connection.become(principal)
+    client = f"{params.client.name} {params.client.version}".strip() if params.client else ""
+    call.lasting.introduce(client)
+    return _connected(call, principal)
+
+
+async def login(call: Call, params: wire.Login) -> wire.LoggedIn:
+    """Authenticate."""
+    await connect(call, wire.Connect(token=params.token))
+    return wire.LoggedIn(True)
+
+
+async def cancel_request(call: Call, params: wire.CancelRequest) -> wire.RequestCancelledResult:
+    """Take a request back; what it has committed stays, and turns go on."""
+    return wire.RequestCancelledResult(cancelled=call.working.cancel(params.id))
+
+
+def _connected(call: Call, principal: Principal) -> wire.Connected:
+    return wire.Connected.model_validate(
+        {
+            "principal": principal.name,
+            "scopes": sorted(principal.scopes),
+            "version": call.backend.about.version,
+            "seq": call.backend.log.head,
+            "limits": wire.Limits(
+                frame_bytes=jsonrpc.MAX_FRAME_BYTES,
+                result_bytes=call.shared.max_result_bytes,
+                batch=jsonrpc.MAX_BATCH,
+                working=WORKING,
+            ),
+        }
+    )
+
+
+CONNECT = Method(
+    "connect",
+    None,
+    wire.Connect,
+    wire.Connected,
+    connect,
+    "Say who you are; `scopes` narrows what this connection may do.",
+    Example(
+        {
+            "token": examples.TOKEN,
+            "scopes": ["read", "chat"],
+            "client": {"name": "notebook", "version": "1.0"},
+        },
+        {
+            "principal": examples.PRINCIPAL,
+            "scopes": ["chat", "read"],
+            "version": "0.1.0",
+            "seq": 12,
+            "limits": {
+                "frame_bytes": 1048576,
+                "result_bytes": 1048576,
+                "batch": 50,
+                "working": 16,
+            },
+        },
+    ),
+    always=True,
+    lasting=True,
+    errors=(RateLimited,),
+)
+LOGIN = Method(
+    "rpc.login",
+    None,
+    wire.Login,
+    wire.LoggedIn,
+    login,
+    "The same as `connect`, under the name rpc-websockets uses.",
+    Example({"token": examples.TOKEN}, True),
+    always=True,
+    lasting=True,
+    errors=(RateLimited,),
+)
+CANCEL_REQUEST = Method(
+    "$/cancelRequest",
+    None,
+    wire.CancelRequest,
+    wire.RequestCancelledResult,
+    cancel_request,
+    "Take back a request of this connection: it is answered with -32800, turns go on.",
+    Example({"id": 41}, {"cancelled": False}),
+    always=True,
+    lasting=True,
+)

@@ -1,0 +1,159 @@
+"""Following the log: live, in pages, and under the names rpc-websockets uses."""
+
+from __future__ import annotations
+
+from gateway.core.errors import Busy
+from gateway.events.kinds import Kind
+from gateway.events.log import Filter
+from gateway.identity.principal import Scope
+from gateway.routing.problems import did_you_mean
+from gateway.rpc import examples
+from gateway.rpc.call import Call
+from gateway.rpc.method import Example, Method
+from gateway.rpc.stream import Stream, Wish, entry_of, filter_of
+from gateway.store.base.events import GetLogBounds
+from gateway.wire.methods import events as wire
+from gateway.wire.methods.connection import EventAnswers, EventNames
+
+SCANNED = 500
+"""Entries of the log looked at for one page, however few of them are wanted."""
+
+FAMILIES = frozenset(f"{kind.split('.')[0]}." for kind in Kind)
+
+
+async def subscribe(call: Call, params: wire.Subscribe) -> wire.Subscribed:
+    """Follow the log; the stream begins behind the answer."""
+    head = call.backend.log.head
+    after = head if params.after_seq is None else min(params.after_seq, head)
+    wish = Wish(after, filter_of(params.filter), params.previews)
+    return wire.Subscribed(subscription=_open(call, wish), seq=after)
+
+
+async def unsubscribe(call: Call, params: wire.Unsubscribe) -> wire.Unsubscribed:
+    """End a stream."""
+    return wire.Unsubscribed(ended=call.lasting.subscriptions.end(params.subscription))
+
+
+async def list_(call: Call, params: wire.ListEvents) -> wire.EventPage:
+    """A page of the log."""
+    log, store = call.backend.log, call.backend.store
+    wanted = filter_of(params.filter)
+    after = min(params.after_seq, log.head)
+    (bounds,) = await store.read(GetLogBounds())
+    found: list[wire.EventEntry] = []
+    cursor = max(after, bounds.floor)
+    for row in await log.read(cursor, SCANNED):
+        if len(found) == params.limit:
+            break
+        cursor = row.seq
+        if wanted.matches(row) and await call.shared.ownership.sees(
+            call.principal, row.session_key, row.turn_id
+        ):
+            found.append(wire.EventEntry.model_validate(entry_of(row)))
+    return wire.EventPage(
+        events=found,
+        next_after_seq=cursor,
+        head=log.head,
+        gap=max(0, bounds.floor - after),
+    )
+
+
+async def on(call: Call, params: EventNames) -> EventAnswers:
+    """Have each named event as a notification of that name."""
+    answers: dict[str, str] = {}
+    for name in params.names:
+        if name in FAMILIES or name in set(Kind):
+            wish = Wish(call.backend.log.head, Filter(kinds=(name,)), plain=True)
+            _open(call, wish, id=f"on:{name}")
+            answers[name] = "ok"
+        else:
+            answers[name] = f"there is no such event; {did_you_mean(name, [*Kind, *FAMILIES])}"
+    return EventAnswers(answers)
+
+
+async def off(call: Call, params: EventNames) -> EventAnswers:
+    """No more notifications of these names."""
+    ended = {name: call.lasting.subscriptions.end(f"on:{name}") for name in params.names}
+    return EventAnswers({name: "ok" if was else "not subscribed" for name, was in ended.items()})
+
+
+def _open(call: Call, wish: Wish, *, id: str = "") -> str:
+    client = call.lasting
+    stream = Stream(call.backend, call.shared, client, wish)
+    opened = client.subscriptions.add(stream.pump, id=id)
+    # The client must know the id before the first notification names it.
+    call.written.append(lambda: client.subscriptions.start(opened))
+    return opened
+
+
+_ENTRY = {
+    "seq": 5,
+    "at": examples.AT + 900,
+    "kind": "turn.completed",
+    "session_key": examples.SESSION,
+    "agent_id": examples.AGENT,
+    "turn_id": examples.TURN,
+    "data": {"delivery_key": f"{examples.TURN}:1"},
+    "text": "You said: good morning",
+    "parts": [{"type": "text", "text": "You said: good morning"}],
+}
+
+SUBSCRIBE = Method(
+    "events.subscribe",
+    Scope.READ,
+    wire.Subscribe,
+    wire.Subscribed,
+    subscribe,
+    "Follow what happens, from any number on.",
+    Example(
+        {"after_seq": 0, "filter": {"kinds": ["turn."]}, "previews": True},
+        {"subscription": examples.SUBSCRIPTION, "seq": 0},
+    ),
+    lasting=True,
+    errors=(Busy,),
+)
+UNSUBSCRIBE = Method(
+    "events.unsubscribe",
+    Scope.READ,
+    wire.Unsubscribe,
+    wire.Unsubscribed,
+    unsubscribe,
+    "End a subscription.",
+    Example({"subscription": examples.SUBSCRIPTION}, {"ended": True}),
+    always=True,
+    lasting=True,
+)
+LIST = Method(
+    "events.list",
+    Scope.READ,
+    wire.ListEvents,
+    wire.EventPage,
+    list_,
+    "A page of the log, oldest first.",
+    Example(
+        {"after_seq": 0, "limit": 1, "filter": {"kinds": ["turn.completed"]}},
+        {"events": [_ENTRY], "next_after_seq": 5, "head": 12, "gap": 0},
+    ),
+)
+ON = Method(
+    "rpc.on",
+    Scope.READ,
+    EventNames,
+    EventAnswers,
+    on,
+    "Have events as notifications of their own names, as rpc-websockets expects them.",
+    Example({"names": ["turn.completed"]}, {"turn.completed": "ok"}),
+    lasting=True,
+    errors=(Busy,),
+)
+OFF = Method(
+    "rpc.off",
+    Scope.READ,
+    EventNames,
+    EventAnswers,
+    off,
+    "End what `rpc.on` began.",
+    Example({"names": ["turn.completed"]}, {"turn.completed": "ok"}),
+    always=True,
+    lasting=True,
+)

@@ -1,0 +1,138 @@
+"""Why a turn went the way it did: route, steps, attempts and deliveries from what was recorded."""
+
+from __future__ import annotations
+
+import orjson
+
+from gateway.core.errors import NotFound
+from gateway.identity.principal import Scope
+from gateway.rpc import examples
+from gateway.rpc.call import Call
+from gateway.rpc.method import Example, Method
+from gateway.rpc.methods import turns
+from gateway.store.base.inputs import InputsOfTurn
+from gateway.store.base.outbox import DeliveriesOfTurn
+from gateway.store.base.runs import GetRun, LoadSteps, StepRow
+from gateway.wire.methods import turns as wire
+
+
+async def explain(call: Call, params: wire.OneTurn) -> wire.Explanation:
+    """Everything that is known of a turn; a merged message is explained by the turn it joined."""
+    row = await call.shared.ownership.turn(call.principal, params.turn_id)
+    turn_id = row.merged_into or row.turn_id
+    store = call.backend.store
+    inputs = await store.read(InputsOfTurn(turn_id))
+    runs = await store.read(GetRun(turn_id))
+    steps = await store.read(LoadSteps(turn_id))
+    deliveries = await store.read(DeliveriesOfTurn(turn_id))
+    run = runs[0] if runs else None
+    return wire.Explanation(
+        turn=turns.summary(row),
+        route=row.explanation,
+        timing=wire.Timing(
+            accepted_at=row.accepted_at,
+            started_at=run.created_at if run is not None else None,
+            ended_at=row.ended_at,
+        ),
+        merged=[other.turn_id for other in inputs if other.turn_id != turn_id],
+        run=None
+        if run is None
+        else wire.RunSummary(
+            status=run.status,
+            epoch=run.epoch,
+            recoveries=run.recoveries,
+            reason=run.reason,
+            error=run.error,
+        ),
+        steps=[_step(step) for step in sorted(steps, key=lambda step: step.started_at)],
+        deliveries=[
+            wire.DeliverySummary(
+                delivery_id=delivery.delivery_id,
+                destination=delivery.destination,
+                state=delivery.state,
+                attempts=delivery.attempts,
+                error=delivery.error,
+            )
+            for delivery in deliveries
+        ],
+    )
+
+
+def _step(step: StepRow) -> wire.StepSummary:
+    """A step without what was said in it."""
+    told = orjson.loads(step.result) if step.result else {}
+    known = told if step.kind == "llm" and isinstance(told, dict) else {}
+    return wire.StepSummary(
+        path=step.path,
+        intent=step.intent,
+        kind=step.kind,
+        effect=step.effect,
+        status=step.status,
+        attempts=step.attempts,
+        started_at=step.started_at,
+        completed_at=step.completed_at,
+        model=known.get("model", ""),
+        profile=known.get("profile", ""),
+        input_tokens=known.get("input_tokens", 0),
+        output_tokens=known.get("output_tokens", 0),
+        failed=known.get("failed", ""),
+        error=step.error or "",
+    )
+
+
+EXPLAIN = Method(
+    "turns.explain",
+    Scope.READ,
+    wire.OneTurn,
+    wire.Explanation,
+    explain,
+    "Why a turn went the way it did: route, steps, attempts, deliveries.",
+    Example(
+        {"turn_id": examples.TURN},
+        {
+            "turn": turns.SUMMARY,
+            "route": "default",
+            "timing": {
+                "accepted_at": examples.AT,
+                "started_at": examples.AT + 2,
+                "ended_at": examples.AT + 900,
+            },
+            "merged": [],
+            "run": {
+                "status": "completed",
+                "epoch": 1,
+                "recoveries": 0,
+                "reason": "",
+                "error": "",
+            },
+            "steps": [
+                {
+                    "path": "0",
+                    "intent": "prepare",
+                    "kind": "deterministic",
+                    "effect": "pure",
+                    "status": "completed",
+                    "attempts": 1,
+                    "started_at": examples.AT + 3,
+                    "completed_at": examples.AT + 3,
+                    "model": "",
+                    "profile": "",
+                    "input_tokens": 0,
+                    "output_tokens": 0,
+                    "failed": "",
+                    "error": "",
+                },
+            ],
+            "deliveries": [
+                {
+                    "delivery_id": examples.DELIVERY,
+                    "destination": "websocket:default:alice%2Fnotes:",
+                    "state": "sent",
+                    "attempts": 1,
+                    "error": "",
+                }
+            ],
+        },
+    ),
+    errors=(NotFound,),
+)

@@ -1,0 +1,71 @@
+"""How the gateway is: numbers in memory only, so that it answers when nothing else does."""
+
+from __future__ import annotations
+
+from gateway.identity.principal import Scope
+from gateway.rpc.call import Call
+from gateway.rpc.method import Example, Method
+from gateway.wire.methods.base import NoParams
+from gateway.wire.methods.status import ClientPresence, Status
+
+SHOWN_CLIENTS = 100
+
+
+async def status(call: Call, params: NoParams) -> Status:
+    """Counts, and for operators who is connected."""
+    backend = call.backend
+    present = call.shared.present
+    uptime = backend.clock.monotonic() - backend.about.started
+    agents = len(backend.agents.ids())
+    bindings = len(backend.router.table.rules)
+    shown = list(present)[:SHOWN_CLIENTS] if call.principal.has(Scope.OPERATOR) else []
+    return Status(
+        running=True,
+        version=backend.about.version,
+        model=backend.about.model,
+        uptime_seconds=round(uptime, 3),
+        uptime_secs=int(uptime),
+        connected_clients=len(present),
+        agents=agents,
+        agent_count=agents,
+        bindings=bindings,
+        binding_count=bindings,
+        sessions=len(backend.sessions),
+        turns_running=backend.engine.executing,
+        turns_waiting=len(backend.lanes),
+        destinations_waiting=len(backend.outbox),
+        seq=backend.log.head,
+        clients=[ClientPresence(principal=one.principal, client=one.client) for one in shown],
+    )
+
+
+STATUS = Method(
+    "status",
+    Scope.READ,
+    NoParams,
+    Status,
+    status,
+    "How the gateway is.",
+    Example(
+        {},
+        {
+            "running": True,
+            "version": "0.1.0",
+            "model": "scripted",
+            "uptime_seconds": 4.2,
+            "uptime_secs": 4,
+            "connected_clients": 1,
+            "agents": 1,
+            "agent_count": 1,
+            "bindings": 0,
+            "binding_count": 0,
+            "sessions": 1,
+            "turns_running": 0,
+            "turns_waiting": 0,
+            "destinations_waiting": 0,
+            "seq": 17,
+            "clients": [{"principal": "alice", "client": "notebook 1.0"}],
+        },
+    ),
+    always=True,
+)

@@ -1,0 +1,264 @@
+"""Starting turns, waiting for them, looking at them and stopping them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import orjson
+
+from agents.base import messages
+from gateway.core.errors import Busy, Conflict, Forbidden, NotFound, UnknownAgent
+from gateway.core.ids import TurnId
+from gateway.core.parts import Parts
+from gateway.identity.principal import Scope
+from gateway.rpc import examples, speaking
+from gateway.rpc.call import Call
+from gateway.rpc.cursors import before, next_cursor
+from gateway.rpc.method import Example, Method
+from gateway.store.base import inputs as store
+from gateway.store.base.query import Query
+from gateway.turns.waiting import Ended
+from gateway.wire.methods import turns as wire
+
+
+async def send(call: Call, params: wire.Send) -> wire.Answer:
+    """Start a turn and wait for its answer; the same key waits for the same turn again."""
+    started = await start(call, params)
+    waited = _Waited(started.turn_id, started.session_key, started.agent_id)
+    return await _wait(call, waited, params.wait_ms)
+
+
+async def start(call: Call, params: wire.StartTurn) -> wire.Started:
+    """Start a turn; answered once the message is durable."""
+    message = speaking.inbound(call.principal, params)
+    # Between the commit and the lane's hearing of it nobody else would start the turn.
+    accepted = await call.shared.whole("accept", call.backend.intake.accept(message))
+    return wire.Started(
+        turn_id=accepted.turn_id,
+        session_key=str(accepted.session),
+        agent_id=accepted.agent,
+        position=accepted.position,
+        duplicate=accepted.duplicate,
+    )
+
+
+async def wait(call: Call, params: wire.WaitTurn) -> wire.Answer:
+    """Wait for the end of a turn."""
+    row = await call.shared.ownership.turn(call.principal, params.turn_id)
+    waited = _Waited(row.turn_id, row.session_key, row.agent_id)
+    return await _wait(call, waited, params.wait_ms)
+
+
+async def get(call: Call, params: wire.OneTurn) -> wire.Turn:
+    """A turn with what was said and answered."""
+    row = await call.shared.ownership.turn(call.principal, params.turn_id)
+    ended = await call.backend.waiters.so_far(row)
+    if ended is not None and ended.delivery_key:
+        call.written.append(lambda: call.shared.pulled.written(ended.delivery_key))
+    return wire.Turn(
+        **summary(row).model_dump(),
+        said=speaking.shapes(_said(row.body)),
+        reply=ended.text if ended is not None else None,
+        delivery_key=ended.delivery_key if ended is not None else "",
+    )
+
+
+async def list_(call: Call, params: wire.ListTurns) -> wire.TurnPage:
+    """Turns, newest first: of a session, or all the credential may see."""
+    below = before(params.cursor)
+    query: Query[store.TurnRow]
+    if params.session_key is not None:
+        await call.shared.ownership.session(call.principal, params.session_key)
+        query = store.TurnsOfSession(params.session_key, below, params.limit)
+    elif call.principal.has(Scope.OPERATOR):
+        query = store.ListTurns(below, params.limit)
+    else:
+        query = store.TurnsOfPrincipal(call.principal.name, below, params.limit)
+    rows = await call.backend.store.read(query)
+    return wire.TurnPage(
+        turns=[summary(row) for row in rows],
+        next_cursor=next_cursor(rows, params.limit, lambda row: row.ordinal),
+    )
+
+
+async def cancel(call: Call, params: wire.OneTurn) -> wire.Cancelled:
+    """Stop a turn: at once while it waits, at its next step once it runs."""
+    row = await call.shared.ownership.turn(call.principal, params.turn_id)
+    await call.shared.whole("cancel", call.backend.intake.cancel(TurnId(row.turn_id)))
+    return wire.Cancelled(turn_id=row.turn_id)
+
+
+def summary(row: store.InputRow | store.TurnRow) -> wire.TurnSummary:
+    """A turn as lists show it."""
+    return wire.TurnSummary.model_validate(
+        {
+            "turn_id": row.turn_id,
+            "session_key": row.session_key,
+            "agent_id": row.agent_id,
+            "channel": row.channel,
+            "principal": row.principal,
+            "state": row.state,
+            "kind": row.detail,
+            "merged_into": row.merged_into,
+            "accepted_at": row.accepted_at,
+            "ended_at": row.ended_at,
+        }
+    )
+
+
+class _Waited(NamedTuple):
+    """The turn somebody waits for."""
+
+    turn_id: str
+    session_key: str
+    agent_id: str
+
+
+async def _wait(call: Call, waited: _Waited, wait_ms: int) -> wire.Answer:
+    turn_id = TurnId(waited.turn_id)
+    ended: Ended | None = None
+    state = ""
+    async with call.working.resting():
+        try:
+            async with call.backend.clock.timeout(wait_ms / 1000):
+                ended = await call.backend.waiters.ended(turn_id)
+        except TimeoutError:
+            pass  # the answer says how far it has come
+    if ended is None:
+        for row in await call.backend.store.read(store.GetInput(turn_id)):
+            state = row.state
+            ended = await call.backend.waiters.so_far(row)
+    if ended is None:
+        return _answer(waited, state)
+    key = ended.delivery_key
+    call.written.append(lambda: call.shared.pulled.written(key))
+    return _answer(waited, ended.state, ended)
+
+
+def _answer(waited: _Waited, state: str, ended: Ended | None = None) -> wire.Answer:
+    text = ended.text if ended is not None else None
+    return wire.Answer.model_validate(
+        {
+            **waited._asdict(),
+            "state": state,
+            "reply": text,
+            "parts": [{"type": "text", "text": text}] if text else [],
+            "kind": ended.kind if ended is not None else "",
+            "delivery_key": ended.delivery_key if ended is not None else "",
+            "answered_by": ended.turn_id if ended is not None else waited.turn_id,
+        }
+    )
+
+
+def _said(body: str | None) -> Parts:
+    if body is None:
+        return ()
+    message = messages.from_json(orjson.loads(body))
+    return message.parts if isinstance(message, messages.UserMessage) else ()
+
+
+_STARTED = {
+    "turn_id": examples.TURN,
+    "session_key": examples.SESSION,
+    "agent_id": examples.AGENT,
+    "position": 0,
+    "duplicate": False,
+}
+_ANSWER = {
+    "turn_id": examples.TURN,
+    "session_key": examples.SESSION,
+    "agent_id": examples.AGENT,
+    "state": "answered",
+    "reply": "You said: good morning",
+    "parts": [{"type": "text", "text": "You said: good morning"}],
+    "kind": "",
+    "delivery_key": f"{examples.TURN}:1",
+    "answered_by": examples.TURN,
+}
+SUMMARY = {
+    "turn_id": examples.TURN,
+    "session_key": examples.SESSION,
+    "agent_id": examples.AGENT,
+    "channel": "websocket",
+    "principal": examples.PRINCIPAL,
+    "state": "answered",
+    "kind": "",
+    "merged_into": "",
+    "accepted_at": examples.AT,
+    "ended_at": examples.AT + 900,
+}
+_REFUSALS = (Busy, Conflict, Forbidden, UnknownAgent)
+
+SEND = Method(
+    "send",
+    Scope.CHAT,
+    wire.Send,
+    wire.Answer,
+    send,
+    "Say something and wait for the answer.",
+    Example({"text": "good morning", "peer_id": "notes", "idempotency_key": "morning-1"}, _ANSWER),
+    in_batch=False,
+    errors=_REFUSALS,
+)
+START = Method(
+    "turns.start",
+    Scope.CHAT,
+    wire.StartTurn,
+    wire.Started,
+    start,
+    "Say something; answered once it is durable.",
+    Example({"text": "good morning", "peer_id": "notes"}, _STARTED),
+    errors=_REFUSALS,
+)
+WAIT = Method(
+    "turns.wait",
+    Scope.READ,
+    wire.WaitTurn,
+    wire.Answer,
+    wait,
+    "Wait for the end of a turn.",
+    Example({"turn_id": examples.TURN, "wait_ms": 30_000}, _ANSWER),
+    in_batch=False,
+    errors=(NotFound,),
+)
+GET = Method(
+    "turns.get",
+    Scope.READ,
+    wire.OneTurn,
+    wire.Turn,
+    get,
+    "A turn with what was said and answered.",
+    Example(
+        {"turn_id": examples.TURN},
+        {
+            **SUMMARY,
+            "said": [{"type": "text", "text": "good morning"}],
+            "reply": "You said: good morning",
+            "delivery_key": f"{examples.TURN}:1",
+        },
+    ),
+    errors=(NotFound,),
+)
+LIST = Method(
+    "turns.list",
+    Scope.READ,
+    wire.ListTurns,
+    wire.TurnPage,
+    list_,
+    "Turns, newest first.",
+    Example(
+        {"session_key": examples.SESSION, "limit": 20}, {"turns": [SUMMARY], "next_cursor": None}
+    ),
+    errors=(NotFound,),
+)
+CANCEL = Method(
+    "turns.cancel",
+    Scope.CHAT,
+    wire.OneTurn,
+    wire.Cancelled,
+    cancel,
+    "Stop a turn: at once while it waits, at its next step once it runs.",
+    Example({"turn_id": examples.QUEUED_TURN}, {"turn_id": examples.QUEUED_TURN}),
+    always=True,
+    errors=(NotFound, Conflict),
+)

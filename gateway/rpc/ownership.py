@@ -1,0 +1,79 @@
+"""Whose a conversation or a turn is: asked on every read, wait, cancel and subscription.
+
+What is somebody else's does not exist, so that nobody learns of it by asking. Owners never change,
+so they are remembered; the memory is bounded and forgets the oldest.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from gateway.core.errors import NotFound
+from gateway.identity.principal import Principal, Scope
+from gateway.store.base.conversations import GetSession, SessionRow
+from gateway.store.base.inputs import GetInput, InputRow
+from gateway.store.base.store import Store
+
+REMEMBERED = 10_000
+"""Owners kept in memory, of conversations and of turns each: some hours of a busy gateway."""
+
+
+class Ownership:
+    """Who owns what."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._sessions: OrderedDict[str, str] = OrderedDict()
+        self._turns: OrderedDict[str, str] = OrderedDict()
+
+    async def session(self, principal: Principal, session_key: str) -> SessionRow:
+        """The conversation, if the principal may see it; raises `NotFound` otherwise."""
+        for row in await self._store.read(GetSession(session_key)):
+            self._keep(self._sessions, session_key, row.principal)
+            if _may(principal, row.principal):
+                return row
+        raise NotFound(f"there is no session {session_key!r}")
+
+    async def turn(self, principal: Principal, turn_id: str) -> InputRow:
+        """The turn, if the principal asked for it or owns its conversation; else `NotFound`."""
+        for row in await self._store.read(GetInput(turn_id)):
+            self._keep(self._turns, turn_id, row.principal)
+            if _may(principal, row.principal) or await self.sees(principal, row.session_key):
+                return row
+        raise NotFound(f"there is no turn {turn_id!r}")
+
+    async def sees(self, principal: Principal, session_key: str, turn_id: str = "") -> bool:
+        """Whether something that happened there is for the principal's eyes."""
+        if principal.has(Scope.OPERATOR):
+            return True
+        if self._sessions.get(session_key) is None:
+            for row in await self._store.read(GetSession(session_key)):
+                self._keep(self._sessions, session_key, row.principal)
+        if self._sessions.get(session_key) == principal.name:
+            return True
+        if turn_id and self._turns.get(turn_id) is None:
+            for found in await self._store.read(GetInput(turn_id)):
+                self._keep(self._turns, turn_id, found.principal)
+        return bool(turn_id) and self._turns.get(turn_id) == principal.name
+
+    def known_to_see(self, principal: Principal, session_key: str, turn_id: str) -> bool:
+        """`sees` for what cannot wait: no where it is not known yet."""
+        return principal.has(Scope.OPERATOR) or principal.name in (
+            self._sessions.get(session_key),
+            self._turns.get(turn_id),
+        )
+
+    def forget(self, session_key: str) -> None:
+        """The conversation is gone; another may come by its name."""
+        self._sessions.pop(session_key, None)
+
+    @staticmethod
+    def _keep(memory: OrderedDict[str, str], name: str, owner: str) -> None:
+        memory[name] = owner
+        memory.move_to_end(name)
+        while len(memory) > REMEMBERED:
+            memory.popitem(last=False)
+
+
+def _may(principal: Principal, owner: str) -> bool:
+    return principal.name == owner or principal.has(Scope.OPERATOR)

@@ -1,0 +1,35 @@
+"""Marks answers as sent once a client that fetches them itself was first written one.
+
+The row has waited as `available` since the end of its turn. Marking is not waited for: lost with
+the process, the row stays available and the client, which resumes by number, sees the same answer.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from gateway.core.clock import Clock
+from gateway.store.base.outbox import MarkPulled
+from gateway.store.base.store import Durability, Store, Unit
+
+REMEMBERED = 4096
+"""Keys already marked, so that a second reader of the same answer costs no write."""
+
+
+class Pulled:
+    """Which answers have reached a client."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._marked: OrderedDict[str, None] = OrderedDict()
+
+    def written(self, key: str) -> None:
+        """A client has the answer of this delivery key; of pushed ones nothing changes."""
+        if not key or key in self._marked:
+            return
+        self._marked[key] = None
+        while len(self._marked) > REMEMBERED:
+            self._marked.popitem(last=False)
+        op = MarkPulled(key, self._clock.now_ms())
+        self._store.post(Unit((op,), durability=Durability.POSTED))

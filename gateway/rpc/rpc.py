@@ -1,0 +1,61 @@
+"""JSON-RPC as the network surface sees it: sessions for sockets, one shot for `POST /rpc`."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager, nullcontext
+
+from gateway.identity.principal import Principal
+from gateway.rpc.backend import Backend
+from gateway.rpc.batch import Answers
+from gateway.rpc.call import Connection
+from gateway.rpc.dispatch import Dispatcher
+from gateway.rpc.session import RpcSession
+from gateway.wire import jsonrpc
+from gateway.wire.jsonrpc import Id, Refused
+
+
+class Alone:
+    """`gateway.rpc.call.Working` of a request that shares nothing with others."""
+
+    def resting(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
+
+    def cancel(self, id: Id) -> bool:
+        return False
+
+
+class Rpc:
+    """The methods of one gateway."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+
+    def open_session(self, connection: Connection, address: str) -> RpcSession:
+        """Begin to answer the messages of a WebSocket."""
+        return RpcSession(self._dispatcher, connection, address=address)
+
+    async def handle(self, frame: bytes | str, principal: Principal, address: str) -> bytes | None:
+        """Answer one message; None when there is nothing to answer.
+
+        Cancelled: what it waited for goes on without it.
+        """
+        parsed = jsonrpc.parse(frame)
+        answers = Answers(batch=parsed.batch)
+        for member in parsed.members:
+            if isinstance(member, Refused):
+                answers.add(member.id, member.frame())
+                continue
+            call = self._dispatcher.call(principal, Alone(), address, in_batch=parsed.batch)
+            answers.add(member.id, await self._dispatcher.answer(member, call))
+            for callback in call.written:
+                callback()
+        return answers.frame()
+
+    async def close(self) -> None:
+        """Wait for what must not be cut; sessions are closed before."""
+        await self._dispatcher.close()
+
+
+def open_rpc(backend: Backend) -> Rpc:
+    """The methods of the catalogue over a gateway; `close` it after its sessions."""
+    return Rpc(Dispatcher(backend))

@@ -1,0 +1,71 @@
+"""What the requests of all clients share: who is connected, who owns what, what must not be cut.
+
+One a dispatcher. A handler may be cancelled at each of its awaits; what has to run to its end once
+begun is started here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+from gateway.core.clock import Clock
+from gateway.core.errors import TurngateError
+from gateway.core.tasks import Ending, TaskOwner
+from gateway.rpc.ownership import Ownership
+from gateway.rpc.pulled import Pulled
+from gateway.store.base.store import Store
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+class Discovery(Protocol):
+    """What can be called."""
+
+    @property
+    def names(self) -> list[str]: ...
+
+    @property
+    def document(self) -> dict[str, Any]: ...
+
+
+@dataclass(slots=True, eq=False)
+class Presence:
+    """A connected client as `status` shows it."""
+
+    principal: str = ""
+    client: str = ""
+
+
+class Shared:
+    """See the module."""
+
+    def __init__(
+        self, store: Store, clock: Clock, discovery: Discovery, *, max_result_bytes: int
+    ) -> None:
+        self.discovery = discovery
+        self.max_result_bytes = max_result_bytes
+        self.ownership = Ownership(store)
+        self.pulled = Pulled(store, clock)
+        self.present: set[Presence] = set()
+        self._owner = TaskOwner("rpc", _report)
+
+    async def whole(self, name: str, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`, which goes on to its end even when the caller is cancelled."""
+        return await asyncio.shield(self._owner.start(name, work, ending=Ending.FINISHABLE))
+
+    async def close(self) -> None:
+        """Wait for what was begun."""
+        await self._owner.close()
+
+
+def _report(name: str, error: BaseException) -> None:
+    # A refusal is the answer of whoever asked; here it is only seen when nobody waits any more.
+    if not isinstance(error, TurngateError):
+        log.error("task.failed", task=name, exc_info=error)

@@ -1,0 +1,198 @@
+"""One subscription: the log from a number on, as far as it is for the client's eyes.
+
+Whether an entry is for the client is asked of whoever the client is at that moment, so narrowing a
+connection narrows its streams. Numbers of hidden entries are not secret: `events.caught_up` moves
+the client past them, soon after it has caught up and then now and again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, assert_never, cast
+
+import orjson
+import structlog
+
+from agents.base import messages
+from gateway.core import parts
+from gateway.core.errors import StoreUnavailable
+from gateway.events.log import CaughtUp, Event, Filter, Gap, Notification
+from gateway.events.previews import Preview
+from gateway.identity.principal import Scope
+from gateway.rpc.backend import Backend
+from gateway.rpc.call import Client
+from gateway.rpc.shared import Shared
+from gateway.store.base.events import EventRow
+from gateway.wire.methods.events import EventFilter
+
+CAUGHT_UP_S = 5.0
+"""How often a live client is told of progress without an entry for it: what it repeats at most
+after a reconnect is that much."""
+RETRY_S = 1.0
+"""How soon the log is read again after the store refused."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a client asked for. `plain` names notifications after the event itself."""
+
+    after_seq: int
+    wanted: Filter
+    previews: bool = False
+    plain: bool = False
+
+
+class Stream:
+    """The source of one subscription's notifications."""
+
+    def __init__(self, backend: Backend, shared: Shared, client: Client, wish: Wish) -> None:
+        self._backend = backend
+        self._shared = shared
+        self._connection = client.connection
+        self._wish = wish
+        self._cursor = self._told = wish.after_seq
+        self._live = False
+        self._told_at = backend.clock.monotonic()
+
+    async def pump(self, id: str) -> None:
+        """Send until cancelled."""
+        stop = self._listen(id)
+        try:
+            if self._cursor >= self._backend.log.head:
+                await self._caught_up(id)
+            while True:
+                try:
+                    items = self._backend.log.subscribe(self._cursor, self._wish.wanted)
+                    async with aclosing(cast("AsyncGenerator[Notification, None]", items)):
+                        async for item in items:
+                            await self._handle(id, item)
+                except StoreUnavailable as error:
+                    log.warning("stream.store_unavailable", reason=str(error))
+                    await self._backend.clock.sleep(RETRY_S)
+        finally:
+            stop()
+
+    async def _handle(self, id: str, item: Notification) -> None:
+        match item:
+            case Event(seq, _, row):
+                if await self._sees(row):
+                    await self._tell(id, seq, row)
+            case Gap(seq):
+                missing = seq - self._cursor
+                told = {"seq": seq, "prev_seq": self._told, "gap": missing}
+                await self._connection.notify("events.gap", {"subscription": id, **told})
+                self._advance(seq)
+            case CaughtUp(seq):
+                pass
+            case _:
+                assert_never(item)
+        self._cursor = seq
+        if self._is_time():
+            await self._caught_up(id)
+
+    async def _sees(self, row: EventRow) -> bool:
+        principal = self._connection.principal
+        return principal.has(Scope.READ) and await self._shared.ownership.sees(
+            principal, row.session_key, row.turn_id
+        )
+
+    async def _tell(self, id: str, seq: int, row: EventRow) -> None:
+        entry = entry_of(row)
+        params: dict[str, Any] = {"seq": seq, "prev_seq": self._told, "result": entry}
+        if self._wish.plain:
+            await self._connection.notify(row.kind, params)
+        else:
+            await self._connection.notify("events.event", {"subscription": id, **params})
+        self._advance(seq)
+        self._shared.pulled.written(entry["data"].get("delivery_key", ""))
+
+    async def _caught_up(self, id: str) -> None:
+        if not self._wish.plain:
+            params = {"subscription": id, "seq": self._cursor, "prev_seq": self._told}
+            await self._connection.notify("events.caught_up", params)
+        self._live = True
+        self._advance(self._cursor)
+
+    def _advance(self, seq: int) -> None:
+        self._told = seq
+        self._told_at = self._backend.clock.monotonic()
+
+    def _is_time(self) -> bool:
+        """Whether to tell where the client stands: when it is live, then for hidden entries."""
+        if not self._live:
+            return self._cursor >= self._backend.log.head
+        elapsed = self._backend.clock.monotonic() - self._told_at
+        return self._told < self._cursor and elapsed >= CAUGHT_UP_S
+
+    def _listen(self, id: str) -> Callable[[], None]:
+        if not self._wish.previews:
+            return lambda: None
+
+        def show(preview: Preview) -> None:
+            wanted, principal = self._wish.wanted, self._connection.principal
+            if (
+                wanted.session_key in ("", preview.session_key)
+                and wanted.turn_id in ("", preview.turn_id)
+                and (not wanted.agent_id or preview.session_key.split(":")[1] == wanted.agent_id)
+                and principal.has(Scope.READ)
+                and self._shared.ownership.known_to_see(
+                    principal, preview.session_key, preview.turn_id
+                )
+            ):
+                key = f"{id}:{preview.turn_id}:{preview.step}:{preview.attempt}"
+                self._connection.preview(key, "turns.delta", delta_of(id, preview))
+
+        return self._backend.previews.listen(show)
+
+
+def filter_of(wanted: EventFilter) -> Filter:
+    """A client's filter as the log takes it."""
+    return Filter(
+        wanted.session_key or "", wanted.agent_id or "", wanted.turn_id or "", tuple(wanted.kinds)
+    )
+
+
+def entry_of(row: EventRow) -> dict[str, Any]:
+    """An entry of the log as JSON: `gateway.wire.methods.events.EventEntry`."""
+    said = _said(row.body)
+    return {
+        "seq": row.seq,
+        "at": row.at,
+        "kind": row.kind,
+        "session_key": row.session_key,
+        "agent_id": row.agent_id,
+        "turn_id": row.turn_id,
+        "data": orjson.loads(row.data),
+        "text": parts.text_of(said) if said is not None else None,
+        "parts": parts.to_json(said or ()),
+    }
+
+
+def delta_of(id: str, preview: Preview) -> dict[str, Any]:
+    """A piece of an answer as JSON."""
+    return {
+        "subscription": id,
+        "turn_id": preview.turn_id,
+        "session_key": preview.session_key,
+        "step": preview.step,
+        "attempt": preview.attempt,
+        "offset": preview.offset,
+        "text": preview.text,
+    }
+
+
+def _said(body: str | None) -> parts.Parts | None:
+    """The words of a content row; None where there are none or they are gone."""
+    if body is None:
+        return None
+    value = orjson.loads(body)
+    if "role" not in value:
+        return (parts.Text(str(value["text"])),)
+    message = messages.from_json(value)
+    if isinstance(message, messages.UserMessage):
+        return message.parts
+    return (parts.Text(message.text),)

@@ -1,0 +1,51 @@
+"""The streams one connection asked for: bounded, started once their id is known, ended with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from gateway.core.errors import Busy
+from gateway.core.ids import Ids
+from gateway.core.tasks import Ending, TaskOwner
+
+MAX_STREAMS = 64
+"""Most streams of one connection: a console with a view per conversation has fewer."""
+
+Pump = Callable[[str], Coroutine[Any, Any, None]]
+
+
+class ConnectionSubscriptions:
+    """`gateway.rpc.call.Subscriptions` over a connection's tasks."""
+
+    def __init__(self, ids: Ids, owner: TaskOwner) -> None:
+        self._ids = ids
+        self._owner = owner
+        self._pumps: dict[str, Pump] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._pumps)
+
+    def add(self, pump: Pump, *, id: str = "") -> str:
+        id = id or self._ids.new("s")
+        self.end(id)
+        if len(self._pumps) >= MAX_STREAMS:
+            raise Busy(
+                f"a connection has at most {MAX_STREAMS} subscriptions; end one first, or widen a "
+                "filter"
+            )
+        self._pumps[id] = pump
+        return id
+
+    def start(self, id: str) -> None:
+        pump = self._pumps.get(id)
+        if pump is not None and id not in self._tasks:
+            self._tasks[id] = self._owner.start(id, pump(id), ending=Ending.CANCELLABLE)
+
+    def end(self, id: str) -> bool:
+        task = self._tasks.pop(id, None)
+        if task is not None:
+            task.cancel()
+        return self._pumps.pop(id, None) is not None

@@ -1,0 +1,151 @@
+"""Waiting for the end of a turn: a future a waiter, resolved by the commit that ends the turn.
+
+Nothing polls. An event nobody waits for costs one look into a dictionary. A waiter is entered
+before the state is read, so an end in between is not missed; who waits for a merged message is told
+of the turn that answered it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import orjson
+
+from agents.base import messages
+from gateway.core.errors import NotFound
+from gateway.core.ids import TurnId
+from gateway.core.parts import text_of
+from gateway.events.kinds import Kind
+from gateway.store.base.conversations import LastEntryOfTurn
+from gateway.store.base.events import EventRow
+from gateway.store.base.inputs import GetInput, InputRow
+from gateway.store.base.outbox import DeliveriesOfTurn
+from gateway.store.base.store import Committed, Store
+
+OPEN_STATES = frozenset({"queued", "running", "waiting"})
+_STATES: dict[str, str] = {
+    Kind.TURN_COMPLETED: "answered",
+    Kind.TURN_FAILED: "failed",
+    Kind.TURN_CANCELLED: "cancelled",
+    Kind.INPUT_CANCELLED: "cancelled",
+    Kind.INPUT_EXPIRED: "expired",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a turn ended.
+
+    `turn_id` is the turn that answered: another than the one waited for where that was merged.
+    `kind` is a failure's stable word. `text` is what the sender gets, None where it is gone.
+    """
+
+    turn_id: TurnId
+    state: str
+    kind: str = ""
+    delivery_key: str = ""
+    text: str | None = None
+
+
+class TurnWaiters:
+    """All who wait for turns of one store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: dict[str, set[asyncio.Future[Ended | TurnId]]] = {}
+        store.listen(self._heard)
+
+    def __len__(self) -> int:
+        """How many turns somebody waits for."""
+        return len(self._waiting)
+
+    async def ended(self, turn_id: TurnId) -> Ended:
+        """How the turn ended, as soon as it has; raises `NotFound`. Cancelling changes nothing."""
+        while True:
+            outcome = await self._next(turn_id)
+            if isinstance(outcome, Ended):
+                return outcome
+            turn_id = outcome
+
+    async def so_far(self, row: InputRow) -> Ended | None:
+        """How the turn of an input ended, by the store; None while it has not."""
+        if row.state in OPEN_STATES:
+            return None
+        if row.state == "merged":
+            for lead in await self._store.read(GetInput(row.merged_into)):
+                return await self.so_far(lead)
+        deliveries = await self._store.read(DeliveriesOfTurn(row.turn_id))
+        key = deliveries[0].key if deliveries else ""
+        if len(deliveries) == 1:
+            text = _shown(deliveries[0].body)
+        else:
+            # Pieces need not add up to the whole; the transcript has it.
+            text = await self._from_transcript(row)
+            if text is None and deliveries:
+                text = "\n".join(_shown(piece.body) or "" for piece in deliveries)
+        return Ended(TurnId(row.turn_id), row.state, row.detail, key, text)
+
+    async def _next(self, turn_id: TurnId) -> Ended | TurnId:
+        """The end of a turn, or the turn it was merged into."""
+        future: asyncio.Future[Ended | TurnId] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(turn_id, set()).add(future)
+        try:
+            rows = await self._store.read(GetInput(turn_id))
+            if future.done():
+                return future.result()
+            if not rows:
+                raise NotFound(f"there is no turn {turn_id!r}")
+            row = rows[0]
+            if row.state == "merged":
+                return TurnId(row.merged_into)
+            return await self.so_far(row) or await future
+        finally:
+            waiting = self._waiting[turn_id]
+            waiting.discard(future)
+            if not waiting:
+                del self._waiting[turn_id]
+
+    async def _from_transcript(self, row: InputRow) -> str | None:
+        for entry in await self._store.read(LastEntryOfTurn(row.session_key, row.turn_id)):
+            if entry.body is not None:
+                said = messages.from_json(orjson.loads(entry.body))
+                return said.text if isinstance(said, messages.AssistantMessage) else None
+        return None
+
+    def _heard(self, committed: Committed) -> None:
+        for event in committed.events:
+            waiting = self._waiting.get(event.turn_id)
+            outcome = _outcome(event) if waiting else None
+            if outcome is not None:
+                for future in waiting or ():
+                    if not future.done():
+                        future.set_result(outcome)
+
+
+def _outcome(event: EventRow) -> Ended | TurnId | None:
+    """What an event means to who waits for its turn; None: go on waiting."""
+    if event.kind == Kind.INPUT_MERGED:
+        return TurnId(orjson.loads(event.data)["into"])
+    state = _STATES.get(event.kind)
+    if state is None:
+        return None
+    data = orjson.loads(event.data)
+    return Ended(
+        TurnId(event.turn_id),
+        state,
+        data.get("kind", ""),
+        data.get("delivery_key", ""),
+        _shown(event.body),
+    )
+
+
+def _shown(body: str | None) -> str | None:
+    """The words of a content row as the sender sees them: a message, or a sentence of our own."""
+    if body is None:
+        return None
+    value = orjson.loads(body)
+    if "role" not in value:
+        return str(value["text"])
+    said = messages.from_json(value)
+    return text_of(said.parts) if isinstance(said, messages.UserMessage) else said.text

@@ -1,0 +1,83 @@
+"""What the parameters and results of all methods have in common.
+
+Parameters are checked strictly: nothing is converted, nothing unknown is ignored. Fields without a
+default come first, so that positional parameters follow the documented order.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+
+from gateway.core.errors import InvalidInput
+
+MAX_PAGE = 100
+"""Most entries of a list in one answer."""
+
+Name = Annotated[str, Field(min_length=1, max_length=512)]
+"""An id somebody gave to something."""
+Key = Annotated[str, Field(min_length=1, max_length=2048)]
+"""A session key in its text form."""
+Limit = Annotated[int, Field(ge=1, le=MAX_PAGE, description="Most entries in the answer.")]
+Cursor = Annotated[
+    str, Field(max_length=4096, description="`next_cursor` of the page before; empty: the first.")
+]
+Milliseconds = Annotated[int, Field(description="Milliseconds since the epoch.")]
+
+
+class Shape(BaseModel):
+    """Frozen, and closed to members it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Params(Shape):
+    """What a method is called with."""
+
+    model_config = ConfigDict(strict=True)
+
+    @classmethod
+    def named(cls, values: list[Any]) -> dict[str, Any]:
+        """Positional parameters under their names; raises `InvalidInput` for too many."""
+        names = list(cls.model_fields)
+        if len(values) > len(names):
+            raise InvalidInput(
+                f"at most {len(names)} positional parameters "
+                f"({', '.join(names) or 'there are none'}), got {len(values)}"
+            )
+        return dict(zip(names, values, strict=False))
+
+
+class Result(Shape):
+    """What a method answers."""
+
+
+T = TypeVar("T")
+
+
+class Bare(RootModel[T], Generic[T]):
+    """An answer that is not an object."""
+
+
+class NoParams(Params):
+    """A method that takes nothing."""
+
+
+class Page(Params):
+    """A list in pages."""
+
+    limit: Limit = MAX_PAGE
+    cursor: Cursor = ""
+
+
+class PageResult(Result):
+    """A page of a list."""
+
+    next_cursor: str | None = Field(None, description="Where the next page begins; null: the end.")
+
+
+class Done(Result):
+    """It is done."""
+
+    ok: bool = True

@@ -1,0 +1,41 @@
+"""Shapes of `status`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from gateway.wire.methods.base import Result
+
+
+class ClientPresence(Result):
+    """Somebody who is connected."""
+
+    principal: str
+    client: str
+
+
+class Status(Result):
+    """How the gateway is.
+
+    `agents`, `bindings` and `sessions` are counts; `agent_count`, `binding_count` and `uptime_secs`
+    say the same under names that older clients know.
+    """
+
+    running: bool
+    version: str
+    model: str
+    uptime_seconds: float
+    uptime_secs: int
+    connected_clients: int
+    agents: int
+    agent_count: int
+    bindings: int
+    binding_count: int
+    sessions: int = Field(description="Conversations in memory.")
+    turns_running: int
+    turns_waiting: int = Field(description="Conversations with something queued or running.")
+    destinations_waiting: int = Field(description="Places with an answer on its way.")
+    seq: int = Field(description="Number of the newest event.")
+    clients: list[ClientPresence] = Field(
+        default=[], description="Who is connected; for operators, at most 100."
+    )
