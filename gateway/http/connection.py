@@ -10,13 +10,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
 from typing import Any
 
-import structlog
-
 from gateway.core.errors import Busy
-from gateway.core.tasks import Ending, TaskOwner
 from gateway.http.bounds import Bounds
 from gateway.http.clients import Clients
 from gateway.http.outbound import Outbound
@@ -24,8 +20,6 @@ from gateway.http.ports import Socket
 from gateway.http.sockets import Shed
 from gateway.identity.principal import Principal
 from gateway.wire.jsonrpc import notification
-
-log = structlog.get_logger(__name__)
 
 FLUSH_BYTES = 64 * 1024
 """Handed to the socket in one go: past this its buffer is full and it says so."""
@@ -53,7 +47,6 @@ class ClientConnection:
         self._flushing = False
         self._closed = False
         self._flushed: asyncio.Event | None = None
-        self._tasks: TaskOwner | None = None
         self._auth_timer: asyncio.TimerHandle | None = self._loop.call_later(
             bounds.deadlines.auth_s, self._auth_is_late
         )
@@ -178,23 +171,6 @@ class ClientConnection:
             self._flushed = asyncio.Event()
             await self._flushed.wait()
 
-    # --- working for the client ------------------------------------------------------------------
-
-    def start(self, name: str, work: Coroutine[Any, Any, None]) -> Callable[[], None]:
-        """Run `work` for as long as the client stays; the result ends it earlier."""
-        if self._tasks is None:
-            self._tasks = TaskOwner("connection", self._task_failed)
-        task = self._tasks.start(name, work, ending=Ending.CANCELLABLE)
-
-        def end() -> None:
-            task.cancel()
-
-        return end
-
-    def _task_failed(self, name: str, error: BaseException) -> None:
-        log.error("connection.task_failed", task=name, exc_info=error)
-        self.close(1011, "internal error")
-
     # --- the end ---------------------------------------------------------------------------------
 
     def close(self, code: int, reason: str) -> None:
@@ -207,12 +183,10 @@ class ClientConnection:
         self._end()
         self._socket.abort()
 
-    async def gone(self) -> None:
-        """The client has left: end what ran for it; returns when nothing runs any more."""
+    def gone(self) -> None:
+        """The client has left."""
         self._end()
         self._clients.leave(self)
-        if self._tasks is not None:
-            await self._tasks.close()
 
     def _end(self) -> None:
         if self._closed:

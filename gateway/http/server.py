@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 from uvicorn.config import Config
@@ -36,6 +37,12 @@ from gateway.telemetry.health import probe_lag
 log = structlog.get_logger(__name__)
 
 
+CUT_S = 1.0
+"""How long cancelled tasks may take to end; then they are left behind."""
+
+Step = Callable[[], Coroutine[Any, Any, None]]
+
+
 async def _nothing() -> None:
     """There is nothing to do."""
 
@@ -44,9 +51,9 @@ async def _nothing() -> None:
 class Stopping:
     """What happens to work when the server stops, and how long each step may take."""
 
-    drain: Callable[[], Awaitable[None]] = _nothing
+    drain: Step = _nothing
     """Returns when what runs has ended; it is not waited for longer than `drain_s`."""
-    answer_waiters: Callable[[], Awaitable[None]] = _nothing
+    answer_waiters: Step = _nothing
     """Tell everybody who still waits for a turn how far it is."""
     drain_s: float = 20.0
     answer_s: float = 1.0
@@ -222,14 +229,17 @@ class _Running:
         await self._step("flush", self._flush, steps.flush_s)
         await self._step("goodbye", self._goodbye, steps.goodbye_s)
 
-    async def _step(self, name: str, work: Callable[[], Awaitable[None]], bound_s: float) -> None:
+    async def _step(self, name: str, work: Step, bound_s: float) -> None:
+        # A task of its own, so that the watchdog can name it and one that ignores its
+        # cancellation holds nobody up.
+        task = self._tasks.start(f"stop.{name}", work(), ending=Ending.CANCELLABLE)
         try:
             async with self._surface.clock.timeout(bound_s):
-                await work()
+                await asyncio.wait({task})
         except TimeoutError:
             log.warning("http.stop_step_late", step=name, bound_s=bound_s)
-        except Exception as error:  # a stop goes on whatever one step does
-            log.error("http.stop_step_failed", step=name, exc_info=error)
+        finally:
+            task.cancel()
 
     async def _flush(self) -> None:
         for client in self._clients:
@@ -249,12 +259,13 @@ class _Running:
         for client in self._clients:
             client.abort()
         self._state.abort_all()
-        left = tuple(self._state.tasks)
-        for task in left:
+        for task in self._state.tasks:
             task.cancel()
-        if left:
-            await asyncio.wait(left, timeout=1)
-        await self._tasks.close()
+        with suppress(TimeoutError):
+            async with self._surface.clock.timeout(CUT_S):
+                if self._state.tasks:
+                    await asyncio.wait(tuple(self._state.tasks))
+                await self._tasks.close()
         self._surface.health.stop()
 
     def _task_failed(self, name: str, error: BaseException) -> None:

@@ -57,7 +57,7 @@ class SocketEndpoint:
             await send({"type": "websocket.accept", "headers": []})
             await self._serve(socket, connection, address)
         finally:
-            await connection.gone()
+            connection.gone()
 
     async def _principal(self, scope: Scope) -> Principal | None:
         """Who opens the socket; None for somebody who will call `connect`."""

@@ -16,20 +16,29 @@ from typing import Any, assert_never
 
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.datastructures import Headers
 from websockets.exceptions import InvalidState
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
+from websockets.typing import Origin
 
 from gateway.http.progress import WatchedTransport
 from gateway.http.sockets import Sockets
 
 _SLICE = 16 * 1024
-"""Bytes parsed before the bounds are looked at: at worst 2 700 empty frames."""
+"""Bytes parsed before others have their turn: at worst 2 700 empty frames, some 15 ms."""
 
 _wire_log = logging.getLogger("turngate.wire")
 # At debug level the library logs frames, and the first one holds a token.
 _wire_log.setLevel(logging.WARNING)
+
+
+class _Wire(ServerProtocol):
+    """The library's protocol, without its opinion on origins: the guard has ours."""
+
+    def process_origin(self, headers: Headers) -> Origin | None:
+        return None
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
@@ -47,7 +56,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().__init__(config, server_state, {**app_state, "socket": self}, _loop)
         self._sockets = server_state
         self._sizes = server_state.bounds.sizes
-        self.conn = ServerProtocol(max_size=self._sizes.stranger_frame, logger=_wire_log)
+        self.conn = _Wire(max_size=self._sizes.stranger_frame, logger=_wire_log)
         self.logger = _wire_log
         self.close_timeout = server_state.bounds.deadlines.close_s
         self.on_writable: Callable[[], None] | None = None
@@ -55,6 +64,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._frames_seen = 0
         self._pieces = bytearray()
         self._piece_count = 0
+        self._unparsed = bytearray()
         self._inbox: deque[bytes] = deque()
         self._inbox_bytes = 0
         self._reader: asyncio.Future[None] | None = None
@@ -92,8 +102,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         message = self._inbox.popleft()
         self._inbox_bytes -= len(message)
         if self.read_paused and not self._inbox:
-            self.read_paused = False
-            self.transport.resume_reading()
+            self._read_on()
         return message
 
     def write(self, messages: Iterable[bytes]) -> None:
@@ -121,7 +130,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.stop_keepalive()
         self._inbox.clear()
         self._end_of_messages()
-        self.transport.resume_reading()
+        self._read_on()
         self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)
 
     def abort(self) -> None:
@@ -151,14 +160,41 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard_at = self.loop.time()
-        for start in range(0, len(data), _SLICE):
-            if self.transport.is_closing():  # what comes after our goodbye is not for us
-                return
-            super().data_received(data if len(data) <= _SLICE else data[start : start + _SLICE])
+        self._unparsed += data
+        if len(self._unparsed) == len(data):
+            self._parse()
+
+    def _parse(self) -> None:
+        if self.transport.is_closing():  # what comes after our goodbye is not for us
+            self._unparsed.clear()
+            return
+        piece = bytes(self._unparsed[:_SLICE])
+        del self._unparsed[:_SLICE]
+        super().data_received(piece)
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
             # The library has written its refusal and nobody else will send it.
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.transport.close()
+        if self._unparsed:
+            self._rest()
+            self.loop.call_soon(self._parse)
+        elif not self._is_full():
+            self._read_on()
+
+    def _is_full(self) -> bool:
+        return (
+            len(self._inbox) > self._sizes.inbox_frames or self._inbox_bytes > 2 * self._sizes.frame
+        )
+
+    def _rest(self) -> None:
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def _read_on(self) -> None:
+        if self.read_paused and not self._unparsed:
+            self.read_paused = False
+            self.transport.resume_reading()
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -231,11 +267,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._inbox_bytes += len(message)
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
-        if not self.read_paused and (
-            len(self._inbox) > self._sizes.inbox_frames or self._inbox_bytes > 2 * self._sizes.frame
-        ):
-            self.read_paused = True
-            self.transport.pause_reading()
+        if self._is_full():
+            self._rest()
 
     def handle_ping(self) -> None:
         """Answer, unless the peer reads nothing: then only the latest, once it reads again."""

@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from typing import TextIO
+from typing import Any, TextIO
 
 EXIT_HUNG = 1
 """A stop that had to be forced is no success, and a service manager should show it."""
@@ -54,8 +54,21 @@ class Watchdog:
         try:
             out.write(f"turngate: the stop took longer than {self._after_s:g} s; what hangs:\n")
             for task in asyncio.all_tasks(self._loop):
-                task.print_stack(file=out)
+                out.write("".join(f"{line}\n" for line in waits_of(task)))
             out.flush()
             faulthandler.dump_traceback(file=out, all_threads=True)
         finally:
             self._end(EXIT_HUNG)
+
+
+def waits_of(task: asyncio.Task[Any]) -> list[str]:
+    """Where a task waits, outermost first: a task's own stack shows the outermost frame only."""
+    lines = [f"task {task.get_name()}"]
+    awaited: Any = task.get_coro()
+    while awaited is not None:
+        frame = getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)
+        if frame is not None:
+            code = frame.f_code
+            lines.append(f"  {code.co_filename}:{frame.f_lineno} in {code.co_qualname}")
+        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
+    return lines

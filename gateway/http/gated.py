@@ -1,0 +1,88 @@
+"""The methods of the catalogue with the gates before them and the numbers around them.
+
+A wrapper, so that neither a method nor the dispatcher knows of load or metrics: the composition
+root hands the dispatcher these methods instead of the bare ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import BaseModel
+
+from gateway.core.clock import Clock
+from gateway.core.errors import describe
+from gateway.http.admission import Admission
+from gateway.rpc.call import Call, Working
+from gateway.rpc.method import Method
+from gateway.telemetry.metrics import Metrics
+from gateway.wire.jsonrpc import Id
+
+WORK = frozenset(
+    {"send", "turns.start", "runs.resume", "runs.retry", "runs.fork", "deliveries.retry"}
+)
+"""Methods that add work: refused while the gateway starts or stops, and rated by principal."""
+
+
+def gated(
+    methods: Sequence[Method[Any]], admission: Admission, metrics: Metrics, clock: Clock
+) -> list[Method[Any]]:
+    """The same methods, admitted and counted."""
+    metrics.know_methods(method.name for method in methods)
+    return [replace(method, handler=_Gate(method, admission, metrics, clock)) for method in methods]
+
+
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    method: Method[Any]
+    admission: Admission
+    metrics: Metrics
+    clock: Clock
+
+    async def __call__(self, call: Call, params: Any) -> BaseModel:
+        begun = self.clock.monotonic()
+        outcome = "cancelled"
+        try:
+            result = await self._admitted(call, params)
+            outcome = "ok"
+        except Exception as error:
+            outcome = describe(error).kind
+            raise
+        finally:
+            self.metrics.rpc_answered(self.method.name, outcome, self.clock.monotonic() - begun)
+        return result
+
+    async def _admitted(self, call: Call, params: Any) -> BaseModel:
+        if self.method.always:
+            return await self.method.handler(call, params)
+        if self.method.name in WORK:
+            self.admission.check_work(call.principal.credential_id)
+        with self.admission.working():
+            working = _Resting(call.working, self.admission)
+            return await self.method.handler(replace(call, working=working), params)
+
+
+@dataclass(frozen=True, slots=True)
+class _Resting:
+    """A request that waits for a turn takes no place among those that are worked on."""
+
+    inner: Working
+    admission: Admission
+
+    def resting(self) -> AbstractAsyncContextManager[None]:
+        return self._resting()
+
+    @asynccontextmanager
+    async def _resting(self) -> AsyncIterator[None]:
+        async with self.inner.resting():
+            self.admission.rest()
+            try:
+                yield
+            finally:
+                self.admission.take_back()
+
+    def cancel(self, id: Id) -> bool:
+        return self.inner.cancel(id)
