@@ -17,6 +17,8 @@ from gateway.store.base.store import Committed, Store
 
 RECENT = 1024
 """Entries kept in memory: a live reader stays within them unless it stalls for seconds."""
+RECENT_CHARS = 8 << 20
+"""Words kept with them: a thousand large attachments must not become a gigabyte."""
 PAGE = 500
 """Entries read from the store at once."""
 
@@ -47,6 +49,9 @@ class Filter:
                 )
             )
         )
+
+
+EVERYTHING = Filter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,31 +85,48 @@ Notification = Event | CaughtUp | Gap
 class EventLog:
     """The log as subscribers see it; one per process."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(
+        self, store: Store, *, recent: int = RECENT, recent_chars: int = RECENT_CHARS
+    ) -> None:
         self._store = store
-        self._recent: deque[EventRow] = deque(maxlen=RECENT)
+        self._most = recent
+        self._most_chars = recent_chars
+        self._recent: deque[EventRow] = deque()
+        self._chars = 0
         self._head = 0
         self._grown = asyncio.Event()
 
     async def open(self) -> None:
-        """Learn where the log stands and listen; call once before anything is committed."""
-        (bounds,) = await self._store.read(GetLogBounds())
-        self._head = bounds.head
+        """Listen, and learn where the log stands; call once."""
         self._store.listen(self._on_commit)
+        (bounds,) = await self._store.read(GetLogBounds())
+        self._advance(bounds.head)
 
     @property
     def head(self) -> int:
         """Number of the newest entry."""
         return self._head
 
-    async def subscribe(
-        self, after_seq: int, wanted: Filter = Filter()
-    ) -> AsyncIterator[Notification]:
+    def subscribe(self, after_seq: int, wanted: Filter = EVERYTHING) -> AsyncIterator[Notification]:
         """Everything wanted after a number, for ever; closing the iterator ends it.
 
-        `CaughtUp` comes when the end is reached and something unwanted was passed over.
+        A number beyond the newest entry means the newest of now. `CaughtUp` comes when the end is
+        reached and something unwanted was passed over. Raises `StoreUnavailable` when entries that
+        are no longer in memory cannot be read; subscribing again after the last number goes on.
         """
-        cursor = told = min(after_seq, self._head)
+        return self._follow(max(0, min(after_seq, self._head)), wanted)
+
+    def forget(self) -> None:
+        """Read from the store again: words that are remembered here were blanked there."""
+        self._recent.clear()
+        self._chars = 0
+
+    async def read(self, after_seq: int, limit: int) -> list[EventRow]:
+        """A page of the log."""
+        return await self._store.read(ReadEvents(after_seq, limit))
+
+    async def _follow(self, cursor: int, wanted: Filter) -> AsyncIterator[Notification]:
+        told = cursor
         while True:
             rows = await self._after(cursor)
             if rows and rows[0].seq > cursor + 1:
@@ -128,10 +150,6 @@ class EventLog:
             else:
                 await self._grow(cursor)
 
-    async def read(self, after_seq: int, limit: int) -> list[EventRow]:
-        """A page of the log."""
-        return await self._store.read(ReadEvents(after_seq, limit))
-
     async def _after(self, cursor: int) -> Sequence[EventRow]:
         if cursor >= self._head:
             return ()
@@ -146,6 +164,15 @@ class EventLog:
             await self._grown.wait()
 
     def _on_commit(self, committed: Committed) -> None:
-        self._recent.extend(committed.events)
-        self._head = committed.events[-1].seq
+        if committed.prev != self._head:
+            self.forget()  # the first entries ever heard of; what is remembered has no holes
+        for row in committed.events:
+            self._recent.append(row)
+            self._chars += len(row.body or "")
+        while len(self._recent) > self._most or self._chars > self._most_chars:
+            self._chars -= len(self._recent.popleft().body or "")
+        self._advance(committed.events[-1].seq)
+
+    def _advance(self, head: int) -> None:
+        self._head = max(self._head, head)
         self._grown.set()

@@ -1,7 +1,7 @@
 """Text on its way: pieces of an answer that is not durable yet.
 
 Previews are shown, never stored here and never waited for. A listener that throws is a bug of the
-listener; one that is slow must drop.
+listener, and no concern of the turn that speaks or of other listeners; one that is slow must drop.
 """
 
 from __future__ import annotations
@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
+
 from gateway.core.ids import TurnId
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +38,22 @@ class Previews:
     """Hands pieces to whoever listens, on the loop."""
 
     def __init__(self) -> None:
-        self._listeners: list[PreviewListener] = []
+        self._listeners: dict[object, PreviewListener] = {}
 
     def listen(self, listener: PreviewListener) -> Callable[[], None]:
-        """Call `listener` with every piece from now on; the result ends that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        """Call `listener` with every piece from now on; the result ends that, once or again."""
+        key = object()  # listening twice with one function is ended one at a time
+        self._listeners[key] = listener
+
+        def end() -> None:
+            self._listeners.pop(key, None)
+
+        return end
 
     def publish(self, preview: Preview) -> None:
         """Hand a piece out."""
-        for listener in tuple(self._listeners):
-            listener(preview)
+        for listener in tuple(self._listeners.values()):
+            try:
+                listener(preview)
+            except Exception:  # a boundary: who watches must not harm what is watched
+                log.exception("preview.listener_failed", turn_id=preview.turn_id)
