@@ -11,12 +11,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import orjson
+import structlog
 
 from agents.base import messages
 from agents.base.messages import Message, Messages
 from gateway.core.clock import Clock
+from gateway.core.errors import InvalidInput
 from gateway.store.base.conversations import EntryRow, LoadTranscript
 from gateway.store.base.store import Store
+
+log = structlog.get_logger(__name__)
 
 IDLE_S = 15 * 60.0
 """How long an idle conversation stays in memory."""
@@ -64,22 +68,27 @@ class LiveSessions:
 
     @asynccontextmanager
     async def using(self, key: str) -> AsyncIterator[Session]:
-        """A session that stays in memory for the length of the block."""
+        """A session that stays in memory for the length of the block.
+
+        Who uses it at the same time gets the same one, unless it was forgotten in between. Raises
+        `StoreUnavailable` when it has to be read and cannot be; then nothing stays.
+        """
         session = self._sessions.get(key)
         if session is None:
             rows = await self._store.read(LoadTranscript(key))
             session = self._sessions.setdefault(key, _load(key, rows))
-        self._sessions.move_to_end(key)
         session.users += 1
         try:
             yield session
         finally:
             session.users -= 1
             session.used_at = self._clock.monotonic()
+            if self._sessions.get(key) is session:
+                self._sessions.move_to_end(key)
             self._let_go()
 
     def forget(self, key: str) -> None:
-        """Read this conversation from the store the next time."""
+        """Read this conversation from the store the next time; who uses it now keeps the old."""
         self._sessions.pop(key, None)
 
     def sweep(self) -> int:
@@ -104,6 +113,13 @@ class LiveSessions:
 
 
 def _load(key: str, rows: list[EntryRow]) -> Session:
-    """A blanked entry keeps its position and says nothing."""
-    history = [messages.from_json(orjson.loads(row.body)) for row in rows if row.body is not None]
+    """A blanked entry keeps its position and says nothing, and so does one nobody can read."""
+    history: list[Message] = []
+    for row in rows:
+        if row.body is None:
+            continue
+        try:
+            history.append(messages.from_json(orjson.loads(row.body)))
+        except (ValueError, InvalidInput) as error:
+            log.error("session.entry_unreadable", position=row.position, reason=str(error))
     return Session(key, history, rows[-1].position + 1 if rows else 0)
