@@ -1,7 +1,7 @@
 """What a turn's effects do: ask the model, run a tool. Failures come back as outcomes.
 
 The boundary between turns and everything that can go wrong outside: nothing a model or a tool
-raises gets past here, so a turn always has something to tell.
+raises gets past here but the control flow of runs, so a turn always has something to tell.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from agents.base.messages import ToolCall
 from agents.base.models import Emit, Model, ModelContext
 from agents.base.tools import Effect, Tool, ToolContext, ToolResult
 from gateway.core.clock import Clock
-from gateway.core.errors import ModelFailed, ToolError, TurngateError
+from gateway.core.errors import ModelFailed, RunError, TurngateError
 from gateway.core.ids import Ids
 from gateway.events.previews import Previews
 
@@ -41,7 +41,7 @@ class World:
         except ModelFailed as error:
             log.warning("model.failed", category=error.category, reason=str(error))
             return ModelFailure(error.category, str(error), error.retry_after_ms)
-        except TurngateError:
+        except RunError:
             raise
         except Exception:  # the boundary of a model: an adapter's bug is an answer
             error_id = self.ids.new("e")
@@ -62,20 +62,23 @@ class World:
         try:
             async with self.clock.timeout(tool.timeout_s):
                 return await tool.run(call.arguments, context)
-        except ToolError as error:
+        except RunError:
+            raise
+        except TurngateError as error:
             return ToolResult(str(error), is_error=True)
         except TimeoutError:
             said = f"The tool did not finish within {tool.timeout_s:g} s"
-            doubt = "; it is not known whether it took effect"
-            return ToolResult(
-                f"{said}{'' if tool.effect is Effect.PURE else doubt}.", is_error=True
-            )
-        except TurngateError:
-            raise
+            return ToolResult(f"{said}{_doubt(tool)}.", is_error=True)
         except Exception:  # the boundary of a tool: the turn goes on without it
             error_id = self.ids.new("e")
             log.exception("tool.bug", tool=call.name, error_id=error_id)
-            return ToolResult(f"The tool failed inside (error {error_id}).", is_error=True)
+            said = f"The tool failed inside (error {error_id})"
+            return ToolResult(f"{said}{_doubt(tool)}.", is_error=True)
+
+
+def _doubt(tool: Tool) -> str:
+    """What a model has to know of a call that ended in the middle."""
+    return "" if tool.effect is Effect.PURE else "; it is not known whether it took effect"
 
 
 def by_name(tools: Sequence[Tool]) -> dict[str, Tool]:

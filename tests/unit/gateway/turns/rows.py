@@ -44,7 +44,7 @@ def row(
         source=source.value,
         barrier=int(barrier),
         destination=str(route.destination()),
-        content_id=f"c_{number}",
+        content_id=f"said_{number}",
         explanation="default",
         state=state,
         detail="",
