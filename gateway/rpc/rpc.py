@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any
 
 from gateway.identity.principal import Principal
 from gateway.rpc.backend import Backend
 from gateway.rpc.batch import Answers
 from gateway.rpc.call import Connection
+from gateway.rpc.catalog import METHODS
 from gateway.rpc.dispatch import Dispatcher
+from gateway.rpc.method import Method
 from gateway.rpc.session import RpcSession
 from gateway.wire import jsonrpc
 from gateway.wire.jsonrpc import Id, Refused
@@ -56,6 +60,6 @@ class Rpc:
         await self._dispatcher.close()
 
 
-def open_rpc(backend: Backend) -> Rpc:
-    """The methods of the catalogue over a gateway; `close` it after its sessions."""
-    return Rpc(Dispatcher(backend))
+def open_rpc(backend: Backend, methods: Sequence[Method[Any]] = METHODS) -> Rpc:
+    """The methods of the catalogue, or the same wrapped; `close` it after its sessions."""
+    return Rpc(Dispatcher(backend, methods))

@@ -113,6 +113,7 @@ class Talk:
         self.connection = MemoryConnection(principal)
         self.session: RpcSession = world.rpc.open_session(self.connection, address)
         self._ids = itertools.count(1)
+        self._seen = 0
 
     async def send(self, value: Any) -> None:
         """Any frame: bytes or text as they are, everything else as JSON."""
@@ -147,8 +148,9 @@ class Talk:
         return [orjson.loads(frame) for frame in self.connection.frames]
 
     async def next_answer(self) -> Any:
-        """The answer behind those that are there already."""
-        seen = len(self.connection.frames)
+        """The oldest answer this method has not given yet."""
+        seen = self._seen
+        self._seen += 1
         await self.connection.until(lambda: len(self.connection.frames) > seen)
         return orjson.loads(self.connection.frames[seen])
 
