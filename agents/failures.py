@@ -17,12 +17,15 @@ SENTENCES: dict[ModelCategory, str] = {
     ),
     "auth": "The model provider refused the key; the operator must check LLM_API_KEY.",
     "overloaded": "The model is overloaded; {when}.",
-    "server": "The model provider had an internal error; {when}.",
+    "server": (
+        "The model provider could not be reached or had an internal error; {when}, and if it goes "
+        "on the operator should check LLM_BASE_URL."
+    ),
     "timeout": (
         "The model did not answer in time or could not be reached; {when}, and if it goes on the "
         "operator should check LLM_BASE_URL."
     ),
-    "overflow": "The conversation is too long for the model; start a new one with /new.",
+    "overflow": "The conversation is too long for the model; start a new one.",
     "too_large": (
         "The message is too large for the model provider; send less text or a smaller attachment."
     ),

@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 
 from agents.failures import SENTENCES
 from agents.settings import AgentSettings
-from gateway.cli import turngate
+from gateway.cli.main import everything
 from gateway.config import Settings
 from gateway.core import errors
 from gateway.core.keys import DM_SCOPES, Scope
@@ -191,6 +191,7 @@ def pages() -> dict[Path, str]:
     return {
         DOCS / "configuration.md": configuration(),
         DOCS / "errors.md": errors_page(),
+        DOCS / "commands.md": commands_page(),
         design: _between_marks(design.read_text("utf-8"), "layers", layers),
     }
 
@@ -249,7 +250,7 @@ def _options() -> dict[str, str]:
     """Options of all commands by the variable their help names in brackets."""
     return {
         variable: option.opts[-1]
-        for command in turngate.commands.values()
+        for command in everything().commands.values()
         for option in command.params
         if isinstance(option, click.Option)
         for variable in re.findall(r"\(([A-Z_]+)\)", option.help or "")
@@ -265,7 +266,14 @@ def _type(annotation: Any) -> str:
         return _type(next(kind for kind in get_args(annotation) if kind is not types.NoneType))
     if get_origin(annotation) is tuple:
         return "list of words"
-    words = {Path: "path", str: "text", SecretStr: "text", int: "whole number", float: "number"}
+    words = {
+        Path: "path",
+        str: "text",
+        SecretStr: "text",
+        int: "whole number",
+        float: "number",
+        bool: "`true` or `false`",
+    }
     return words[annotation]
 
 
@@ -275,6 +283,55 @@ def _default(value: object) -> str:
             return ""
         case _:
             return f"`{value}`"
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+
+def commands_page() -> str:
+    """Every command with its options, as `--help` tells them."""
+    lines = [
+        WRITTEN,
+        "# Commands",
+        "",
+        "`turngate <command> --help` says the same. Commands other than `up`, `chat` and `config` "
+        "speak to a running gateway: the one of `--url`, of `TURNGATE_URL`, or the one that `up` "
+        "started on the same home folder. Without one they end with exit code 69. Data goes to "
+        "stdout, everything else to stderr; [errors](errors.md#exit-codes) lists the exit codes.",
+        "",
+        "Groups: "
+        + ", ".join(
+            f"`turngate {name}`"
+            for name, command in everything().commands.items()
+            if isinstance(command, click.Group)
+        )
+        + ".",
+        "",
+        "`--help` (`-h`) and `--version` work without a gateway.",
+        "",
+    ]
+    for path, command in _commands(everything()):
+        lines += [f"## `turngate {path}`", "", command.help or "", ""]
+        options = [
+            (", ".join(f"`{word}`" for word in option.opts), option.help or "")
+            for option in command.params
+            if isinstance(option, click.Option)
+        ]
+        arguments = [each for each in command.params if isinstance(each, click.Argument)]
+        if arguments:
+            words = ", ".join(f"`{argument.name}`" for argument in arguments)
+            lines += [f"Takes {words}.", ""]
+        if options:
+            lines += [*_table(("option", "meaning"), iter(options)), ""]
+    return "\n".join(lines)
+
+
+def _commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _commands(command, f"{path}{name} ")
+        else:
+            yield f"{path}{name}", command
 
 
 # --- errors --------------------------------------------------------------------------------------

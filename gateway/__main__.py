@@ -21,9 +21,9 @@ def main() -> None:
     if refusal := intrusion():
         sys.stderr.write(refusal)
         sys.exit(EXIT_CONFIG)
-    from gateway import cli  # noqa: PLC0415 - the guard comes before any other project import
+    from gateway.cli.main import main as run  # noqa: PLC0415 - the guard comes before any other project import
 
-    sys.exit(cli.main())
+    sys.exit(run())
 
 
 def intrusion(packages: Iterable[str] = PACKAGES) -> str | None:

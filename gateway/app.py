@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,15 +24,17 @@ from agents.models.profile import Profile
 from agents.models.scripted import ScriptedModel
 from agents.tools.catalog import TOOLS
 from agents.turn import ToolLoop
-from agents.workspace import Workspace, default_agent, load
+from agents.workspace import DEFAULT_ID, Workspace, default_agent, load
 from channels.base.channel import Channel
 from channels.stdio.channel import StdioChannel, Streams
 from channels.stdio.ndjson import NdjsonDialect
 from channels.stdio.plain import for_streams
+from channels.websocket import WebSocketChannel
 from gateway.config import OPENAI_URL, Settings
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import ConfigError, StoreUnavailable
-from gateway.core.ids import Chance, Ids, SystemIds, system_chance
+from gateway.core.ids import AgentId, Chance, Ids, SystemIds, system_chance
+from gateway.core.keys import normalise_agent_id
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.delivery.outbox import Outbox
 from gateway.events.log import EventLog
@@ -196,10 +198,19 @@ def _agents(settings: Settings) -> Agents:
     workspace = load(settings.workspace_dir)
     for problem in workspace.problems:
         log.warning("workspace.problem", path=problem.path, problem=problem.message)
-    if not workspace.ids() and not workspace.problems:
-        # Nobody declared an agent: a first conversation needs one all the same.
-        return Workspace([default_agent(settings.workspace_dir)])
-    return workspace
+    if workspace.get(DEFAULT_ID) is not None or _is_broken(DEFAULT_ID, workspace):
+        return workspace
+    # Nobody declared the agent that answers by default: a first conversation needs it all the same.
+    with suppress(OSError):  # its tools will say that the folder is missing
+        settings.workspace_dir.mkdir(parents=True, exist_ok=True)
+    declared = [agent for agent in map(workspace.get, workspace.ids()) if agent is not None]
+    return Workspace([*declared, default_agent(settings.workspace_dir)], workspace.problems)
+
+
+def _is_broken(agent_id: AgentId, workspace: Workspace) -> bool:
+    """Whether a folder declares this agent and could not be read: nobody else answers for it."""
+    folders = {part for problem in workspace.problems for part in problem.path.parts}
+    return agent_id in map(normalise_agent_id, folders)
 
 
 def _router(settings: Settings, agents: Agents) -> Router:
@@ -232,6 +243,11 @@ def _model(settings: Settings) -> Model:
             settings.llm_model,
         )
     )
+
+
+def client_channel() -> Channel:
+    """The channel of everybody who speaks JSON-RPC; the network surface carries it."""
+    return WebSocketChannel()
 
 
 def open_terminal(*, as_json: bool) -> Channel:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -22,6 +25,17 @@ from pydantic_settings.exceptions import SettingsError
 from gateway.core.errors import ConfigError
 
 OPENAI_URL = "https://api.openai.com/v1"
+TOKEN_FILE = "token"
+"""File in the home folder that holds the operator's token."""
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(word.strip() for word in value.split(",") if word.strip())
+    return value
+
+
+CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
 class Settings(BaseSettings):
@@ -53,6 +67,31 @@ class Settings(BaseSettings):
     )
     turngate_log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="How much is logged to stderr."
+    )
+    turngate_host: str = Field(
+        "127.0.0.1", description="Address to listen on; several, separated by commas."
+    )
+    turngate_port: int = Field(8765, ge=0, le=65535, description="Port; 0 picks a free one.")
+    turngate_url: str = Field(
+        "", description="Address of the gateway commands speak to; default: the one of the home."
+    )
+    turngate_token: SecretStr = Field(
+        SecretStr(""),
+        description="The operator's token: preset for `up`, used by every other command.",
+    )
+    turngate_allowed_hosts: CommaList = Field(
+        (), description="Names other than loopback that clients may address the gateway by."
+    )
+    turngate_allowed_origins: CommaList = Field(
+        (), description="Web pages other than its own that may connect, as `https://host:port`."
+    )
+    turngate_trusted_proxies: CommaList = Field(
+        (), description="Addresses of reverse proxies whose forwarding headers are believed."
+    )
+    turngate_tls_cert: Path | None = Field(None, description="Certificate chain, PEM.")
+    turngate_tls_key: Path | None = Field(None, description="Its private key, PEM.")
+    turngate_open_metrics: bool = Field(
+        False, description="Whether `/metrics` is answered without a token."
     )
     turngate_model: Literal["auto", "scripted", "openai"] = Field(
         "auto", description="`auto` is `openai` when any LLM setting is there, else `scripted`."
@@ -87,6 +126,10 @@ class Settings(BaseSettings):
             return self.turngate_model == "openai"
         return bool(self.llm_model or self.llm_base_url or self.llm_api_key.get_secret_value())
 
+    def secrets(self) -> list[str]:
+        """Values that must appear in no log."""
+        return [self.llm_api_key.get_secret_value(), self.turngate_token.get_secret_value()]
+
     @property
     def database(self) -> Path | None:
         """The database file; None for memory."""
@@ -112,6 +155,23 @@ def load_settings(**flags: Any) -> Settings:
         raise ConfigError(f"the settings cannot be read: {error}") from error
     _check_together(settings)
     return settings
+
+
+def sources() -> dict[str, str]:
+    """Where each setting that is not a default comes from: environment, `.env` or the file."""
+    found: dict[str, str] = {}
+    toml = TomlConfigSettingsSource(Settings)
+    for source, where in (
+        (toml, "turngate.toml"),
+        (DotEnvSettingsSource(Settings), ".env"),
+        (EnvSettingsSource(Settings), "environment"),
+    ):
+        for name in source():
+            # The second name of a setting counts as the setting.
+            field = "llm_api_key" if name == "openai_api_key" else name
+            if field in Settings.model_fields:
+                found[field] = where
+    return found
 
 
 def _check_together(settings: Settings) -> None:

@@ -27,7 +27,11 @@ class Profile:
     proxy: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        url = urlsplit(self.base_url)
+        try:
+            url = urlsplit(self.base_url)
+            _ = url.port
+        except ValueError as error:
+            raise ConfigError(f"the base URL of a model is no address: {error}") from error
         if url.scheme not in ("http", "https") or not url.hostname:
             raise ConfigError(
                 "the base URL of a model must be http://host/path or https://host/path"

@@ -78,10 +78,11 @@ class Credentials:
         self._tickets: dict[str, _Ticket] = {}
         self._on_revoked: list[Callable[[str], None]] = []
 
-    async def open(self, *, preset: str = "") -> str | None:
+    async def open(self, *, preset: str = "", remembered: bool = True) -> str | None:
         """Load what there is and make sure an operator can come in.
 
-        `preset` is the operator's token from the settings. Returns a fresh token when one had to
+        `preset` is the operator's token from the settings; `remembered`: whoever starts the gateway
+        still has the one that was made before. Returns a fresh token when one had to
         be made; it is shown nowhere again. Raises `ConfigError` for a preset that is too weak.
         """
         for row in await self._store.read(ListCredentials()):
@@ -92,7 +93,8 @@ class Credentials:
             if _digest(preset) not in self._valid:
                 await self._replace_operator(preset)
             return None
-        if any(principal.name == OPERATOR for principal in self._valid.values()):
+        made = any(principal.name == OPERATOR for principal in self._valid.values())
+        if made and remembered:
             return None
         return await self._replace_operator(self._ids.secret())
 

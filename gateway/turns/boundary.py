@@ -26,6 +26,11 @@ from gateway.store.base.conversations import AppendEntry, PutContent, TouchSessi
 from gateway.store.base.inputs import EndInput, InputRow
 from gateway.store.base.store import NewEvent
 
+WORTH_REPEATING = frozenset(
+    {"rate", "quota", "auth", "overloaded", "server", "timeout", "truncated", "not_found"}
+)
+"""Failures that say nothing about what was said: it stays in the transcript and is answered with
+the next message. After any other it would make the next call fail as well."""
 STOPPED = "[stopped]"
 """Ends a partial answer the sender gets, and stands for one that has no words yet."""
 
@@ -62,15 +67,16 @@ class Boundary:
         turn_id = TurnId(lead.turn_id)
         now = self._clock.now_ms()
         ops: list[Op] = []
-        entries = [row.content_id for row in inputs]
+        kept = result.state != "failed" or result.kind in WORTH_REPEATING
+        entries = [row.content_id for row in inputs if kept]
         entries += [
-            self._keep(session.key, messages.to_json(said), ops) for said in result.messages
+            self._keep(session.key, messages.to_json(said), ops) for said in result.messages if kept
         ]
         for position, content in enumerate(entries, start=session.revision):
             ops.append(AppendEntry(session.key, position, turn_id, content, now))
         text = _visible(result)
         last = result.messages[-1] if result.messages else None
-        if isinstance(last, AssistantMessage) and last.text == text:
+        if kept and isinstance(last, AssistantMessage) and last.text == text:
             shown = ContentId(entries[-1])
         else:
             # What only the sender is told, such as a failure's sentence, is not in the transcript.
@@ -95,8 +101,9 @@ class Boundary:
         )
 
         def after() -> None:
-            session.extend((*map(_said, inputs), *result.messages))
             self._outbox.wake(planned.deliveries)
+            if kept:
+                session.extend((*map(_said, inputs), *result.messages))
 
         return Finish(
             "quarantined" if quarantined else _STATUS[result.state],

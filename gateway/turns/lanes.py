@@ -139,6 +139,10 @@ class Lanes:
                 return
             raise Conflict(f"the turn {turn_id!r} has ended: {row.state}")
 
+    async def admitted(self) -> None:
+        """Wait until turns begin."""
+        await self._admitted.wait()
+
     async def drained(self) -> None:
         """Wait until no lane has anything it can do; before `admit` that is never."""
         await self._admitted.wait()

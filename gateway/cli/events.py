@@ -1,0 +1,62 @@
+"""`turngate events`: the log as it is, and as it grows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import orjson
+
+from gateway.cli import methods
+from gateway.cli.target import connected, speaks_rpc
+
+
+def command(name: str) -> click.Group:
+    """The namespace's methods, and `follow`."""
+    group = methods.command(name)
+    group.add_command(
+        click.Command(
+            "follow",
+            params=[
+                click.Option(["--after-seq"], type=int, help="Begin after this number."),
+                click.Option(["--session", "session_key"], help="Of this conversation only."),
+                click.Option(["--turn", "turn_id"], help="Of this turn only."),
+                click.Option(["--kind", "kinds"], multiple=True, help="Of this kind or family."),
+                *reversed(getattr(_follow, "__click_params__", ())),
+            ],
+            callback=_follow,
+            help="Print events as they happen, over any reconnect, until interrupted.",
+        )
+    )
+    return group
+
+
+@speaks_rpc
+async def _follow(
+    after_seq: int | None,
+    session_key: str | None,
+    turn_id: str | None,
+    kinds: tuple[str, ...],
+    url: str | None,
+    home: str | None,
+    as_json: bool,
+) -> None:
+    wanted: dict[str, Any] = {"session_key": session_key, "turn_id": turn_id}
+    wanted = {name: value for name, value in wanted.items() if value}
+    if kinds:
+        wanted["kinds"] = list(kinds)
+    async with connected(url, home) as client:
+        async for item in client.events(after_seq=after_seq, **wanted):
+            if as_json:
+                click.echo(orjson.dumps(item).decode())
+            else:
+                click.echo(_line(item))
+
+
+def _line(item: dict[str, Any]) -> str:
+    event = item.get("result")
+    if event is None:
+        return f"{item['seq']:>8}  gap: events up to here are gone"
+    words = [f"{item['seq']:>8}", event["kind"], event.get("session_key", "")]
+    words += [f"{name}={value}" for name, value in (event.get("data") or {}).items()]
+    return "  ".join(word for word in words if word)

@@ -1,0 +1,79 @@
+"""The `turngate` command: its subcommands by name, loaded when they are asked for.
+
+`--help` and a mistyped word must answer at once, so nothing that takes time is imported here.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import version
+
+import click
+
+from gateway.core.errors import TurngateError, describe
+
+# name → (module, what `--help` says). A namespace of RPC methods is one line too.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "up": ("gateway.cli.up", "Serve: WebSocket, HTTP, probes."),
+    "chat": ("gateway.cli.chat", "Talk to an agent in this terminal."),
+    "send": ("gateway.cli.send", "Send one message and print the answer."),
+    "status": ("gateway.cli.status", "How the gateway is."),
+    "sessions": ("gateway.cli.methods", "Conversations: list, history, context, reset, …"),
+    "turns": ("gateway.cli.methods", "Turns: list, get, explain, cancel, …"),
+    "agents": ("gateway.cli.methods", "Agents: list, register."),
+    "bindings": ("gateway.cli.methods", "Route bindings: list, set, remove."),
+    "routes": ("gateway.cli.methods", "Where a message would go, and why."),
+    "events": ("gateway.cli.events", "The event log: list, follow."),
+    "runs": ("gateway.cli.methods", "Durable runs: list, get, steps, cancel."),
+    "deliveries": ("gateway.cli.methods", "Answers on their way: list, get, retry, purge, stats."),
+    "tokens": ("gateway.cli.methods", "Credentials: create, list, revoke."),
+    "config": ("gateway.cli.config", "Settings: show, explain."),
+}
+ALIASES = {"token": "tokens"}
+
+
+class Turngate(click.Group):
+    """Loads a subcommand when it is named; ends every command with a sentence and a code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        name = ALIASES.get(cmd_name, cmd_name)
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[name][0])
+        found: click.Command = module.command(name)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except TurngateError as error:
+            click.echo(f"turngate: {error}", err=True)
+            ctx.exit(describe(error).exit_code)
+
+
+@click.group(cls=Turngate, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("turngate"), prog_name="turngate")
+def turngate() -> None:
+    """A self-hosted gateway for LLM agents that never loses or repeats a turn."""
+
+
+def everything() -> click.Group:
+    """The command with every subcommand loaded: for documentation and tests."""
+    for name in COMMANDS:
+        found = turngate.get_command(click.Context(turngate), name)
+        if found is not None:
+            turngate.commands[name] = found
+    return turngate
+
+
+def main() -> int:
+    """Run a command; the process exits with what it returns."""
+    code = turngate(standalone_mode=True)
+    return int(code or 0)

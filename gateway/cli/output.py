@@ -1,0 +1,90 @@
+"""How results are shown: JSON for programs, aligned text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+import orjson
+
+MAX_CELL = 60
+"""Longest cell of a table; the whole value is in `--json`."""
+
+
+def show(result: Any, *, as_json: bool) -> None:
+    """Print a result on stdout."""
+    if as_json:
+        click.echo(orjson.dumps(result, option=orjson.OPT_INDENT_2).decode())
+        return
+    rows = _rows(result)
+    if rows is not None:
+        _table(rows)
+        cursor = result.get("cursor") if isinstance(result, Mapping) else None
+        if cursor:
+            click.echo(f"more: --cursor {cursor}", err=True)
+    elif isinstance(result, Mapping):
+        _pairs(result)
+    else:
+        click.echo(_cell(result))
+
+
+def _rows(result: Any) -> Sequence[Any] | None:
+    """The list a result is about: itself, or its only list member."""
+    if isinstance(result, list):
+        return result
+    if isinstance(result, Mapping):
+        lists = [value for value in result.values() if isinstance(value, list)]
+        scalars = [key for key, value in result.items() if not isinstance(value, list)]
+        if len(lists) == 1 and set(scalars) <= {"cursor", "next_cursor"}:
+            return list(lists[0])
+    return None
+
+
+def _table(rows: Sequence[Any]) -> None:
+    if not rows:
+        click.echo("nothing", err=True)
+        return
+    if not isinstance(rows[0], Mapping):
+        for row in rows:
+            click.echo(_cell(row))
+        return
+    names = [name for name in rows[0] if any(row.get(name) not in (None, "", []) for row in rows)]
+    cells = [names, *([_short(row.get(name)) for name in names] for row in rows)]
+    widths = [max(len(row[index]) for row in cells) for index in range(len(names))]
+    for row in cells:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo(line.rstrip())
+
+
+def _pairs(value: Mapping[str, Any], indent: str = "") -> None:
+    width = max((len(name) for name in value), default=0)
+    for name, item in value.items():
+        if isinstance(item, Mapping) and item:
+            click.echo(f"{indent}{name}")
+            _pairs(item, indent + "  ")
+        elif isinstance(item, list) and item and isinstance(item[0], Mapping):
+            click.echo(f"{indent}{name}")
+            for entry in item:
+                words = "  ".join(f"{key}={_short(each)}" for key, each in entry.items())
+                click.echo(f"{indent}  - {words}")
+        else:
+            click.echo(f"{indent}{name.ljust(width)}  {_cell(item)}".rstrip())
+
+
+def _short(value: Any) -> str:
+    text = _cell(value).replace("\n", " ")
+    return text if len(text) <= MAX_CELL else f"{text[: MAX_CELL - 1]}…"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        # What people wrote must not move the cursor of whoever looks at it.
+        return "".join(char if char.isprintable() or char == "\n" else "�" for char in value)
+    if isinstance(value, (int, float)):
+        return str(value)
+    return orjson.dumps(value).decode()

@@ -1,0 +1,63 @@
+"""`turngate send`: one message, one answer; the turn goes on if the wait ends."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from gateway.cli.output import show
+from gateway.cli.target import connected, speaks_rpc
+
+TRY_LATER = 75
+FAILED = 1
+
+
+def command(name: str) -> click.Command:
+    """The command under its name."""
+    return click.Command(
+        name,
+        params=[
+            click.Argument(["text"], nargs=-1, required=True),
+            click.Option(["--agent", "agent_id"], help="Which agent answers."),
+            click.Option(["--peer", "peer_id"], default="cli", help="Whose conversation it is."),
+            click.Option(["--wait", "wait_s"], default=120.0, help="Seconds to wait at most."),
+            click.Option(["--key", "idempotency_key"], help="Send again with the same key safely."),
+            *reversed(getattr(_send, "__click_params__", ())),
+        ],
+        callback=_send,
+        help="Send a message and print the answer.",
+    )
+
+
+@speaks_rpc
+async def _send(
+    text: tuple[str, ...],
+    agent_id: str | None,
+    peer_id: str,
+    wait_s: float,
+    idempotency_key: str | None,
+    url: str | None,
+    home: str | None,
+    as_json: bool,
+) -> None:
+    params = {"text": " ".join(text), "peer_id": peer_id, "wait_ms": round(wait_s * 1000)}
+    if agent_id:
+        params["agent_id"] = agent_id
+    if idempotency_key:
+        params["idempotency_key"] = idempotency_key
+    async with connected(url, home) as client:
+        answer = await client.call("send", params, again=bool(idempotency_key))
+    if as_json:
+        show(answer, as_json=True)
+    elif answer["reply"] is not None:
+        click.echo(answer["reply"])
+    if answer["reply"] is None:
+        click.echo(
+            f"turngate: not answered yet, and still being worked on; ask again with: "
+            f"turngate turns wait {answer['turn_id']}",
+            err=True,
+        )
+        sys.exit(TRY_LATER)
+    if answer["state"] == "failed":
+        sys.exit(FAILED)

@@ -1,0 +1,24 @@
+"""`turngate status`: how the gateway is, on one screen."""
+
+from __future__ import annotations
+
+import click
+
+from gateway.cli.output import show
+from gateway.cli.target import connected, speaks_rpc
+
+
+def command(name: str) -> click.Command:
+    """The command under its name."""
+    return click.Command(
+        name,
+        params=list(reversed(getattr(_status, "__click_params__", ()))),
+        callback=_status,
+        help="How the gateway is.",
+    )
+
+
+@speaks_rpc
+async def _status(url: str | None, home: str | None, as_json: bool) -> None:
+    async with connected(url, home) as client:
+        show(await client.call("status"), as_json=as_json)

@@ -1,0 +1,100 @@
+"""Which gateway a command speaks to: an address and a token, found where `up` leaves them.
+
+Flags win over TURNGATE_URL and TURNGATE_TOKEN, which win over the files in TURNGATE_HOME. A token
+is never taken from an address, and never sent anywhere but to the address it was found with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+import orjson
+
+from gateway.client import Client
+from gateway.config import TOKEN_FILE, Settings, load_settings
+from gateway.core.errors import ConfigError, GatewayUnreachable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+GATEWAY_FILE = "gateway.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A gateway and the right to speak to it."""
+
+    url: str
+    token: str
+
+
+def find(*, url: str | None = None, home: str | None = None) -> Target:
+    """Raises `GatewayUnreachable` or `ConfigError` with what to do."""
+    settings = load_settings(turngate_home=home)
+    token = settings.turngate_token.get_secret_value()
+    given = url or settings.turngate_url
+    if given:
+        if not token:
+            token = _read_token(settings.turngate_home) if _is_ours(given, settings) else ""
+        if not token:
+            raise ConfigError(
+                f"no token for {given}: set TURNGATE_TOKEN to one that gateway has made "
+                "(turngate token create)"
+            )
+        return Target(given, token)
+    file = settings.turngate_home / GATEWAY_FILE
+    try:
+        found = str(orjson.loads(file.read_bytes())["url"])
+    except (OSError, ValueError, KeyError) as error:
+        raise GatewayUnreachable(
+            f"no gateway is running here ({file} is not there); start one with: turngate up"
+        ) from error
+    return Target(found, token or _read_token(settings.turngate_home))
+
+
+@asynccontextmanager
+async def connected(url: str | None, home: str | None) -> AsyncIterator[Client]:
+    """A client of the gateway the flags or the settings name."""
+    target = find(url=url, home=home)
+    async with Client(target.url, target.token) as client:
+        yield client
+
+
+def speaks_rpc(
+    work: Callable[P, Coroutine[Any, Any, R]],
+) -> Callable[P, R]:
+    """Run an async command body, with the flags every command that speaks to a gateway has."""
+
+    @click.option("--url", help="Address of the gateway (TURNGATE_URL).")
+    @click.option("--home", help="Folder `up` was started with (TURNGATE_HOME).")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+    @wraps(work)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        return asyncio.run(work(*args, **kwargs))
+
+    return run
+
+
+def _is_ours(url: str, settings: Settings) -> bool:
+    try:
+        found = str(orjson.loads((settings.turngate_home / GATEWAY_FILE).read_bytes())["url"])
+    except (OSError, ValueError, KeyError):
+        return False
+    return found.rstrip("/") == url.rstrip("/")
+
+
+def _read_token(home: Path) -> str:
+    file = home / TOKEN_FILE
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError(
+            f"there is no token in {file}; set TURNGATE_TOKEN, or start the gateway here once"
+        ) from error

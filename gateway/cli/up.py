@@ -1,0 +1,76 @@
+"""`turngate up`: serve until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from gateway.config import Settings, load_settings
+from gateway.serving import serving
+from gateway.telemetry import logs
+
+
+def command(name: str) -> click.Command:
+    """The command under its name."""
+    return click.Command(
+        name,
+        params=[
+            click.Option(["--host"], help="Address to listen on (TURNGATE_HOST)."),
+            click.Option(["--port"], type=int, help="Port, 0 picks one (TURNGATE_PORT)."),
+            click.Option(["--workspace"], help="Folder with routes and agents (WORKSPACE_DIR)."),
+            click.Option(["--home"], help="Folder for database and token (TURNGATE_HOME)."),
+            click.Option(
+                ["--model"],
+                type=click.Choice(["auto", "scripted", "openai"]),
+                help="Which model answers (TURNGATE_MODEL).",
+            ),
+            click.Option(["--tls-cert"], type=Path, help="Certificate (TURNGATE_TLS_CERT)."),
+            click.Option(["--tls-key"], type=Path, help="Its key (TURNGATE_TLS_KEY)."),
+            click.Option(
+                ["--log-level"],
+                type=click.Choice(["debug", "info", "warning", "error"]),
+                help="How much is logged to stderr (TURNGATE_LOG_LEVEL).",
+            ),
+        ],
+        callback=_up,
+        help="Serve WebSocket, HTTP and probes on one port, until a signal.",
+    )
+
+
+def _up(
+    host: str | None,
+    port: int | None,
+    workspace: str | None,
+    home: str | None,
+    model: str | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    log_level: str | None,
+) -> None:
+    settings = load_settings(
+        turngate_host=host,
+        turngate_port=port,
+        workspace_dir=workspace,
+        turngate_home=home,
+        turngate_model=model,
+        turngate_tls_cert=tls_cert,
+        turngate_tls_key=tls_key,
+        turngate_log_level=log_level,
+    )
+    logs.configure(level=settings.turngate_log_level, secrets=settings.secrets())
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    async with serving(settings) as served:
+        _hints(settings)
+        await served.server.asked_to_stop()
+
+
+def _hints(settings: Settings) -> None:
+    """What a newcomer wants to know; stdout holds only the address."""
+    who = settings.llm_model if settings.uses_openai else "the scripted model (no key is set)"
+    click.echo(f"turngate: {who} answers; talk to it with: turngate chat", err=True)
+    click.echo(f"turngate: the operator's token is in {settings.turngate_home / 'token'}", err=True)

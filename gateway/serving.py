@@ -1,0 +1,191 @@
+"""A gateway behind its port: what `up` runs, and what `chat` runs when nobody else does.
+
+Builds the network surface on a gateway; the order of a stop is the server's, the drain in it ours.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import structlog
+
+from channels.base.channel import Channel
+from gateway.app import Chosen, Gateway, client_channel, open_gateway
+from gateway.config import TOKEN_FILE, Settings
+from gateway.core.clock import Clock, SystemClock
+from gateway.core.errors import ConfigError, StoreUnavailable
+from gateway.core.ids import Ids, SystemIds
+from gateway.core.tasks import Ending, TaskOwner
+from gateway.http.admission import Admission
+from gateway.http.app import Surface
+from gateway.http.gated import gated
+from gateway.http.listening import Listen, check_open_bind
+from gateway.http.server import Server, Stopping, serve
+from gateway.identity.credentials import Credentials
+from gateway.rpc.backend import About, Backend
+from gateway.rpc.catalog import METHODS
+from gateway.rpc.rpc import open_rpc
+from gateway.store.base.store import Store, Unit
+from gateway.telemetry.health import Health
+from gateway.telemetry.metrics import Metrics
+from gateway.turns.waiting import TurnWaiters
+
+LOAD_S = 0.5
+"""How often the share of requests being worked on is looked at."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A gateway that listens."""
+
+    gateway: Gateway
+    server: Server
+    health: Health
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings,
+    *,
+    channels: Sequence[Channel] = (),
+    announce: Callable[[str], None] | None = None,
+    own_process: bool = True,
+) -> AsyncIterator[Served]:
+    """A gateway with its port open for the length of the block.
+
+    Leaving it refuses new work, lets running turns end, answers who waits, and says goodbye to
+    every client. Raises what `open_gateway` raises, and `ConfigError` for what cannot be bound.
+    """
+    clock = SystemClock()
+    ids = SystemIds(clock)
+    listen = _listen(settings)
+    preset = settings.turngate_token.get_secret_value()
+    if warning := check_open_bind(listen, token_was_set=bool(preset)):
+        log.warning("http.open_bind", problem=warning)
+    channels = (*channels, client_channel())
+    chosen = Chosen(clock=clock, ids=ids)
+    async with open_gateway(settings, channels=channels, chosen=chosen) as gateway:
+        credentials = Credentials(gateway.store, clock, ids)
+        await _open_credentials(credentials, settings.turngate_home, preset)
+        health, metrics = Health(clock), Metrics()
+        admission = Admission(health, clock, metrics.shed)
+        rpc = open_rpc(
+            _backend(gateway, credentials, clock, ids),
+            gated(METHODS, admission, metrics, clock),
+        )
+        surface = Surface(
+            rpc=rpc,
+            credentials=credentials,
+            health=health,
+            metrics=metrics,
+            store_writable=lambda: _writable(gateway.store),
+            clock=clock,
+            ids=ids,
+        )
+
+        async def drain() -> None:
+            await gateway.intake.close()
+            await gateway.lanes.drained()
+
+        watching = TaskOwner("serving", _report)
+        async with serve(
+            surface,
+            listen,
+            home=settings.turngate_home,
+            stopping=Stopping(drain=drain),
+            own_process=own_process,
+            announce=announce,
+        ) as server:
+            watching.start("ready", _ready(gateway, health), ending=Ending.CANCELLABLE)
+            watching.start("load", _load(admission, health, clock), ending=Ending.ETERNAL)
+            try:
+                yield Served(gateway, server, health)
+            finally:
+                await watching.close()
+        await rpc.close()
+
+
+def _listen(settings: Settings) -> Listen:
+    return Listen(
+        hosts=tuple(host.strip() for host in settings.turngate_host.split(",") if host.strip()),
+        port=settings.turngate_port,
+        tls_cert=settings.turngate_tls_cert,
+        tls_key=settings.turngate_tls_key,
+        allowed_hosts=settings.turngate_allowed_hosts,
+        allowed_origins=settings.turngate_allowed_origins,
+        trusted_proxies=settings.turngate_trusted_proxies,
+        open_metrics=settings.turngate_open_metrics,
+    )
+
+
+def _backend(gateway: Gateway, credentials: Credentials, clock: Clock, ids: Ids) -> Backend:
+    settings = gateway.settings
+    about = About(
+        version("turngate"),
+        settings.llm_model if settings.uses_openai else "scripted",
+        settings.workspace_dir,
+        clock.monotonic(),
+    )
+    return Backend(
+        about=about,
+        store=gateway.store,
+        clock=clock,
+        ids=ids,
+        credentials=credentials,
+        agents=gateway.agents,
+        router=gateway.router,
+        log=gateway.log,
+        previews=gateway.previews,
+        sessions=gateway.sessions,
+        intake=gateway.intake,
+        lanes=gateway.lanes,
+        engine=gateway.engine,
+        outbox=gateway.outbox,
+        waiters=TurnWaiters(gateway.store),
+    )
+
+
+async def _open_credentials(credentials: Credentials, home: Path, preset: str) -> None:
+    """Load credentials; a token nobody has any more is replaced and left for the owner to read."""
+    file = home / TOKEN_FILE
+    fresh = await credentials.open(preset=preset, remembered=file.exists())
+    if fresh is None:
+        return
+    try:
+        with suppress(FileNotFoundError):
+            file.unlink()
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+            opened.write(f"{fresh}\n")
+    except OSError as error:
+        raise ConfigError(f"cannot write the operator's token to {file}: {error}") from error
+
+
+async def _ready(gateway: Gateway, health: Health) -> None:
+    await gateway.lanes.admitted()
+    health.ready()
+
+
+async def _load(admission: Admission, health: Health, clock: Clock) -> None:
+    while True:
+        await clock.sleep(LOAD_S)
+        health.observe("in_flight", admission.load())
+
+
+async def _writable(store: Store) -> bool:
+    try:
+        await store.commit(Unit())
+    except StoreUnavailable:
+        return False
+    return True
+
+
+def _report(name: str, error: BaseException) -> None:
+    log.error("task.failed", task=name, exc_info=error)
