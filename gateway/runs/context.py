@@ -220,6 +220,7 @@ class RunContext:
 
         await self._execution.interruptible(side_by_side())
         if parked:
+            self._execution.check()
             wakes = [wish.wake_at for wish in parked if wish.wake_at is not None]
             keys = tuple(key for wish in parked for key in wish.keys)
             raise RunParked(parked[0].reason, wake_at=min(wakes, default=None), keys=keys)

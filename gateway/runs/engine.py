@@ -235,8 +235,7 @@ class Engine:
         if row.ended_at is not None:
             raise RunTerminal(f"run {run_id} has ended: {row.status}")
         take = TakeRun(run_id, self._worker, self._lease.until(now), now)
-        receipt = await self._store.commit(Unit((take, ForgetKeys(run_id))))
-        execution.epoch = int(receipt.value(0))
+        await execution.take(Unit((take, ForgetKeys(run_id))))
         # Never back to False: it may have been set here since the row was read.
         execution.stop_requested |= bool(row.cancel_requested)
         execution.records = Records(await self._store.read(LoadSteps(run_id)))

@@ -50,7 +50,7 @@ class Execution:
     positions: int = 0
     streamed: int = 0
     _working: int = 0
-    _settling: bool = False
+    _whole: bool = False
     _cut: bool = False
 
     def check(self) -> None:
@@ -79,21 +79,31 @@ class Execution:
                 log.warning("run.write_put_off", run_id=self.run_id, reason=str(error))
             await self.clock.sleep(RETRY_S)
 
+    async def take(self, unit: Unit) -> None:
+        """The first write, which returns the epoch: not cut short, so that it can be given back."""
+        self._whole = True
+        try:
+            receipt = await self.store.commit(unit)
+            self.epoch = int(receipt.value(0))
+        finally:
+            self._whole = False
+        self._check_lease()
+
     async def settle(self, unit: Unit) -> None:
-        """The last write of this execution: it is not cut short."""
-        self._settling = True
+        """The last write: not cut short, since its outcome decides what comes next."""
+        self._whole = True
         try:
             await self.commit(unit)
             self.settled = True
         finally:
-            self._settling = False
+            self._whole = False
 
     def interrupt(self) -> None:
-        """Cut the work in progress short, or, once fenced, whatever is awaited but the last write.
+        """Cut the work in progress short; once fenced, anything but the first and the last write.
 
         Otherwise nothing: the next boundary sees the switch.
         """
-        if (self._working or self.fenced) and not (self._settling or self._cut):
+        if (self._working or self.fenced) and not (self._whole or self._cut):
             assert self.task is not None
             self._cut = True
             self.task.cancel()
