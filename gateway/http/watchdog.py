@@ -19,7 +19,7 @@ EXIT_HUNG = 1
 
 
 class Watchdog:
-    """Ends the process `after_s` from when it is armed."""
+    """Ends the process `after_s` from when it is armed. `out` is a file of the system's own."""
 
     def __init__(
         self,

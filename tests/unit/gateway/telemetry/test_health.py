@@ -1,0 +1,142 @@
+"""One state for everybody, without flicker."""
+
+import pytest
+
+from gateway.core.clock import ManualClock
+from gateway.telemetry.health import (
+    CALM_S,
+    Health,
+    Hysteresis,
+    State,
+    Thresholds,
+    probe_lag,
+)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def health(clock: ManualClock) -> Health:
+    made = Health(clock)
+    made.ready()
+    return made
+
+
+def test_a_life_goes_one_way(clock: ManualClock) -> None:
+    health = Health(clock)
+    seen = [health.state]
+    for step in (health.ready, health.drain, health.ready, health.stop, health.drain):
+        step()
+        seen.append(health.state)
+    assert seen == ["starting", "ready", "draining", "draining", "stopped", "stopped"]
+
+
+@pytest.mark.parametrize(
+    ("step", "accepts", "invites", "ends"),
+    [
+        ("", False, False, False),
+        ("ready", True, True, False),
+        ("drain", False, False, True),
+        ("stop", False, False, True),
+    ],
+)
+def test_what_a_state_means_for_work(
+    clock: ManualClock, step: str, accepts: bool, invites: bool, ends: bool
+) -> None:
+    health = Health(clock)
+    if step:
+        getattr(health, step)()
+    assert (health.accepts, health.invites, health.ends) == (accepts, invites, ends)
+
+
+def reasons(health: Health) -> list[str]:
+    return list(health.reasons)
+
+
+async def test_a_reason_holds_until_it_was_gone_for_a_while(
+    clock: ManualClock, health: Health
+) -> None:
+    health.degrade("store_slow")
+    health.degrade("discord_gone")
+    assert (health.state, reasons(health)) == ("degraded", ["discord_gone", "store_slow"])
+    health.recover("store_slow")
+    health.recover("never_there")
+    await clock.advance(CALM_S - 0.1)
+    assert reasons(health) == ["discord_gone", "store_slow"]
+    await clock.advance(0.1)
+    assert reasons(health) == ["discord_gone"]
+    health.recover("discord_gone")
+    await clock.advance(CALM_S)
+    assert (health.state, reasons(health)) == ("ready", [])
+
+
+async def test_a_reason_that_comes_back_begins_anew(clock: ManualClock, health: Health) -> None:
+    health.degrade("store_slow")
+    for _ in range(5):
+        health.recover("store_slow")
+        await clock.advance(CALM_S / 2)
+        health.degrade("store_slow")
+    assert health.state == "degraded"
+    health.recover("store_slow")
+    await clock.advance(CALM_S / 2)
+    health.recover("store_slow")
+    await clock.advance(CALM_S / 2)
+    assert health.state == "ready"
+
+
+async def test_overload_takes_a_while_to_come_and_to_go(clock: ManualClock, health: Health) -> None:
+    async def lag(value: float, seconds: int) -> None:
+        for _ in range(seconds):
+            health.observe("loop_lag", value)
+            await clock.advance(1)
+
+    await lag(2.0, 2)
+    assert health.state == "ready"
+    await lag(0.0, 1)
+    await lag(0.6, 4)
+    assert (health.state, reasons(health)) == ("overloaded", ["loop_lag"])
+    assert health.accepts
+    assert not health.invites
+    await lag(0.2, 10)
+    assert health.state == "overloaded"
+    await lag(0.05, 4)
+    assert health.state == "ready"
+
+
+def test_the_edge_does_not_flicker() -> None:
+    measure = Hysteresis(Thresholds(enter=10, leave=5, hold_s=2))
+    found = [measure.observe(10 if now % 2 else 9.9, float(now)) for now in range(20)]
+    assert not any(found)
+    assert [measure.observe(10, float(now)) for now in (20, 21)] == [False, True]
+    found = [measure.observe(5 if now % 2 else 5.1, float(now)) for now in range(23, 40)]
+    assert all(found)
+
+
+def test_listeners_hear_each_state_once(health: Health) -> None:
+    heard: list[State] = []
+    health.listen(heard.append)
+    health.degrade("a")
+    health.degrade("b")
+    health.observe("loop_lag", 0.0)
+    health.drain()
+    health.stop()
+    assert heard == [State.DEGRADED, State.DRAINING, State.STOPPED]
+
+
+async def test_the_probe_tells_how_late_the_loop_is(health: Health) -> None:
+    class Late(ManualClock):
+        """A clock whose sleepers wake a quarter of a second late."""
+
+        async def sleep(self, seconds: float) -> None:
+            await super().sleep(seconds + 0.25)
+
+    clock = Late()
+    lags: list[float] = []
+    with pytest.raises(TimeoutError):
+        async with clock.timeout(4):
+            await clock.drive(probe_lag(clock, health, lags.append))
+    assert lags
+    assert all(abs(lag - 0.25) < 1e-6 for lag in lags)
