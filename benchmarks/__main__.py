@@ -8,11 +8,14 @@ from __future__ import annotations
 import argparse
 import json
 
-from benchmarks import store
+from benchmarks import runs, store, surface, turns
 from benchmarks.tables import Benchmark, machine, say
 
 BENCHMARKS: dict[str, Benchmark] = {
     "store": store.measure,
+    "runs": runs.measure,
+    "turns": turns.measure,
+    "surface": surface.measure,
 }
 
 
