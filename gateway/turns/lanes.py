@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 
 import orjson
 import structlog
@@ -42,8 +43,6 @@ from gateway.turns.task import TASK, TurnTask, manifest
 PAGE = 500
 RETRY_S = 1.0
 """How soon a lane goes on after the store refused a write or its turn was lost."""
-EXPIRY_S = 1.0
-"""How often waiting inputs are looked at for those that are too old."""
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +60,7 @@ class Lanes:
         self._owner = TaskOwner("lanes", _report)
         self._upkeep = TaskOwner("lanes", _report)
         self._admitted = asyncio.Event()
+        self._aging = asyncio.Event()
         self._stopping = False
 
     def __len__(self) -> int:
@@ -100,6 +100,8 @@ class Lanes:
         lane = self._lane(row.session_key)
         position = len(lane.queued)
         lane.queued.append(row)
+        if row.expires_at:
+            self._aging.set()
         self._kick(lane)
         return position
 
@@ -284,12 +286,20 @@ class Lanes:
     async def _watch_expiry(self) -> None:
         """A lane may be held for an hour by a parked turn; who waits behind it learns in time."""
         while True:
-            await self._clock.sleep(EXPIRY_S)
+            self._aging.clear()
             try:
                 for lane in list(self._lanes.values()):
                     await self._expire(lane)
             except StoreUnavailable as error:
                 log.warning("lane.expiry_put_off", reason=str(error))
+                await self._clock.sleep(RETRY_S)
+                continue
+            waiting = (row for lane in self._lanes.values() for row in lane.queued)
+            soonest = min((row.expires_at for row in waiting if row.expires_at), default=None)
+            left = None if soonest is None else (soonest - self._clock.now_ms()) / 1000
+            with suppress(TimeoutError):
+                async with self._clock.timeout(left):
+                    await self._aging.wait()
 
     async def _expire(self, lane: Lane) -> bool:
         """End inputs nobody wants answered any more; whether there were any."""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+from gateway.core.clock import settle
 from gateway.core.errors import StoreUnavailable
 from gateway.store.base.query import Query, Row
 from gateway.store.base.store import Listener, Receipt, Store, Unit
+
+ROUNDS = 40
+"""Steps of the loop without a store in which everything between two store calls happens."""
 
 
 class CuttableStore:
@@ -25,6 +29,7 @@ class CuttableStore:
         self._cut_at = 0
         self._written = False
         self._refusals = 0
+        self._refused: type[object] = object
         self._idle = asyncio.Event()
         self._idle.set()
         self._retired = asyncio.Event()
@@ -33,6 +38,8 @@ class CuttableStore:
         """How many commits were asked for."""
         self.under_way = 0
         """How many commits and reads have not been answered."""
+        self.begun = 0
+        """How many commits and reads there were."""
 
     def cut(self) -> None:
         """From now on nothing happens any more."""
@@ -44,24 +51,29 @@ class CuttableStore:
         self._cut_at = self.commits + commit
         self._written = written
 
-    def refuse(self, commits: int) -> None:
-        """Let the next commits find the store unavailable."""
+    def refuse(self, commits: int, *, of: type[object] = object) -> None:
+        """Let the next commits find the store unavailable, or those with such an operation."""
         self._refusals = commits
+        self._refused = of
 
     def retire(self) -> None:
         """Whoever waits for this store learns that it is gone."""
         self.cut()
         self._retired.set()
 
-    async def idle(self) -> None:
-        """Wait until nothing is under way."""
-        await self._idle.wait()
+    async def quiet(self) -> None:
+        """Wait until nothing is under way and nobody begins anything, or until it is cut."""
+        begun = -1
+        while not self.dead.is_set() and (self.under_way or self.begun != begun):
+            begun = self.begun
+            await self._idle.wait()
+            await settle(ROUNDS)
 
     async def commit(self, unit: Unit) -> Receipt:
         if self.dead.is_set():
             await self._gone()
         self.commits += 1
-        if self._refusals:
+        if self._refusals and any(isinstance(op, self._refused) for op in unit.ops):
             self._refusals -= 1
             raise StoreUnavailable("the disk is full")
         if self.commits == self._cut_at and not self._written:
@@ -120,6 +132,7 @@ class CuttableStore:
 
     def _enter(self) -> None:
         self.under_way += 1
+        self.begun += 1
         self._idle.clear()
 
     def _leave(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,8 +14,8 @@ import orjson
 
 from agents.base import messages
 from agents.base.agents import Agent
-from agents.base.messages import Message
-from agents.base.models import Model, ToolSpec
+from agents.base.messages import Message, UserMessage
+from agents.base.models import Model, ModelContext, ModelReply, ModelRequest, ToolSpec
 from agents.base.tools import TOOL_TIMEOUT_S, Effect, Tool, ToolContext, ToolResult
 from agents.models.scripted import Rule, ScriptedModel
 from channels.base.channel import Capabilities
@@ -21,10 +23,10 @@ from channels.base.messages import Accepted, Inbound, Outbound
 from channels.memory import Gate, MemoryChannel
 from gateway.app import Chosen, Gateway, open_gateway
 from gateway.config import Settings
-from gateway.core.clock import ManualClock, settle
+from gateway.core.clock import ManualClock
 from gateway.core.ids import AgentId, SequentialIds, seeded_chance
 from gateway.core.keys import RouteKey, Scope
-from gateway.core.parts import Part, Text
+from gateway.core.parts import Part, Text, text_of
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.store.base.conversations import LoadTranscript
 from gateway.store.base.events import EventRow, ReadEvents
@@ -84,6 +86,22 @@ class Notebook:
         return ToolResult(self.says)
 
 
+class PatientModel(ScriptedModel):
+    """The scripted model; whose last words are `hold <name>` is answered once that is released."""
+
+    def __init__(self, rules: Iterable[Rule] = ()) -> None:
+        super().__init__(rules)
+        self.gates: defaultdict[str, Gate] = defaultdict(Gate)
+
+    async def complete(self, request: ModelRequest, context: ModelContext) -> ModelReply:
+        last = request.messages[-1]
+        if isinstance(last, UserMessage):
+            held = re.search(r"hold (\w+)$", text_of(last.parts))
+            if held is not None:
+                await self.gates[held[1]].passed()
+        return await super().complete(request, context)
+
+
 class House:
     """A gateway with a memory channel, opened and ended as often as a test likes.
 
@@ -103,9 +121,9 @@ class House:
     ) -> None:
         self.clock = ManualClock()
         self.ids = SequentialIds()
-        self.scripted = ScriptedModel(rules)
+        self.patient = PatientModel(rules)
         self.agents = Roster(*(agents or (agent(),)))
-        self.model = model or self.scripted
+        self.model = model or self.patient
         self.tools = tools
         self.channels: list[MemoryChannel] = []
         """One a life, the newest last."""
@@ -190,10 +208,7 @@ class House:
     async def quiet(self) -> None:
         """Wait until nothing can happen without time passing."""
         async with asyncio.timeout(PATIENCE_S):
-            await settle()
-            while self.store.under_way and not self.store.dead.is_set():
-                await self.store.idle()
-                await settle()
+            await self.store.quiet()
 
     async def wait(self, seconds: float) -> None:
         """Let time pass, once everything that is under way has come to rest."""
@@ -215,6 +230,17 @@ class House:
     async def send(self, message: Inbound) -> Accepted:
         """Any message; its refusal is raised here."""
         return await self.channel.inject(message)
+
+    async def reached(self, *names: str) -> None:
+        """Wait until the turns that hold at these gates do."""
+        async with asyncio.timeout(PATIENCE_S):
+            for name in names:
+                await self.patient.gates[name].entered.wait()
+
+    def release(self, *names: str) -> None:
+        """Let the turns that hold at these gates go on, now and later."""
+        for name in names:
+            self.patient.gates[name].release()
 
     async def ask(self, text: str, *, peer: str = "ann") -> str:
         """A person writes and gets the answer."""

@@ -9,7 +9,7 @@ import orjson
 
 from channels.base.channel import Capabilities, Channel
 from channels.memory import MemoryChannel
-from gateway.core.clock import ManualClock, settle
+from gateway.core.clock import ManualClock
 from gateway.core.ids import ContentId, SequentialIds, TurnId
 from gateway.core.keys import Destination
 from gateway.delivery.outbox import Outbox
@@ -97,10 +97,7 @@ class Post:
     async def quiet(self) -> None:
         """Until nothing can happen without time passing."""
         async with asyncio.timeout(PATIENCE_S):
-            await settle()
-            while self.store.under_way:
-                await self.store.idle()
-                await settle()
+            await self.store.quiet()
 
     async def wait(self, seconds: float) -> None:
         await self.quiet()

@@ -105,6 +105,17 @@ async def test_nothing_is_left_of_a_destination_that_has_everything(post: Post) 
     assert len(post.outbox) == 0
 
 
+async def test_what_its_receiver_fetches_is_never_sent(store: CuttableStore) -> None:
+    """Neither now nor after a restart; whatever account it is for, one channel stands for all."""
+    post = Post(store, able=Capabilities(pulled=True))
+    turn = await post.write("hi")
+    assert len(post.outbox) == 0
+    await post.reopen()
+    assert len(post.outbox) == 0
+    assert await post.state(turn) == "available"
+    assert post.channel.attempts == []
+
+
 # Order.
 
 

@@ -57,6 +57,15 @@ def test_a_text_too_long_becomes_pieces_with_contents_of_their_own() -> None:
     assert planned.key == "t_9:1"
 
 
+async def test_what_its_receiver_fetches_waits_for_it(store: Store) -> None:
+    """It is there from the end of the turn on, and nothing is left to be sent."""
+    planned = plan(answer("hi"), Capabilities(pulled=True), SequentialIds())
+    assert [delivery.state for delivery in planned.deliveries] == ["available"]
+    await store.commit(Unit(planned.ops))
+    (row,) = await store.read(DeliveriesOfTurn("t_9"))
+    assert row.state == "available"
+
+
 @pytest.mark.parametrize("text", ["", " \n "])
 def test_a_blank_answer_is_no_delivery(text: str) -> None:
     """There is nothing to show, and no key to wait for."""

@@ -15,7 +15,7 @@ from agents.base.tools import Tool
 from agents.models.scripted import Rule, ScriptedModel
 from agents.turn import ToolLoop
 from channels.memory import MemoryChannel
-from gateway.core.clock import ManualClock, settle
+from gateway.core.clock import ManualClock
 from gateway.core.ids import RunId, SequentialIds, seeded_chance
 from gateway.delivery.outbox import Outbox
 from gateway.events.previews import Preview, Previews
@@ -146,10 +146,7 @@ class Bench:
     async def quiet(self) -> None:
         """Wait until nothing can happen without time passing."""
         async with asyncio.timeout(PATIENCE_S):
-            await settle()
-            while self.store.under_way and not self.store.dead.is_set():
-                await self.store.idle()
-                await settle()
+            await self.store.quiet()
 
     # --- what is stored --------------------------------------------------------------------------
 
