@@ -14,6 +14,7 @@ from gateway.events.log import EventLog
 from gateway.events.previews import Previews
 from gateway.identity.principal import Principal
 from gateway.intake.intake import Intake
+from gateway.routing.added import AddedRules
 from gateway.routing.router import Router
 from gateway.runs.engine import Engine
 from gateway.sessions.live import LiveSessions
@@ -59,3 +60,5 @@ class Backend:
     engine: Engine
     outbox: Outbox
     waiters: TurnWaiters
+    added: AddedRules | None = None
+    """What rules and agents are added to; None: they are fixed."""

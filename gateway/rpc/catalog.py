@@ -5,7 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.rpc.method import Method
-from gateway.rpc.methods import connection, discovery, events, explain, status, turns
+from gateway.rpc.methods import (
+    agents,
+    bindings,
+    connection,
+    deliveries,
+    discovery,
+    events,
+    explain,
+    routes,
+    runs,
+    sessions,
+    status,
+    turns,
+    upkeep,
+)
 
 METHODS: tuple[Method[Any], ...] = (
     connection.CONNECT,
@@ -26,4 +40,31 @@ METHODS: tuple[Method[Any], ...] = (
     events.LIST,
     events.ON,
     events.OFF,
+    sessions.LIST,
+    sessions.GET,
+    sessions.HISTORY,
+    sessions.EXPORT,
+    sessions.CONTEXT,
+    upkeep.NEW,
+    upkeep.LABEL,
+    upkeep.RESET,
+    upkeep.DELETE,
+    agents.LIST,
+    agents.REGISTER,
+    agents.REMOVE,
+    bindings.SET,
+    bindings.REMOVE,
+    bindings.LIST,
+    routes.RESOLVE,
+    routes.EXPLAIN,
+    runs.LIST,
+    runs.GET,
+    runs.STEPS,
+    runs.CANCEL,
+    deliveries.STATS,
+    deliveries.OLD_STATS,
+    deliveries.LIST,
+    deliveries.GET,
+    deliveries.RETRY,
+    deliveries.PURGE,
 )

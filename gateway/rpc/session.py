@@ -73,10 +73,18 @@ class _Job:
 class RpcSession:
     """See the module. `receive` is called by one task, frame by frame."""
 
-    def __init__(self, dispatcher: Dispatcher, connection: Connection, *, address: str) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        connection: Connection,
+        *,
+        address: str,
+        in_flight: int = IN_FLIGHT,
+    ) -> None:
         self._dispatcher = dispatcher
         self._connection = connection
         self._address = address
+        self._in_flight = in_flight
         self._requests = TaskOwner("rpc.request", _report)
         self._streams = TaskOwner("rpc.stream", _report)
         backend = dispatcher.backend
@@ -132,9 +140,9 @@ class RpcSession:
             return _Entry(Refused(jsonrpc.error_object(jsonrpc.INVALID_REQUEST, str(error))))
 
     def _check_room(self) -> None:
-        if len(self._requests) >= IN_FLIGHT:
+        if len(self._requests) >= self._in_flight:
             raise Busy(
-                f"{IN_FLIGHT} requests of this connection have no answer yet; wait for some",
+                f"{self._in_flight} requests of this connection have no answer yet; wait for some",
                 retry_after_ms=RETRY_MS,
             )
         self._slots.check()

@@ -11,7 +11,7 @@ import pytest
 from gateway.core.clock import settle
 from gateway.rpc.dispatch import Dispatcher
 from gateway.rpc.rpc import Rpc
-from gateway.rpc.session import ALWAYS, IN_FLIGHT
+from gateway.rpc.session import ALWAYS, RpcSession
 from gateway.rpc.slots import LINE, PATIENCE_S, WORKING
 from tests.unit.gateway.rpc.gates import Gates
 from tests.unit.gateway.rpc.talk import Refusal, Talk, World, open_world
@@ -115,14 +115,13 @@ async def test_a_rested_request_takes_a_place_again(talk: Talk, gates: Gates) ->
         await talk.answer(id)
 
 
-async def test_requests_without_answer_are_bounded(talk: Talk, gates: Gates) -> None:
+async def test_requests_without_answer_are_bounded(world: World, talk: Talk, gates: Gates) -> None:
     """Those that only wait included."""
-    for _ in range(IN_FLIGHT):
+    talk.session = RpcSession(world.dispatcher, talk.connection, address="", in_flight=40)
+    for _ in range(40):
         await talk.request("rest")
-        if len(talk.connection.frames) == 0 and len(gates.entered) % WORKING == 0:
-            await settle(2)
-    await gates.until(IN_FLIGHT)
-    with pytest.raises(Refusal, match=r"busy.*1024"):
+    await gates.until(40)
+    with pytest.raises(Refusal, match=r"busy.*40 requests"):
         await talk.call("rest")
     assert await talk.call("quick", name="here") == "here"
 

@@ -1,0 +1,129 @@
+"""Agents: listed, added to those the workspace declares, and taken away again."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from gateway.core.errors import Conflict, InvalidInput, NotFound
+from gateway.core.keys import Scope as DmScope
+from gateway.core.keys import normalise_agent_id
+from gateway.identity.principal import Scope
+from gateway.routing.agents import AddedAgent
+from gateway.rpc import examples
+from gateway.rpc.call import Call
+from gateway.rpc.method import Example, Method
+from gateway.wire.methods import routing as wire
+from gateway.wire.methods.base import NoParams
+
+
+async def list_(call: Call, params: NoParams) -> wire.AgentList:
+    """All agents, by id, with the model each would use."""
+    backend = call.backend
+    found = [agent for id in backend.agents.ids() if (agent := backend.agents.get(id)) is not None]
+    added = backend.added
+    return wire.AgentList.model_validate(
+        {
+            "agents": [
+                {
+                    "id": agent.id,
+                    "name": agent.name,
+                    "model": agent.model or backend.about.model,
+                    "dm_scope": agent.dm_scope.value,
+                    "source": added.agents.source(agent.id) if added is not None else "declared",
+                }
+                for agent in found
+            ]
+        }
+    )
+
+
+async def register(call: Call, params: wire.RegisterAgent) -> wire.AgentRegistered:
+    """Add an agent, or replace an added one; it answers from the next message on."""
+    rules = call.changeable
+    agent_id = normalise_agent_id(params.id)
+    if not agent_id:
+        raise InvalidInput("id: an agent id has a letter or a digit")
+    directory = await asyncio.to_thread(
+        _directory, call.backend.about.workspace, params.workspace_dir
+    )
+    default = f"You are {params.name}, a helpful assistant. Answer briefly and honestly."
+    agent = AddedAgent(
+        agent_id,
+        params.name,
+        params.system_prompt.strip() or default,
+        params.model,
+        DmScope(params.dm_scope),
+        directory,
+    )
+    replaced = await call.shared.whole("agents.register", rules.add_agent(agent))
+    return wire.AgentRegistered(id=agent_id, replaced=replaced)
+
+
+async def remove(call: Call, params: wire.OneAgent) -> wire.AgentRemoved:
+    """Take an added agent away; what it said stays."""
+    agent_id = normalise_agent_id(params.id)
+    rules = call.changeable
+    await call.shared.whole("agents.remove", rules.remove_agent(agent_id))
+    return wire.AgentRemoved(id=agent_id)
+
+
+def _directory(workspace: Path, wanted: str) -> Path:
+    """The folder for an agent's file tools: nothing outside of the workspace."""
+    root = workspace.resolve()
+    try:
+        found = (root / wanted).resolve()
+    except (ValueError, OSError, RuntimeError) as error:  # a null byte, links in a circle
+        raise InvalidInput("workspace_dir: not a path") from error
+    if not found.is_relative_to(root):
+        raise InvalidInput("workspace_dir: a folder within the workspace")
+    if wanted and not found.is_dir():
+        raise InvalidInput("workspace_dir: there is no such folder in the workspace; make it first")
+    return found
+
+
+LIST = Method(
+    "agents.list",
+    Scope.READ,
+    NoParams,
+    wire.AgentList,
+    list_,
+    "All agents, by id.",
+    Example(
+        {},
+        {
+            "agents": [
+                {
+                    "id": examples.AGENT,
+                    "name": "main",
+                    "model": "scripted",
+                    "dm_scope": "per-channel-peer",
+                    "source": "declared",
+                }
+            ]
+        },
+    ),
+)
+REGISTER = Method(
+    "agents.register",
+    Scope.ADMIN,
+    wire.RegisterAgent,
+    wire.AgentRegistered,
+    register,
+    "Add an agent; it answers from the next message on.",
+    Example(
+        {"id": "Luna", "name": "Luna", "system_prompt": "You are Luna. You answer in rhymes."},
+        {"ok": True, "id": "luna", "replaced": False},
+    ),
+    errors=(Conflict,),
+)
+REMOVE = Method(
+    "agents.remove",
+    Scope.ADMIN,
+    wire.OneAgent,
+    wire.AgentRemoved,
+    remove,
+    "Take an added agent away.",
+    Example({"id": "luna"}, {"id": "luna"}),
+    errors=(Conflict, NotFound),
+)

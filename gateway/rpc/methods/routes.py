@@ -1,0 +1,127 @@
+"""Who would answer a message, and why: decided by the rules, sending nothing."""
+
+from __future__ import annotations
+
+from gateway.core.errors import UnknownAgent
+from gateway.core.ids import AgentId
+from gateway.core.keys import DEFAULT_ACCOUNT, RouteKey
+from gateway.identity.principal import Scope
+from gateway.routing.explanation import Refusal, Resolution, Trial
+from gateway.routing.scopes import session_key
+from gateway.rpc import examples
+from gateway.rpc.call import Call
+from gateway.rpc.method import Example, Method
+from gateway.wire.methods import routing as wire
+
+
+async def resolve(call: Call, params: wire.Route) -> wire.Resolved:
+    """The agent and the conversation; an error where nobody would answer."""
+    explained = await explain(call, params)
+    if explained.agent_id is None or explained.session_key is None:
+        raise UnknownAgent(explained.refused or "")
+    return wire.Resolved(
+        agent_id=explained.agent_id,
+        session_key=explained.session_key,
+        why=explained.why,
+        binding_id=explained.binding_id,
+    )
+
+
+async def explain(call: Call, params: wire.Route) -> wire.RouteExplained:
+    """Every rule that is asked, in order, and what decides."""
+    router = call.backend.router
+    route = RouteKey(
+        params.channel,
+        params.account_id or DEFAULT_ACCOUNT,
+        params.guild_id,
+        params.group_id,
+        params.thread_id,
+        params.peer_id,
+    )
+    override = AgentId(params.agent_id) if params.agent_id else None
+    explanation = router.table.explain(route, override)
+    outcome = explanation.outcome
+    agent = router.agents.get(outcome.agent) if isinstance(outcome, Resolution) else None
+    session = session_key(agent, route, router.identities) if agent is not None else None
+    return wire.RouteExplained.model_validate(
+        {
+            "route": str(explanation.route),
+            "tried": [_trial(trial) for trial in explanation.tried],
+            "not_tried": explanation.not_tried,
+            "agent_id": agent.id if agent is not None else None,
+            "session_key": str(session) if session is not None else None,
+            "why": outcome.why.value,
+            "binding_id": outcome.binding.id if outcome.binding is not None else None,
+            "refused": outcome.message if isinstance(outcome, Refusal) else None,
+            "text": str(explanation),
+        }
+    )
+
+
+def _trial(trial: Trial) -> wire.TrialShape:
+    rule = trial.binding
+    return wire.TrialShape(
+        id=rule.id,
+        agent_id=rule.agent,
+        tier=int(rule.tier),
+        priority=rule.priority,
+        matched=trial.matched,
+        differences=[
+            wire.DifferenceShape(field=found.field, wanted=found.wanted, came=found.came)
+            for found in trial.differences
+        ],
+    )
+
+
+RESOLVE = Method(
+    "routes.resolve",
+    Scope.OPERATOR,
+    wire.Route,
+    wire.Resolved,
+    resolve,
+    "Who would answer, in which conversation.",
+    Example(
+        {"channel": "discord", "peer_id": "42"},
+        {
+            "agent_id": examples.AGENT,
+            "session_key": "agent:main:discord:direct:42",
+            "why": "binding",
+            "binding_id": "main:channel=discord",
+        },
+    ),
+    errors=(UnknownAgent,),
+)
+EXPLAIN = Method(
+    "routes.explain",
+    Scope.OPERATOR,
+    wire.Route,
+    wire.RouteExplained,
+    explain,
+    "Every rule that is asked, in order, and what decides.",
+    Example(
+        {"channel": "telegram", "peer_id": "42"},
+        {
+            "route": "telegram:default::::42",
+            "tried": [
+                {
+                    "id": "main:channel=discord",
+                    "agent_id": examples.AGENT,
+                    "tier": 4,
+                    "priority": 0,
+                    "matched": False,
+                    "differences": [{"field": "channel", "wanted": "discord", "came": "telegram"}],
+                }
+            ],
+            "not_tried": 0,
+            "agent_id": examples.AGENT,
+            "session_key": "agent:main:telegram:direct:42",
+            "why": "default",
+            "binding_id": None,
+            "refused": None,
+            "text": "route telegram:default::::42\n"
+            "  no  main:channel=discord (tier 4 channel, priority 0): "
+            "channel is 'telegram', not 'discord'\n"
+            "agent main, by default",
+        },
+    ),
+)

@@ -1,0 +1,205 @@
+"""Durable runs: listed, looked into, asked to stop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from gateway.core.errors import NotFound, RunTerminal
+from gateway.core.ids import RunId
+from gateway.identity.principal import Scope
+from gateway.rpc import examples
+from gateway.rpc.call import Call
+from gateway.rpc.cursors import decode, encode, next_cursor
+from gateway.rpc.method import Example, Method
+from gateway.store.base import runs as store
+from gateway.wire.methods import runs as wire
+
+FIRST = "~"
+"""Above every run id, which are letters, digits and underscores."""
+MAX_SHOWN_BYTES = 8192
+"""Longest result of a step that is shown: a page of steps has to fit into a frame."""
+
+
+async def list_(call: Call, params: wire.ListRuns) -> wire.RunPage:
+    """Runs, newest first."""
+    below = decode(params.cursor, str)[0] if params.cursor else FIRST
+    query = store.ListRuns(below, params.status or "", params.limit)
+    rows = await call.backend.store.read(query)
+    return wire.RunPage(
+        runs=[wire.RunInfo.model_validate(_info(row)) for row in rows],
+        next_cursor=next_cursor(rows, params.limit, lambda row: row.run_id),
+    )
+
+
+async def get(call: Call, params: wire.OneRun) -> wire.RunDetail:
+    """A run with what it was given and what came out."""
+    row = await _run(call, params.run_id)
+    return wire.RunDetail.model_validate(
+        {
+            **_info(row),
+            "input": orjson.loads(row.input),
+            "result": orjson.loads(row.result),
+            "holder": row.holder,
+            "lease_until": row.lease_until,
+        }
+    )
+
+
+async def steps(call: Call, params: wire.Steps) -> wire.StepPage:
+    """What a run asked the world for, in the order in which it began."""
+    row = await _run(call, params.run_id)
+    after = decode(params.cursor, int)[0] if params.cursor else 0
+    found = await call.backend.store.read(store.LoadSteps(row.run_id))
+    found.sort(key=lambda step: (step.started_at, _place(step.path)))
+    page = found[after : after + params.limit]
+    more = after + len(page) < len(found)
+    return wire.StepPage(
+        steps=[wire.StepInfo.model_validate(_step(step)) for step in page],
+        next_cursor=encode(after + len(page)) if more else None,
+    )
+
+
+async def cancel(call: Call, params: wire.OneRun) -> wire.RunCancelling:
+    """Ask a run to stop: at once, at its next step, or when it wakes."""
+    row = await _run(call, params.run_id)
+    await call.shared.whole("runs.cancel", call.backend.engine.cancel(RunId(row.run_id)))
+    return wire.RunCancelling(run_id=row.run_id)
+
+
+async def _run(call: Call, run_id: str) -> store.RunRow:
+    for row in await call.backend.store.read(store.GetRun(run_id)):
+        return row
+    raise NotFound(f"there is no run {run_id!r}")
+
+
+def _info(row: store.RunRow) -> dict[str, Any]:
+    return {
+        "run_id": row.run_id,
+        "task": row.task,
+        "session_key": row.session_key,
+        "status": row.status,
+        "epoch": row.epoch,
+        "recoveries": row.recoveries,
+        "cancel_requested": bool(row.cancel_requested),
+        "reason": row.reason,
+        "wake_at": row.wake_at,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+        "ended_at": row.ended_at,
+        "error": row.error,
+    }
+
+
+def _step(step: store.StepRow) -> dict[str, Any]:
+    size = len((step.result or "").encode())
+    shown = step.result is not None and size <= MAX_SHOWN_BYTES
+    return {
+        "path": step.path,
+        "intent": step.intent,
+        "kind": step.kind,
+        "effect": step.effect,
+        "status": step.status,
+        "attempts": step.attempts,
+        "started_at": step.started_at,
+        "completed_at": step.completed_at,
+        "result": orjson.loads(step.result or "null") if shown else None,
+        "result_bytes": size,
+        "error": step.error,
+    }
+
+
+def _place(path: str) -> list[tuple[bool, int, str]]:
+    """`10` comes behind `2`."""
+    return [
+        (not piece.isdecimal(), int(piece) if piece.isdecimal() else 0, piece)
+        for piece in path.split(".")
+    ]
+
+
+_RUN = {
+    "run_id": examples.TURN,
+    "task": "turn",
+    "session_key": examples.SESSION,
+    "status": "completed",
+    "epoch": 1,
+    "recoveries": 0,
+    "cancel_requested": False,
+    "reason": "",
+    "wake_at": None,
+    "created_at": examples.AT + 2,
+    "updated_at": examples.AT + 900,
+    "ended_at": examples.AT + 900,
+    "error": "",
+}
+
+LIST = Method(
+    "runs.list",
+    Scope.OPERATOR,
+    wire.ListRuns,
+    wire.RunPage,
+    list_,
+    "Runs, newest first.",
+    Example({"status": "completed"}, {"runs": [_RUN], "next_cursor": None}),
+)
+GET = Method(
+    "runs.get",
+    Scope.OPERATOR,
+    wire.OneRun,
+    wire.RunDetail,
+    get,
+    "A run with what it was given and what came out.",
+    Example(
+        {"run_id": examples.TURN},
+        {
+            **_RUN,
+            "input": {"inputs": [examples.TURN]},
+            "result": None,
+            "holder": "",
+            "lease_until": 0,
+        },
+    ),
+    errors=(NotFound,),
+)
+STEPS = Method(
+    "runs.steps",
+    Scope.OPERATOR,
+    wire.Steps,
+    wire.StepPage,
+    steps,
+    "What a run asked the world for, in the order in which it began.",
+    Example(
+        {"run_id": examples.TURN, "limit": 1},
+        {
+            "steps": [
+                {
+                    "path": "0",
+                    "intent": "prepare",
+                    "kind": "logic",
+                    "effect": "pure",
+                    "status": "completed",
+                    "attempts": 1,
+                    "started_at": examples.AT + 3,
+                    "completed_at": examples.AT + 3,
+                    "result": {"agent": examples.AGENT, "max_tokens": 4096},
+                    "result_bytes": 42,
+                    "error": None,
+                }
+            ],
+            "next_cursor": "WzFd",
+        },
+    ),
+    errors=(NotFound,),
+)
+CANCEL = Method(
+    "runs.cancel",
+    Scope.OPERATOR,
+    wire.OneRun,
+    wire.RunCancelling,
+    cancel,
+    "Ask a run to stop.",
+    Example({"run_id": examples.RUNNING_TURN}, {"run_id": examples.RUNNING_TURN}),
+    always=True,
+    errors=(NotFound, RunTerminal),
+)

@@ -1,0 +1,204 @@
+"""Conversations: finding them, reading them, and how much of a model's window they take."""
+
+from __future__ import annotations
+
+from gateway.core.errors import NotFound, TooLarge
+from gateway.identity.principal import Scope
+from gateway.rpc import examples
+from gateway.rpc.call import Call
+from gateway.rpc.cursors import FROM_THE_TOP, before, decode, encode, next_cursor
+from gateway.rpc.method import Example, Method
+from gateway.rpc.transcripts import entry_of
+from gateway.store.base import conversations as store
+from gateway.store.base.inputs import TurnsOfSession
+from gateway.store.base.query import Query
+from gateway.turns.waiting import OPEN_STATES
+from gateway.wire.methods import sessions as wire
+from gateway.wire.methods.base import MAX_PAGE
+
+BYTES_PER_TOKEN = 4
+"""What tokenizers of today make of text on average; an estimate is all that is promised."""
+
+
+async def list_(call: Call, params: wire.ListSessions) -> wire.SessionPage:
+    """Conversations, most recently active first: one's own, or for operators everybody's."""
+    at, key = decode(params.cursor, int, str) if params.cursor else (FROM_THE_TOP, "")
+    query: Query[store.SessionRow]
+    if not call.principal.has(Scope.OPERATOR):
+        query = store.SessionsOfPrincipal(
+            call.principal.name, params.agent_id, at, key, params.limit
+        )
+    elif params.agent_id:
+        query = store.SessionsOfAgent(params.agent_id, at, key, params.limit)
+    else:
+        query = store.ListSessions(at, key, params.limit)
+    rows = await call.backend.store.read(query)
+    more = len(rows) == params.limit
+    return wire.SessionPage(
+        sessions=[info(row) for row in rows],
+        next_cursor=encode(rows[-1].last_active_at, rows[-1].session_key) if more else None,
+    )
+
+
+async def get(call: Call, params: wire.OneSession) -> wire.SessionDetail:
+    """One conversation with how long it has become."""
+    row = await call.shared.ownership.session(call.principal, params.session_key)
+    reading = call.backend.store
+    newest = await reading.read(store.HistoryPage(row.session_key, FROM_THE_TOP, 1))
+    turns = await reading.read(TurnsOfSession(row.session_key, FROM_THE_TOP, MAX_PAGE))
+    return wire.SessionDetail(
+        **info(row).model_dump(),
+        entries=newest[0].position + 1 if newest else 0,
+        open_turns=sum(turn.state in OPEN_STATES for turn in turns),
+    )
+
+
+async def history(call: Call, params: wire.History) -> wire.HistoryPage:
+    """A page of a transcript, newest message first."""
+    row = await call.shared.ownership.session(call.principal, params.session_key)
+    query = store.HistoryPage(row.session_key, before(params.cursor), params.limit)
+    rows = await call.backend.store.read(query)
+    return wire.HistoryPage(
+        entries=[entry_of(entry) for entry in rows],
+        next_cursor=next_cursor(rows, params.limit, lambda entry: entry.position),
+    )
+
+
+async def export(call: Call, params: wire.OneSession) -> wire.Export:
+    """A whole conversation, oldest message first."""
+    row = await call.shared.ownership.session(call.principal, params.session_key)
+    entries: list[store.HistoryRow] = []
+    size, below = 0, FROM_THE_TOP
+    while page := await call.backend.store.read(
+        store.HistoryPage(row.session_key, below, MAX_PAGE)
+    ):
+        entries += page
+        below = page[-1].position
+        size += sum(len(entry.body or "") for entry in page)
+        if size > call.shared.max_result_bytes:
+            raise TooLarge(
+                "the conversation does not fit into one answer; read it with sessions.history in "
+                "pages"
+            )
+    return wire.Export(session=info(row), entries=[entry_of(entry) for entry in reversed(entries)])
+
+
+async def context(call: Call, params: wire.OneSession) -> wire.ContextUse:
+    """How much of the model's window the conversation takes, by estimate."""
+    row = await call.shared.ownership.session(call.principal, params.session_key)
+    rows = await call.backend.store.read(store.LoadTranscript(row.session_key))
+    texts = [entry.body for entry in rows if entry.body is not None]
+    size = sum(len(text.encode()) for text in texts)
+    return wire.ContextUse(
+        session_key=row.session_key,
+        agent_id=row.agent_id,
+        messages=len(texts),
+        characters=sum(map(len, texts)),
+        used=-(-size // BYTES_PER_TOKEN),
+        total=None,
+    )
+
+
+def info(row: store.SessionRow) -> wire.SessionInfo:
+    """A conversation as lists show it."""
+    return wire.SessionInfo(
+        session_key=row.session_key,
+        agent_id=row.agent_id,
+        label=row.label,
+        owner=row.principal,
+        created_at=row.created_at,
+        last_active_at=row.last_active_at,
+    )
+
+
+INFO = {
+    "session_key": examples.SESSION,
+    "agent_id": examples.AGENT,
+    "label": "notes",
+    "owner": examples.PRINCIPAL,
+    "created_at": examples.AT,
+    "last_active_at": examples.AT + 900,
+}
+_SAID = {
+    "position": 0,
+    "turn_id": examples.TURN,
+    "at": examples.AT + 900,
+    "role": "user",
+    "text": "good morning",
+    "parts": [{"type": "text", "text": "good morning"}],
+    "tool_calls": [],
+    "call_id": "",
+    "name": "",
+    "is_error": False,
+    "partial": False,
+}
+_ANSWERED = {
+    **_SAID,
+    "position": 1,
+    "role": "assistant",
+    "text": "You said: good morning",
+    "parts": [],
+}
+
+LIST = Method(
+    "sessions.list",
+    Scope.READ,
+    wire.ListSessions,
+    wire.SessionPage,
+    list_,
+    "Conversations, most recently active first.",
+    Example({"limit": 20}, {"sessions": [INFO], "next_cursor": None}),
+)
+GET = Method(
+    "sessions.get",
+    Scope.READ,
+    wire.OneSession,
+    wire.SessionDetail,
+    get,
+    "One conversation with how long it has become.",
+    Example({"session_key": examples.SESSION}, {**INFO, "entries": 2, "open_turns": 0}),
+    errors=(NotFound,),
+)
+HISTORY = Method(
+    "sessions.history",
+    Scope.READ,
+    wire.History,
+    wire.HistoryPage,
+    history,
+    "A page of a transcript, newest message first.",
+    Example(
+        {"session_key": examples.SESSION, "limit": 2},
+        {"entries": [_ANSWERED, _SAID], "next_cursor": "WzBd"},
+    ),
+    errors=(NotFound,),
+)
+EXPORT = Method(
+    "sessions.export",
+    Scope.READ,
+    wire.OneSession,
+    wire.Export,
+    export,
+    "A whole conversation, oldest message first.",
+    Example({"session_key": examples.SESSION}, {"session": INFO, "entries": [_SAID, _ANSWERED]}),
+    errors=(NotFound, TooLarge),
+)
+CONTEXT = Method(
+    "sessions.context",
+    Scope.READ,
+    wire.OneSession,
+    wire.ContextUse,
+    context,
+    "How much of the model's window a conversation takes, by estimate.",
+    Example(
+        {"session_key": examples.SESSION},
+        {
+            "session_key": examples.SESSION,
+            "agent_id": examples.AGENT,
+            "messages": 2,
+            "characters": 119,
+            "used": 30,
+            "total": None,
+        },
+    ),
+    errors=(NotFound,),
+)

@@ -1,0 +1,144 @@
+"""Conversations: beginning one, naming it, beginning it anew, deleting it.
+
+What changes a transcript waits for nobody: while a turn of the conversation has not ended it is
+refused, so that no answer is written into what was meant to be empty.
+"""
+
+from __future__ import annotations
+
+from gateway.core.errors import Conflict, NotFound, UnknownAgent
+from gateway.core.ids import AgentId
+from gateway.core.keys import RouteKey
+from gateway.identity.principal import Scope
+from gateway.rpc import examples, speaking
+from gateway.rpc.call import Call
+from gateway.rpc.method import Example, Method
+from gateway.store.base import conversations as store
+from gateway.store.base.catalog import Op
+from gateway.store.base.store import Durability, Receipt, Unit
+from gateway.wire.methods import sessions as wire
+
+
+async def new(call: Call, params: wire.NewSession) -> wire.NewSessionResult:
+    """A fresh conversation, kept from now on; speak in it by its peer."""
+    backend = call.backend
+    peer = backend.ids.new("p")
+    route = speaking.place(call.principal, RouteKey(speaking.CHANNEL, peer=peer))
+    routed = backend.router.route(route, AgentId(params.agent_id) if params.agent_id else None)
+    key = str(routed.session)
+    if await backend.store.read(store.GetSession(key)):
+        raise Conflict(
+            f"the agent {routed.agent.id!r} has one conversation with everybody (dm_scope "
+            f"{routed.agent.dm_scope}); there is no other to begin"
+        )
+    touch = store.TouchSession(key, routed.agent.id, call.principal.name, backend.clock.now_ms())
+    await _commit(call, touch, store.SetLabel(key, params.label))
+    return wire.NewSessionResult(session_key=key, agent_id=routed.agent.id, peer_id=peer)
+
+
+async def label(call: Call, params: wire.LabelSession) -> wire.Labelled:
+    """Call a conversation something."""
+    row = await call.shared.ownership.session(call.principal, params.session_key)
+    await _commit(call, store.SetLabel(row.session_key, params.label))
+    return wire.Labelled(session_key=row.session_key, label=params.label)
+
+
+async def reset(call: Call, params: wire.OneSession) -> wire.SessionReset:
+    """Begin a conversation anew: the agent no longer sees what was said."""
+    row = await call.shared.ownership.session(call.principal, params.session_key)
+    receipt = await call.shared.whole("sessions.reset", _reset(call, row.session_key))
+    return wire.SessionReset(session_key=row.session_key, cleared=receipt.touched[1])
+
+
+async def delete(call: Call, params: wire.OneSession) -> wire.SessionDeleted:
+    """Delete a conversation: its words are gone from transcript, outbox, runs and log."""
+    row = await call.shared.ownership.session(call.principal, params.session_key)
+    receipt = await call.shared.whole("sessions.delete", _delete(call, row.session_key))
+    return wire.SessionDeleted(session_key=row.session_key, blanked=receipt.touched[1])
+
+
+async def _reset(call: Call, key: str) -> Receipt:
+    receipt = await _when_idle(call, key, store.ClearTranscript(key))
+    call.backend.sessions.forget(key)
+    return receipt
+
+
+async def _delete(call: Call, key: str) -> Receipt:
+    receipt = await _when_idle(
+        call,
+        key,
+        store.BlankSession(key),
+        store.ClearTranscript(key),
+        store.DropRuns(key),
+        store.DropSession(key),
+    )
+    # The same words are in memory: as a live conversation, and as recent entries of the log.
+    call.backend.sessions.forget(key)
+    call.backend.log.forget()
+    call.shared.ownership.forget(key)
+    return receipt
+
+
+async def _when_idle(call: Call, key: str, *ops: Op) -> Receipt:
+    try:
+        return await _commit(call, store.ExpectIdle(key), *ops)
+    except Conflict as error:
+        raise Conflict(
+            "a turn of this conversation has not ended; wait for it or cancel it first"
+        ) from error
+
+
+async def _commit(call: Call, *ops: Op) -> Receipt:
+    return await call.backend.store.commit(Unit(ops, durability=Durability.CRITICAL))
+
+
+NEW = Method(
+    "sessions.new",
+    Scope.CHAT,
+    wire.NewSession,
+    wire.NewSessionResult,
+    new,
+    "Begin a fresh conversation.",
+    Example(
+        {"label": "plans for spring"},
+        {
+            "session_key": f"agent:main:websocket:direct:alice%2F{examples.PEER}",
+            "agent_id": examples.AGENT,
+            "peer_id": examples.PEER,
+        },
+    ),
+    errors=(Conflict, UnknownAgent),
+)
+LABEL = Method(
+    "sessions.label",
+    Scope.CHAT,
+    wire.LabelSession,
+    wire.Labelled,
+    label,
+    "Call a conversation something.",
+    Example(
+        {"session_key": examples.SESSION, "label": "notes"},
+        {"session_key": examples.SESSION, "label": "notes"},
+    ),
+    errors=(NotFound,),
+)
+RESET = Method(
+    "sessions.reset",
+    Scope.CHAT,
+    wire.OneSession,
+    wire.SessionReset,
+    reset,
+    "Begin a conversation anew: the agent no longer sees what was said.",
+    Example({"session_key": examples.SESSION}, {"session_key": examples.SESSION, "cleared": 2}),
+    errors=(NotFound, Conflict),
+)
+DELETE = Method(
+    "sessions.delete",
+    Scope.CHAT,
+    wire.OneSession,
+    wire.SessionDeleted,
+    delete,
+    "Delete a conversation; its words are gone everywhere.",
+    Example({"session_key": examples.SESSION}, {"session_key": examples.SESSION, "blanked": 3}),
+    errors=(NotFound, Conflict),
+)

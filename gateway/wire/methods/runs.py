@@ -1,0 +1,102 @@
+"""Shapes of the methods about durable runs."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from gateway.wire.methods.base import (
+    MAX_PAGE,
+    Cursor,
+    Limit,
+    Milliseconds,
+    Name,
+    Page,
+    PageResult,
+    Params,
+    Result,
+)
+
+Status = Literal["running", "suspended", "completed", "failed", "cancelled", "quarantined"]
+
+
+class OneRun(Params):
+    """Which run; a turn's run has the turn's id."""
+
+    run_id: Name
+
+
+class ListRuns(Page):
+    """Runs of any status, or of one."""
+
+    status: Status | None = None
+
+
+class RunInfo(Result):
+    """A run in a list."""
+
+    run_id: str
+    task: str
+    session_key: str
+    status: Status
+    epoch: int
+    recoveries: int
+    cancel_requested: bool
+    reason: str = Field(description="What it waits for, or why it was given back.")
+    wake_at: Milliseconds | None
+    created_at: Milliseconds
+    updated_at: Milliseconds
+    ended_at: Milliseconds | None
+    error: str
+
+
+class RunPage(PageResult):
+    """Runs, newest first."""
+
+    runs: list[RunInfo]
+
+
+class RunDetail(RunInfo):
+    """A run with what it was given and what came out."""
+
+    input: Any
+    result: Any
+    holder: str
+    lease_until: Milliseconds
+
+
+class Steps(Params):
+    """Which run, and from where."""
+
+    run_id: Name
+    limit: Limit = MAX_PAGE
+    cursor: Cursor = ""
+
+
+class StepInfo(Result):
+    """A recorded effect. A long `result` is left out and its length told."""
+
+    path: str
+    intent: str
+    kind: str
+    effect: str
+    status: Literal["running", "completed", "failed"]
+    attempts: int
+    started_at: Milliseconds
+    completed_at: Milliseconds | None
+    result: Any = None
+    result_bytes: int
+    error: str | None
+
+
+class StepPage(PageResult):
+    """Steps in the order in which they began."""
+
+    steps: list[StepInfo]
+
+
+class RunCancelling(Result):
+    """It was asked to stop."""
+
+    run_id: str

@@ -1,0 +1,157 @@
+"""Shapes of the methods about conversations."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gateway.wire.methods.base import (
+    MAX_PAGE,
+    Cursor,
+    Key,
+    Limit,
+    Milliseconds,
+    Page,
+    PageResult,
+    Params,
+    Result,
+)
+from gateway.wire.methods.turns import PartShape, Place
+
+Label = Annotated[str, Field(max_length=200)]
+
+
+class OneSession(Params):
+    """Which conversation."""
+
+    session_key: Key
+
+
+class ListSessions(Page):
+    """Whose conversations: one's own, or for operators everybody's."""
+
+    agent_id: Place = Field("", description="Only this agent's.")
+
+
+class SessionInfo(Result):
+    """A conversation in a list."""
+
+    session_key: str
+    agent_id: str
+    label: str
+    owner: str
+    created_at: Milliseconds
+    last_active_at: Milliseconds
+
+
+class SessionPage(PageResult):
+    """Conversations, most recently active first."""
+
+    sessions: list[SessionInfo]
+
+
+class SessionDetail(SessionInfo):
+    """A conversation with how long it has become."""
+
+    entries: int = Field(description="Messages in the transcript, tool results included.")
+    open_turns: int = Field(description="Turns that have not ended, at most 100 are counted.")
+
+
+class History(Params):
+    """Which conversation, and from where."""
+
+    session_key: Key
+    limit: Limit = MAX_PAGE
+    cursor: Cursor = ""
+
+
+class CallShape(Result):
+    """A tool call as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Entry(Result):
+    """One message of a transcript. A `deleted` one has lost its words."""
+
+    position: int
+    turn_id: str
+    at: Milliseconds
+    role: Literal["user", "assistant", "tool", "deleted"]
+    text: str = ""
+    parts: list[PartShape] = Field(default=[])
+    tool_calls: list[CallShape] = Field(default=[])
+    call_id: str = ""
+    name: str = Field("", description="The tool whose result this is.")
+    is_error: bool = False
+    partial: bool = Field(False, description="The answer was stopped before its end.")
+
+
+class HistoryPage(PageResult):
+    """Messages, newest first."""
+
+    entries: list[Entry]
+
+
+class Export(Result):
+    """A whole conversation, oldest message first."""
+
+    session: SessionInfo
+    entries: list[Entry]
+
+
+class NewSession(Params):
+    """A fresh conversation with an agent."""
+
+    agent_id: Place = Field("", description="The agent; empty: whom the routes choose.")
+    label: Label = ""
+
+
+class NewSessionResult(Result):
+    """Where it is: say this `peer_id` (and `agent_id`) to speak in it."""
+
+    session_key: str
+    agent_id: str
+    peer_id: str
+
+
+class LabelSession(Params):
+    """What to call a conversation; empty: nothing."""
+
+    session_key: Key
+    label: Label
+
+
+class Labelled(Result):
+    """What it is called now."""
+
+    session_key: str
+    label: str
+
+
+class SessionReset(Result):
+    """The conversation begins anew; its events stay in the log until they are too old."""
+
+    session_key: str
+    cleared: int = Field(description="Messages the agent no longer sees.")
+
+
+class SessionDeleted(Result):
+    """Its words are gone everywhere."""
+
+    session_key: str
+    blanked: int = Field(description="Texts that were turned into tombstones.")
+
+
+class ContextUse(Result):
+    """How much of the model's window a conversation takes, by estimate."""
+
+    session_key: str
+    agent_id: str
+    messages: int
+    characters: int
+    used: int = Field(description="Estimated tokens of the transcript.")
+    total: int | None = Field(description="The window in tokens; null where it is not known.")
