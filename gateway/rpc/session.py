@@ -96,7 +96,7 @@ class RpcSession:
         self._always = asyncio.Semaphore(ALWAYS)
         self._greeting: asyncio.Task[None] | None = None
         self._presence = Presence(connection.principal.name)
-        dispatcher.shared.present.add(self._presence)
+        dispatcher.shared.present[self._presence] = None
         self._closed = False
 
     async def receive(self, frame: bytes | str) -> None:
@@ -126,7 +126,7 @@ class RpcSession:
     async def close(self) -> None:
         """The client is gone: end its requests and streams. Turns go on."""
         self._closed = True
-        self._dispatcher.shared.present.discard(self._presence)
+        self._dispatcher.shared.present.pop(self._presence, None)
         await self._streams.close()
         await self._requests.close()
 

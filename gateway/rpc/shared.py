@@ -53,7 +53,7 @@ class Shared:
         self.max_result_bytes = max_result_bytes
         self.ownership = Ownership(store)
         self.pulled = Pulled(store, clock)
-        self.present: set[Presence] = set()
+        self.present: dict[Presence, None] = {}  # a set that keeps its order
         self._owner = TaskOwner("rpc", _report)
 
     async def whole(self, name: str, work: Coroutine[Any, Any, T]) -> T:

@@ -111,8 +111,8 @@ _STATS = {
     "total_succeeded": 1,
     "total_failed": 1,
     "pending": 0,
-    "available": 1,
-    "states": {"available": 1, "dead": 1, "sent": 1},
+    "available": 0,
+    "states": {"dead": 1, "sent": 1},
 }
 _DEAD = {
     "delivery_id": examples.DEAD_DELIVERY,

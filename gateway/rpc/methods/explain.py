@@ -109,7 +109,7 @@ EXPLAIN = Method(
                 {
                     "path": "0",
                     "intent": "prepare",
-                    "kind": "deterministic",
+                    "kind": "logic",
                     "effect": "pure",
                     "status": "completed",
                     "attempts": 1,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,21 +18,25 @@ from typing import Any
 import orjson
 
 from agents.base.agents import Agent
+from agents.base.models import Model
 from agents.models.scripted import Rule, ScriptedModel
+from agents.workspace import Workspace, default_agent
 from channels.base.channel import Channel
 from channels.memory import MemoryChannel
 from channels.websocket import WebSocketChannel
 from gateway.app import Chosen, Gateway, open_gateway
 from gateway.config import Settings
 from gateway.core.clock import ManualClock
+from gateway.core.errors import RateLimited, Unauthenticated
 from gateway.core.ids import SequentialIds, seeded_chance
 from gateway.identity.principal import ALL_SCOPES, Principal, Scope
+from gateway.routing.added import AddedRules
+from gateway.routing.agents import KnownAgents
 from gateway.rpc.backend import About, Backend
 from gateway.rpc.dispatch import Dispatcher
 from gateway.rpc.rpc import Rpc
 from gateway.rpc.session import RpcSession
 from gateway.turns.waiting import TurnWaiters
-from tests.support.credentials import MemoryCredentials
 
 PATIENCE_S = 4.0
 """Longest anything here takes in real time."""
@@ -42,6 +47,25 @@ BOB = Principal("bob", USER, "k_bob")
 OPERATOR = Principal("olga", USER | {Scope.OPERATOR}, "k_olga")
 ADMIN = Principal("root", ALL_SCOPES, "k_root")
 NOBODY = Principal("", frozenset(), "")
+
+
+TOKENS = {f"the-token-of-{one.name}": one for one in (ALICE, BOB, OPERATOR, ADMIN)}
+
+
+class Keys:
+    """`gateway.rpc.backend.Credentials` of the people above; the third wrong token is too much."""
+
+    def __init__(self) -> None:
+        self.wrong: Counter[str] = Counter()
+
+    async def authenticate(self, token: str, address: str) -> Principal:
+        found = TOKENS.get(token)
+        if found is not None:
+            return found
+        self.wrong[address] += 1
+        if self.wrong[address] > 2:
+            raise RateLimited("too many wrong tokens", retry_after_ms=2000)
+        raise Unauthenticated("the token is missing, unknown or revoked")
 
 
 class Refusal(Exception):
@@ -171,8 +195,11 @@ class Talk:
 class World:
     """A gateway with its methods; `talk` is another client each time."""
 
-    def __init__(self, gateway: Gateway, dispatcher: Dispatcher, clock: ManualClock) -> None:
+    def __init__(
+        self, gateway: Gateway, dispatcher: Dispatcher, clock: ManualClock, memory: MemoryChannel
+    ) -> None:
         self.gateway = gateway
+        self.memory = memory
         self.dispatcher = dispatcher
         self.rpc = Rpc(dispatcher)
         self.clock = clock
@@ -218,6 +245,7 @@ async def open_world(
     *,
     rules: Iterable[Rule] = (),
     agents: Iterable[Agent] = (),
+    model: Model | None = None,
     routes: str = "",
     store: str = ":memory:",
     max_result_bytes: int = 1 << 20,
@@ -229,13 +257,22 @@ async def open_world(
         (workspace / "routes.json").write_text(routes)
     settings = Settings(workspace_dir=workspace, turngate_store=store, turngate_model="scripted")
     clock, ids = ManualClock(), SequentialIds()
-    chosen = Chosen(clock=clock, ids=ids, chance=seeded_chance(1), model=ScriptedModel(rules))
-    channels: list[Channel] = [WebSocketChannel(), MemoryChannel()]
+    known = KnownAgents(Workspace(agents or [default_agent(workspace)]))
+    chosen = Chosen(
+        clock=clock,
+        ids=ids,
+        chance=seeded_chance(1),
+        model=model or ScriptedModel(rules),
+        agents=known,
+    )
+    memory = MemoryChannel()
+    channels: list[Channel] = [WebSocketChannel(), memory]
     async with open_gateway(settings, channels=channels, chosen=chosen) as gateway:
-        dispatcher = Dispatcher(
-            backend_of(gateway, clock, ids, workspace), max_result_bytes=max_result_bytes
-        )
-        world = World(gateway, dispatcher, clock)
+        added = AddedRules(gateway.store, clock, gateway.router, known)
+        await added.open()
+        backend = backend_of(gateway, clock, ids, workspace, added)
+        dispatcher = Dispatcher(backend, max_result_bytes=max_result_bytes)
+        world = World(gateway, dispatcher, clock, memory)
         try:
             yield world
         finally:
@@ -248,7 +285,11 @@ async def open_world(
 
 
 def backend_of(
-    gateway: Gateway, clock: ManualClock, ids: SequentialIds, workspace: Path
+    gateway: Gateway,
+    clock: ManualClock,
+    ids: SequentialIds,
+    workspace: Path,
+    added: AddedRules | None = None,
 ) -> Backend:
     """The parts of a gateway as methods want them."""
     return Backend(
@@ -256,7 +297,7 @@ def backend_of(
         store=gateway.store,
         clock=clock,
         ids=ids,
-        credentials=MemoryCredentials(),
+        credentials=Keys(),
         agents=gateway.agents,
         router=gateway.router,
         log=gateway.log,
@@ -267,4 +308,5 @@ def backend_of(
         engine=gateway.engine,
         outbox=gateway.outbox,
         waiters=TurnWaiters(gateway.store),
+        added=added,
     )
