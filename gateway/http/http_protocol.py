@@ -7,6 +7,7 @@ for a body nobody reads. It reaches into uvicorn, which is therefore pinned exac
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import h11
@@ -38,6 +39,11 @@ _FULL = _plain(
 _SLOW = _plain(b"408 Request Timeout", b"The request took too long to arrive.\n")
 
 
+_log = logging.getLogger("turngate.http")
+# A line for each scanner that comes by would only hide what matters; refusals are counted.
+_log.setLevel(logging.ERROR)
+
+
 class HttpProtocol(H11Protocol):
     """One HTTP connection, until it ends or becomes a WebSocket."""
 
@@ -54,6 +60,7 @@ class HttpProtocol(H11Protocol):
         self._sockets = server_state
         self._app_state = app_state
         self._deadline: asyncio.TimerHandle | None = None
+        self.logger = _log
         self.access_log = False  # the guard logs requests, without their query strings
 
     # --- the socket ------------------------------------------------------------------------------
@@ -113,6 +120,11 @@ class HttpProtocol(H11Protocol):
             return
         self.app_state = self._app_state
         super().handle_websocket_upgrade(event)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request, and say why in a sentence of ours."""
+        self._sockets.shed("bad_request")
+        super().send_400_response(msg)
 
     def _expect_head(self) -> None:
         if self._deadline is None:

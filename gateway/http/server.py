@@ -26,7 +26,7 @@ from gateway.http.bounds import Bounds
 from gateway.http.clients import Clients
 from gateway.http.hosts import Allowed
 from gateway.http.http_protocol import HttpProtocol
-from gateway.http.listening import Listen, open_sockets, tls_context, url_of
+from gateway.http.listening import BACKLOG, Listen, open_sockets, tls_context, url_of
 from gateway.http.proxies import Proxies
 from gateway.http.signals import stop_on_signals
 from gateway.http.socket_protocol import SocketProtocol
@@ -165,6 +165,7 @@ class _Running:
                 await loop.create_server(
                     protocol,
                     sock=sock,
+                    backlog=BACKLOG,  # asyncio listens again, with its own number
                     ssl=context,
                     ssl_handshake_timeout=self._bounds.deadlines.head_s if context else None,
                 )

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import shutil
+import ssl
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +15,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from gateway.http.listening import Listen
+from gateway.http.server import Stopping
 from tests.security.surface import Running, running, until
 from tests.support.credentials import CHAT_TOKEN, OPERATOR_TOKEN, READ_TOKEN
 
@@ -255,10 +259,10 @@ async def test_a_ticket_opens_one_socket_from_the_page_that_fetched_it(
     answer = await http.post("/ticket", headers=bearer(CHAT_TOKEN) | {"Origin": gateway.url})
     ticket = answer.json()["ticket"]
     url = f"{gateway.ws_url}?ticket={ticket}"
-    async with connect(url, origin=gateway.url) as socket:  # type: ignore[arg-type]
+    async with connect(url, additional_headers={"Origin": gateway.url}) as socket:
         assert (await ask(socket, "whoami"))["result"]["principal"] == "ann"
     with pytest.raises(InvalidStatus) as refused:
-        await connect(url, origin=gateway.url)  # type: ignore[arg-type]
+        await connect(url, additional_headers={"Origin": gateway.url})
     assert refused.value.response.status_code == 401
 
 
@@ -295,3 +299,32 @@ async def test_a_stopping_server_says_come_back(tmp_path: Path) -> None:
         await socket.recv()
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1012
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="nothing here makes a certificate")
+async def test_it_speaks_tls_with_a_certificate(tmp_path: Path) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    maker = await asyncio.create_subprocess_exec(
+        *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+        *("-nodes", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"),
+        *("-days", "1", "-keyout", str(key), "-out", str(cert)),
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert await maker.wait() == 0
+    trust = ssl.create_default_context(cafile=str(cert))
+    listen = Listen(port=0, tls_cert=cert, tls_key=key)
+    steps = Stopping(goodbye_s=1.0)
+    async with running(tmp_path, listen=listen, stopping=steps) as gateway:
+        assert gateway.url.startswith("https://")
+        async with httpx.AsyncClient(verify=trust, trust_env=False) as http:
+            answer = await http.post(f"{gateway.url}/rpc", json=call("echo"), headers=bearer())
+            assert answer.status_code == 200
+        async with connect(
+            gateway.ws_url, ssl=trust, additional_headers=bearer() | {"Origin": gateway.url}
+        ) as socket:
+            assert (await ask(socket, "whoami"))["result"]["principal"] == "operator"
+            await socket.send("x" * 2_000_000)
+            with pytest.raises(ConnectionClosed) as closed:
+                await socket.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1009
