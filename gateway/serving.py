@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -38,6 +38,12 @@ from gateway.turns.waiting import TurnWaiters
 LOAD_S = 0.5
 """How often the share of requests being worked on is looked at."""
 
+RUNNING_S = 13.0
+"""How long running turns may go on after the gateway was told to stop."""
+DRAIN_S = 18.0
+"""The same, and giving back those that did not end. With goodbyes to clients and the sends under
+way (`gateway.app`) it stays below what the watchdog allows."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -57,20 +63,22 @@ async def serving(
     channels: Sequence[Channel] = (),
     announce: Callable[[str], None] | None = None,
     own_process: bool = True,
+    chosen: Chosen | None = None,
 ) -> AsyncIterator[Served]:
     """A gateway with its port open for the length of the block.
 
     Leaving it refuses new work, lets running turns end, answers who waits, and says goodbye to
     every client. Raises what `open_gateway` raises, and `ConfigError` for what cannot be bound.
     """
-    clock = SystemClock()
-    ids = SystemIds(clock)
+    chosen = chosen or Chosen()
+    clock = chosen.clock or SystemClock()
+    ids = chosen.ids or SystemIds(clock)
+    chosen = replace(chosen, clock=clock, ids=ids)
     listen = _listen(settings)
     preset = settings.turngate_token.get_secret_value()
     if warning := check_open_bind(listen, token_was_set=bool(preset)):
         log.warning("http.open_bind", problem=warning)
     channels = (*channels, client_channel())
-    chosen = Chosen(clock=clock, ids=ids)
     async with open_gateway(settings, channels=channels, chosen=chosen) as gateway:
         credentials = Credentials(gateway.store, clock, ids)
         await _open_credentials(credentials, settings.turngate_home, preset)
@@ -92,14 +100,15 @@ async def serving(
 
         async def drain() -> None:
             await gateway.intake.close()
-            await gateway.lanes.drained()
+            # What is only queued stays so until the next start.
+            await gateway.lanes.stop(grace_s=RUNNING_S)
 
         watching = TaskOwner("serving", _report)
         async with serve(
             surface,
             listen,
             home=settings.turngate_home,
-            stopping=Stopping(drain=drain),
+            stopping=Stopping(drain=drain, drain_s=DRAIN_S),
             own_process=own_process,
             announce=announce,
         ) as server:
