@@ -60,6 +60,10 @@ class TurnWaiters:
         """How many turns somebody waits for."""
         return len(self._waiting)
 
+    def count(self, turn_id: TurnId) -> int:
+        """How many wait for a turn."""
+        return len(self._waiting.get(turn_id, ()))
+
     async def ended(self, turn_id: TurnId) -> Ended:
         """How the turn ended, as soon as it has; raises `NotFound`. Cancelling changes nothing."""
         while True:
