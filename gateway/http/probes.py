@@ -51,7 +51,7 @@ class Probes:
         try:
             async with self._clock.timeout(STORE_S):
                 writable = await self._store_writable()
-        except TimeoutError:
+        except (TimeoutError, TurngateError):
             writable = False
         self._known = (self._clock.monotonic(), writable)
         return writable

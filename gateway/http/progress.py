@@ -108,8 +108,12 @@ class WatchedTransport(asyncio.Transport):
             return
         self._closing = True
         if self._inner.can_write_eof():
-            self._inner.write_eof()
-            self._inner.resume_reading()
+            try:
+                self._inner.write_eof()
+            except OSError:  # the peer has reset the connection, and nobody has noticed yet
+                self.abort()
+                return
+            self.resume_reading()
         else:  # TLS closes with an exchange of its own
             self._inner.close()
         if self._timer is None:
@@ -138,12 +142,15 @@ class WatchedTransport(asyncio.Transport):
     def can_write_eof(self) -> bool:
         return self._inner.can_write_eof()
 
+    # Some loops raise when a socket that is gone is to be read or not.
+
     def pause_reading(self) -> None:
-        if not self._closing:
+        if not self.is_closing():
             self._inner.pause_reading()
 
     def resume_reading(self) -> None:
-        self._inner.resume_reading()
+        if not self._inner.is_closing():
+            self._inner.resume_reading()
 
     def is_reading(self) -> bool:
         return self._inner.is_reading()

@@ -74,6 +74,7 @@ class SocketEndpoint:
         self, socket: SocketProtocol, connection: ClientConnection, address: str
     ) -> None:
         closed = self._metrics.connection_opened("websocket")
+        log.info("socket.opened", address=address)
         session = self._rpc.open_session(connection, address)
         try:
             while (message := await socket.next_message()) is not None:
@@ -84,3 +85,4 @@ class SocketEndpoint:
         finally:
             await session.close()
             closed()
+            log.info("socket.closed", address=address, principal=connection.principal.name)

@@ -244,7 +244,10 @@ async def test_pings_do_not_keep_a_stalled_reader_alive(gateway: Running) -> Non
 
 
 async def test_a_slow_reader_that_moves_is_kept(tmp_path: Path) -> None:
-    """For longer than the deadline of a silent one, and past pings it answers late."""
+    """For longer than the deadline of a silent one, and past pings it answers late.
+
+    More is under way than the kernel takes at once: else nobody sees that it moves.
+    """
     clock = SystemClock()
     deadlines = Deadlines(progress_s=0.6, ping_s=0.1)
     async with (
@@ -252,13 +255,11 @@ async def test_a_slow_reader_that_moves_is_kept(tmp_path: Path) -> None:
         peer(gateway.port, receive_buffer=4096) as client,
     ):
         await client.opened(gateway.netloc, AUTH)
-        client.send(frame(call("blob", size=300 * KIB)))
-        got = 0
+        client.send(frame(call("blob", size=8 * MIB)))
         begun = clock.monotonic()
-        while got < 300 * KIB and clock.monotonic() - begun < 3.0:
-            got += len(await client.reader.read(4096))
+        while clock.monotonic() - begun < 3 * deadlines.progress_s:
+            await client.reader.read(4096)
             await clock.sleep(0.02)
-        assert clock.monotonic() - begun > 2 * deadlines.progress_s
         assert gateway.server.clients == 1
         assert gateway.count("turngate_shed_total", reason="stalled") == 0
 

@@ -158,6 +158,17 @@ async def test_a_transport_without_half_closing_closes_by_itself() -> None:
     assert watched.inner.calls == ["close", "abort"]
 
 
+async def test_a_reset_that_nobody_noticed_ends_the_socket(watched: Watched) -> None:
+    def reset() -> None:
+        raise OSError("not connected")
+
+    watched.inner.write_eof = reset  # type: ignore[method-assign]
+    watched.transport.close()
+    assert watched.inner.calls == ["abort"]
+    watched.transport.resume_reading()
+    assert watched.inner.calls == ["abort"]
+
+
 async def test_once_lost_it_is_left_alone(watched: Watched) -> None:
     watched.transport.write(b"x" * 10)
     watched.transport.lost()
