@@ -55,7 +55,7 @@ def build(
     rpc = RpcEndpoint(surface.rpc, surface.credentials, bounds, surface.clock)
     probes = Probes(surface.health, surface.store_writable, surface.clock)
     socket = SocketEndpoint(
-        surface.rpc, surface.credentials, bounds, clients, surface.health, surface.metrics
+        surface.rpc, surface.credentials, bounds, clients, surface.health, surface.metrics.shed
     )
     metrics = MetricsPage(surface.metrics, surface.credentials, open_to_all=open_metrics)
     # A bare router: the application class around it adds layers that would stay on the stack of

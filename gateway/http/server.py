@@ -171,6 +171,8 @@ class _Running:
                 )
             )
         health, metrics = self._surface.health, self._surface.metrics
+        metrics.connections("websocket", lambda: len(self._clients))
+        metrics.connections("http", lambda: len(self._state) - len(self._clients))
         health.listen(metrics.health)
         metrics.health(health.state)
         self._surface.credentials.on_revoked(self._clients.revoked)

@@ -13,9 +13,9 @@ from gateway.http.connection import ClientConnection
 from gateway.http.ports import Credentials, Rpc
 from gateway.http.problems import refusal
 from gateway.http.socket_protocol import SocketProtocol
+from gateway.http.sockets import Shed
 from gateway.identity.principal import Principal
 from gateway.telemetry.health import Health
-from gateway.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
@@ -30,21 +30,19 @@ class SocketEndpoint:
         bounds: Bounds,
         clients: Clients,
         health: Health,
-        metrics: Metrics,
+        shed: Shed,
     ) -> None:
         self._rpc = rpc
         self._credentials = credentials
         self._bounds = bounds
         self._clients = clients
         self._health = health
-        self._metrics = metrics
+        self._shed = shed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket: SocketProtocol = scope["state"]["socket"]
         address: str = scope["state"]["address"]
-        connection = ClientConnection(
-            socket, address, self._bounds, self._clients, self._metrics.shed
-        )
+        connection = ClientConnection(socket, address, self._bounds, self._clients, self._shed)
         try:
             try:
                 principal = await self._principal(scope)
@@ -73,7 +71,6 @@ class SocketEndpoint:
     async def _serve(
         self, socket: SocketProtocol, connection: ClientConnection, address: str
     ) -> None:
-        closed = self._metrics.connection_opened("websocket")
         log.info("socket.opened", address=address)
         session = self._rpc.open_session(connection, address)
         try:
@@ -84,5 +81,4 @@ class SocketEndpoint:
             connection.close(1011, "internal error")
         finally:
             await session.close()
-            closed()
             log.info("socket.closed", address=address, principal=connection.principal.name)

@@ -88,11 +88,9 @@ class Metrics:
 
     # --- what others call ------------------------------------------------------------------------
 
-    def connection_opened(self, transport: str) -> Callable[[], None]:
-        """A connection began (`websocket`, `http`); the result says that it ended."""
-        gauge = self._connections.labels(transport)
-        gauge.inc()
-        return gauge.dec
+    def connections(self, transport: str, count: Callable[[], float]) -> None:
+        """Ask this for the number of open connections whenever somebody collects."""
+        self._connections.labels(transport).set_function(count)
 
     def rpc_answered(self, method: str, outcome: str, seconds: float) -> None:
         """A request was answered: `ok` or the kind of its error."""

@@ -245,6 +245,7 @@ async def test_an_open_socket_is_counted_and_a_closed_one_is_not(gateway: Runnin
     async with connect(gateway.ws_url, additional_headers=bearer()) as socket:
         await ask(socket, "whoami")
         assert gateway.count("turngate_connections", transport="websocket") == 1
+        assert gateway.count("turngate_connections", transport="http") == 0
     await until(lambda: gateway.server.clients == 0)
     assert gateway.count("turngate_connections", transport="websocket") == 0
     assert gateway.rpc.closed == 1

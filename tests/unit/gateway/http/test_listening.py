@@ -1,6 +1,7 @@
 """Sockets, certificates, and what is too open to start."""
 
 import socket
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,7 +16,12 @@ from gateway.http.listening import (
     url_of,
 )
 
+only_linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere 127.0.0.1 is the only address of loopback"
+)
 
+
+@only_linux
 def test_port_zero_picks_one_and_several_addresses_share_it() -> None:
     with ExitStack() as stack:
         sockets = [stack.enter_context(s) for s in open_sockets(["127.0.0.1", "127.0.0.2"], 0)]
@@ -57,6 +63,7 @@ def test_an_address_of_elsewhere_is_refused_and_nothing_stays_open() -> None:
         open_sockets(["no such name"], 0)
 
 
+@only_linux
 @pytest.mark.parametrize(
     ("address", "url"), [("0.0.0.0", "https://127.0.0.1:"), ("127.0.0.3", "https://127.0.0.3:")]
 )
