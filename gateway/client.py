@@ -22,6 +22,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import (
     Bug,
+    Busy,
     GatewayUnreachable,
     InvalidInput,
     ModelFailed,
@@ -198,8 +199,9 @@ class Client:
     ) -> Any:
         """The result of a method.
 
-        `again`: harmless to repeat, so it is sent again when the connection breaks; otherwise that
-        is a `ConnectionLost`. Raises what the gateway answered, as its class, and
+        `again`: harmless to repeat, so it is sent again when the connection breaks, and for a while
+        when the gateway is busy and says when to come back, as it does while it starts. Otherwise
+        that is a `ConnectionLost`, or `Busy`. Raises what the gateway answered, as its class, and
         `GatewayUnreachable` when it went away and stays away. Cancelled: the gateway is asked to
         drop the request.
         """
@@ -216,14 +218,21 @@ class Client:
         patience_s: float | None,
         heard: Callable[[Any], None] | None = None,
     ) -> Any:
+        put_off_s = 0.0
         while True:
             await self._online(patience_s)
-            tries -= 1
             try:
                 return await self._ask(method, params, heard)
             except ConnectionLost:
+                tries -= 1
                 if not tries:
                     raise
+            except Busy as error:
+                pause = (error.retry_after_ms or 0) / 1000 * self._chance.uniform(1, 1.5)
+                put_off_s += pause
+                if tries == 1 or not pause or put_off_s > self._patience_s:
+                    raise
+                await self._clock.sleep(pause)
 
     async def _ask(
         self, method: str, params: Mapping[str, Any], heard: Callable[[Any], None] | None
