@@ -116,9 +116,10 @@ class Gateway:
     def _is_ready(self) -> bool:
         try:
             with urlopen(f"{self.url}/readyz", timeout=START_S) as answer:
-                return int(answer.status) == 200
+                return bool(answer.read())
         except HTTPError as error:  # 503 while it starts
-            error.close()
+            with error:
+                error.read()
             return False
 
 

@@ -1,0 +1,41 @@
+"""A newcomer who has the pages and nothing else gets what the pages show.
+
+From a shell with curl and wscat, from Python, from Node. No browser runs here: what a browser would
+run, runs in Node, whose `fetch` and `WebSocket` are the same interfaces.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.clients.playing import follow, network_sections
+from tests.clients.running import Gateway
+from tests.docs.pages import Block
+from tests.docs.playing import commands
+
+pytestmark = pytest.mark.timeout(15)  # a gateway, and each command is a process of its own
+
+SECTIONS = [
+    pytest.param(inside, id=f"{page}#{title}")
+    for page in ("README.md", "docs/clients.md")
+    for title, inside in network_sections(page).items()
+]
+
+
+@pytest.mark.parametrize("inside", SECTIONS)
+def test_what_a_section_shows_is_what_one_gets(inside: list[Block], own_gateway: Gateway) -> None:
+    wrong = follow(inside, own_gateway)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_first_page_shows_each_way_in() -> None:
+    """A shell with curl and wscat, and Python."""
+    [inside] = network_sections("README.md").values()
+    typed = {command.line.split()[0] for block in inside for command in commands(block.text)}
+    assert typed == {"turngate", "python", "curl", "wscat"}
+
+
+def test_a_wrong_page_is_noticed(own_gateway: Gateway) -> None:
+    """The check itself: output that differs, and a command that fails."""
+    block = Block(1, ("shellsession",), "$ echo one\ntwo\n$ turngate turns list --json\n[]\n")
+    assert len(follow([block], own_gateway)) > 1
