@@ -198,13 +198,12 @@ class Lanes:
 
     async def _claim(self, lane: Lane) -> None:
         """Start a turn on what waits."""
-        source = SourceClass(lane.queued[0].source)
-        async with self._slots.hold(source):
+        async with self._slots.hold(SourceClass(lane.queued[0].source)):
             if self._stopping or await self._expire(lane):
                 return
             # What came while waiting for the slot may join; what was cancelled has left.
             group = next_group(tuple(lane.queued))
-            if not group or group[0].source != source:
+            if not group:
                 return
             crashpoint("lane.before_claim")
             try:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import orjson
 
@@ -31,8 +32,10 @@ from gateway.turns.boundary import Boundary
 from gateway.turns.task import TASK, TurnTask, manifest
 from gateway.turns.world import World, by_name
 from tests.support.cutting import CuttableStore
-from tests.support.house import Roster, agent
+from tests.support.house import DEDUPES, Roster, agent
 from tests.unit.gateway.turns.rows import SESSION, row
+
+T = TypeVar("T")
 
 PATIENCE_S = 4.0
 """Longest real time anything here takes; reaching it is a failure."""
@@ -75,6 +78,7 @@ class Bench:
         rules: Iterable[Rule] = (),
         tools: Sequence[Tool] = (),
         model: Model | None = None,
+        lazy: bool = False,
     ) -> None:
         self.real = store
         self.clock = ManualClock()
@@ -86,11 +90,12 @@ class Bench:
         self.previews: list[Preview] = []
         self.channels: list[MemoryChannel] = []
         self._ids = SequentialIds()
+        self._lazy = lazy
         self._open()
 
     def _open(self) -> None:
-        self.store = CuttableStore(self.real)
-        self.channels.append(MemoryChannel())
+        self.store = CuttableStore(self.real, lazy=self._lazy)
+        self.channels.append(MemoryChannel(capabilities=DEDUPES))
         self.outbox = Outbox(
             store=self.store,
             clock=self.clock,
@@ -119,6 +124,7 @@ class Bench:
         self.store.retire()
         self._open()
         await self.clock.advance(LEASE_S)
+        await self.outbox.start()
 
     async def claim(self, *rows: InputRow) -> None:
         await claim(self.store, self.engine, rows)
@@ -130,14 +136,22 @@ class Bench:
         return await self.execute(rows[0].turn_id, fresh=TASK)
 
     async def execute(self, turn_id: str = "t_1", *, fresh: str = "") -> Outcome:
-        """Execute; ends early when the store is cut."""
+        """Execute; ends early, as `lost`, when the store is cut."""
+        return await self._alive(self.engine.execute(RunId(turn_id), fresh=fresh)) or "lost"
+
+    async def delivered(self) -> None:
+        """Until everything has left, or the store is cut."""
+        await self._alive(self.outbox.drained())
+
+    async def _alive(self, work: Coroutine[None, None, T]) -> T | None:
+        """What comes of it; None when the store is cut before it ends."""
         async with asyncio.TaskGroup() as group:
-            executing = group.create_task(self.engine.execute(RunId(turn_id), fresh=fresh))
+            working = group.create_task(work)
             dying = group.create_task(self.store.dead.wait())
-            await asyncio.wait({executing, dying}, return_when=asyncio.FIRST_COMPLETED)
-            executing.cancel()
+            await asyncio.wait({working, dying}, return_when=asyncio.FIRST_COMPLETED)
+            working.cancel()
             dying.cancel()
-        return "lost" if executing.cancelled() else executing.result()
+        return None if working.cancelled() else working.result()
 
     async def ask(self, text: str, number: int = 1) -> Outcome:
         """A whole turn `t_<number>`."""
@@ -169,9 +183,10 @@ class Bench:
         return [e for e in await self.real.read(ReadEvents(0, 1000)) if e.kind == kind]
 
     async def shown(self) -> list[str]:
-        """What the sender has read, over all processes."""
+        """What the sender has read, over all processes: a key is shown once."""
         await self.outbox.drained()
-        return [message.text for channel in self.channels for message in channel.sent]
+        seen = [message for channel in self.channels for message in channel.sent]
+        return list({message.key: message.text for message in seen}.values())
 
 
 @asynccontextmanager

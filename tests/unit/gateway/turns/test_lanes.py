@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,21 +16,17 @@ from agents.base.tools import Effect
 from agents.models.scripted import Call, Rule
 from channels.base.messages import Accepted, Inbound, SourceClass
 from channels.memory import Gate
-from gateway.core.clock import ManualClock
 from gateway.core.errors import Conflict, NotFound
 from gateway.core.ids import TurnId
 from gateway.core.parts import Image, text_of
 from gateway.runs.context import DECISION_S
+from gateway.store.base.conversations import PutContent
 from gateway.store.base.inputs import EndInput, EndQueued, StartInput
 from gateway.store.base.runs import EndRun, GetRun
 from gateway.store.base.store import Unit
-from gateway.store.sqlite.store import open_sqlite
 from gateway.turns.boundary import STOPPED
-from gateway.turns.lanes import RETRY_S, Lanes
-from gateway.turns.slots import TurnSlots
-from tests.support.cutting import CuttableStore
+from gateway.turns.lanes import RETRY_S
 from tests.support.house import House, Notebook, inbound, open_house
-from tests.unit.gateway.turns.rows import row
 
 PAY = Rule("pay", "done: {results}", (Call("pay"),))
 
@@ -187,21 +184,6 @@ async def test_background_runs_within_its_bounds_and_people_beside_it(house: Hou
     await house.idle()
 
 
-async def test_a_slot_is_taken_for_whoever_is_first_when_it_is_free(house: House) -> None:
-    """A person's message does not wait for a cron slot because a cancelled job stood before it."""
-    for name in ("c1", "c2"):
-        await house.send(cron(f"hold {name}", peer=name))
-    await house.reached("c1", "c2")
-    job = await house.send(cron("hold c3", peer="ann"))
-    mine = await house.say("hi", peer="ann")
-    await house.quiet()
-    await house.channel.cancel(job.turn_id)
-    house.release("c1")
-    await house.channel.wait_sent(2)
-    assert await house.state(mine.turn_id) == "answered"
-    house.release("c2")
-
-
 # Stopping.
 
 
@@ -298,12 +280,13 @@ async def test_a_message_ended_by_somebody_else_is_not_answered(house: House) ->
     await house.say("hold a")
     await house.reached("a")
     gone = await house.say("gone")
-    kept = await house.say("/kept")
+    kept = await house.say("kept")
     await house.store.commit(Unit((EndQueued(gone.turn_id, "cancelled", 1),)))
     house.release("a")
     await house.idle()
-    assert [message.text for message in house.channel.sent[1:]] == ["You said: /kept"]
+    assert [message.text for message in house.channel.sent[1:]] == ["You said: kept"]
     assert await house.state(kept.turn_id) == "answered"
+    assert len(house.gateway.lanes) == 0
 
 
 # Ageing.
@@ -343,6 +326,20 @@ async def test_a_message_that_ages_while_it_waits_for_a_slot_is_not_answered(
     await house.idle()
     assert len(house.channel.sent) == 2
     assert len(house.gateway.lanes) == 0
+
+
+async def test_a_message_that_a_jump_of_the_clock_made_too_old_is_not_answered(
+    house: House,
+) -> None:
+    """After a suspended night no timer has fired; the claim looks at the clock on the wall."""
+    await house.say("hold a")
+    await house.reached("a")
+    late = await house.send(replace(inbound("/late"), ttl_ms=3000))
+    house.clock.jump_wall(10)
+    house.release("a")
+    await house.idle()
+    assert await house.state(late.turn_id) == "expired"
+    assert len(house.channel.sent) == 1
 
 
 async def test_a_message_that_aged_while_nothing_ran_expires_at_the_start(house: House) -> None:
@@ -464,6 +461,25 @@ async def test_an_orderly_end_gives_running_turns_their_time(house: House) -> No
     assert await house.state(waiting.turn_id) == "answered"
 
 
+async def test_a_gateway_that_ends_begins_nothing_new(tmp_path: Path) -> None:
+    """Recovered turns that wait for a slot are left to the next start, like waiting messages."""
+    house = House(tmp_path)
+    async with open_house(house):
+        names = [f"n{number}" for number in range(14)]
+        for name in names:
+            await house.say(f"hold {name}", peer=name)
+        await house.reached(*names[:12])
+        await house.again()
+        await house.quiet()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(house.stop())
+            house.release(*names)
+        assert len(house.channel.sent) == 12
+        await house.start()
+        await house.idle()
+        assert len(house.seen()) == 14
+
+
 # A store that refuses, and turns that get lost.
 
 
@@ -534,6 +550,24 @@ async def test_a_turn_ended_by_another_process_does_not_hold_its_lane(
     assert len(await house.events("turn.failed")) == (0 if whole else 1)
 
 
+async def test_an_end_that_cannot_be_written_at_all_is_an_end_all_the_same(house: House) -> None:
+    """Its run was given up twice over; the input does not stay open, nor does its lane."""
+    accepted = await house.say("hold a")
+    await house.reached("a")
+    mine = await house.say("mine")
+    for number in range(200):  # every content the end could make is there already
+        with suppress(Conflict):
+            await house.store.commit(Unit((PutContent(f"c_{number}", "s", "null"),)))
+    house.release("a")
+    for _ in range(4):
+        await house.wait(RETRY_S)
+    await house.idle()
+    for turn in (accepted.turn_id, mine.turn_id):
+        given = await house.input(turn)
+        assert (given.state, given.detail) == ("failed", "internal")
+    assert len(house.gateway.lanes) == 0
+
+
 async def test_an_input_whose_run_has_ended_is_ended_at_the_start(house: House) -> None:
     """Nothing would ever come back for it, and its lane would be closed for ever."""
     accepted = await house.say("hold a")
@@ -551,7 +585,7 @@ async def test_an_input_whose_run_has_ended_is_ended_at_the_start(house: House) 
 
 
 async def test_nothing_runs_before_turns_are_admitted(tmp_path: Path) -> None:
-    """What they need may take seconds to load; messages are accepted meanwhile."""
+    """What they need may take seconds to load; messages are accepted, and stopped, meanwhile."""
 
     class Loading(House):
         ready = asyncio.Event()
@@ -562,22 +596,13 @@ async def test_nothing_runs_before_turns_are_admitted(tmp_path: Path) -> None:
         accepted = await house.say("hi")
         await house.quiet()
         assert await house.state(accepted.turn_id) == "queued"
-        await house.channel.cancel((await house.say("/never")).turn_id)
+        assert len(house.gateway.lanes) == 1
+        await house.channel.cancel((await house.say("never", peer="bob")).turn_id)
+        assert len(house.gateway.lanes) == 1
         house.ready.set()
         await house.idle()
         assert await house.state(accepted.turn_id) == "answered"
         assert len(house.channel.sent) == 1
-
-
-async def test_a_message_stopped_before_anything_runs_leaves_no_lane(tmp_path: Path) -> None:
-    """Lanes that were never worked on are forgotten, too."""
-    store = CuttableStore(await open_sqlite(tmp_path / "turngate.db"))
-    lanes = Lanes(store=store, clock=ManualClock(), slots=TurnSlots())
-    lanes.put(row(1))
-    assert len(lanes) == 1
-    with pytest.raises(NotFound):
-        await lanes.cancel(TurnId("t_1"))
-    await store.close()
 
 
 async def test_a_transcript_has_every_message_once_and_in_order(house: House) -> None:

@@ -239,6 +239,29 @@ async def test_a_stopped_answer_keeps_what_was_said_so_far() -> None:
         assert (await bench.run()).status == "cancelled"
 
 
+async def test_only_the_answer_that_was_cut_counts_as_partial() -> None:
+    """What was said before a round of tools was whole, and is kept as such."""
+    gate = Gate()
+
+    class Talking(Answering):
+        async def complete(self, request: ModelRequest, context: ModelContext) -> ModelReply:
+            reply = await super().complete(request, context)
+            context.emit(reply.text)
+            if not reply.tool_calls:
+                await gate.passed()
+            return reply
+
+    def answer(request: ModelRequest) -> ModelReply:
+        if isinstance(request.messages[-1], ToolMessage):
+            return ModelReply("the sec")
+        return ModelReply("the first", (ToolCall("a", "left", "{}"),), "tool_calls")
+
+    async with open_bench(model=Talking(answer), tools=[Notebook("left")]) as bench:
+        assert await stopped(bench) == "ended"
+        said = [m for m in await bench.transcript() if isinstance(m, AssistantMessage)]
+        assert [(m.text, m.partial) for m in said] == [("the first", False), ("the sec", True)]
+
+
 async def test_a_turn_stopped_before_its_first_word_ends_without_one() -> None:
     """Nothing of the agent is in the transcript; the sender is told."""
     async with open_bench(rules=[SLOW]) as bench:
