@@ -265,14 +265,18 @@ async def test_stopping_twice_is_stopping_once(house: House) -> None:
 
 
 async def test_a_stop_that_races_with_the_claim_leaves_one_end(house: House) -> None:
-    """Whichever is first; messages beside it are not held up."""
+    """Whichever is first: stopped, or answered and then refused to stop."""
     for number in range(6):
         first = await house.say(f"/first {number}")
         second = await house.say(f"/second {number}")
-        await house.channel.cancel(second.turn_id)
+        end = "cancelled"
+        try:
+            await house.channel.cancel(second.turn_id)
+        except Conflict:
+            end = "answered"
         await house.idle()
         assert await house.state(first.turn_id) == "answered"
-        assert await house.state(second.turn_id) == "cancelled"
+        assert await house.state(second.turn_id) == end
 
 
 async def test_a_message_ended_by_somebody_else_is_not_answered(house: House) -> None:
