@@ -10,6 +10,7 @@ import json
 import os
 import select
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -51,8 +52,9 @@ def environment(**more: str) -> dict[str, str]:
 class Gateway:
     """`turngate up` in a folder of its own, with the scripted model."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
+        self._settings = settings
         self.url = ""
         self._process: subprocess.Popen[str] | None = None
 
@@ -80,7 +82,7 @@ class Gateway:
             self._process = subprocess.Popen(
                 [TURNGATE, "up", "--model", "scripted"],
                 cwd=self.folder,
-                env=environment(HOME=str(self.folder), TURNGATE_PORT=port),
+                env=environment(HOME=str(self.folder), TURNGATE_PORT=port, **self._settings),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -113,9 +115,14 @@ class Gateway:
         request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         return json.loads(curl(self, "/rpc", *posting(self, json.dumps(request))))["result"]
 
+    def _tls(self) -> ssl.SSLContext | None:
+        """Trust in the certificate it was given, if any."""
+        cert = self._settings.get("TURNGATE_TLS_CERT")
+        return ssl.create_default_context(cafile=cert) if cert else None
+
     def _is_ready(self) -> bool:
         try:
-            with urlopen(f"{self.url}/readyz", timeout=START_S) as answer:
+            with urlopen(f"{self.url}/readyz", timeout=START_S, context=self._tls()) as answer:
                 return bool(answer.read())
         except HTTPError as error:  # 503 while it starts
             with error:
@@ -124,9 +131,9 @@ class Gateway:
 
 
 @contextmanager
-def gateway_in(folder: Path) -> Iterator[Gateway]:
+def gateway_in(folder: Path, **settings: str) -> Iterator[Gateway]:
     """A gateway for the length of the block."""
-    gateway = Gateway(folder)
+    gateway = Gateway(folder, **settings)
     try:
         gateway.start()
         yield gateway
@@ -148,13 +155,13 @@ def curl(gateway: Gateway, path: str, *options: str) -> str:
     return run(["curl", "-sS", "--max-time", "5", *options, f"{gateway.url}{path}"])
 
 
-def run(command: list[str], *, stdin: int = subprocess.DEVNULL, **more: str) -> str:
+def run(command: list[str], **more: str) -> str:
     """What a command prints; it must succeed."""
     done = subprocess.run(
         command,
         cwd=HERE,
         env=environment(**more),
-        stdin=stdin,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=SCRIPT_S,

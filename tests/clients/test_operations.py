@@ -1,0 +1,97 @@
+"""What the operations page says of TLS, of proxies and of stopping, tried with real clients."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from websockets.sync.client import connect
+
+from tests.clients.running import (
+    Gateway,
+    curl,
+    gateway_in,
+    posting,
+    read_line,
+    run,
+    running_script,
+)
+
+pytestmark = pytest.mark.timeout(15)  # a gateway and clients are started
+
+NAME = "gate.example"
+STATUS = '{"jsonrpc":"2.0","id":1,"method":"status"}'
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """For `localhost` and 127.0.0.1, signed by itself; with its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-days", "2", "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
+            *("-keyout", str(key), "-out", str(cert)),
+        ]
+    )
+    return cert, key
+
+
+def test_tls(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    """curl checks the certificate, and `turngate` finds the address by itself."""
+    cert, key = map(str, certificate)
+    settings = {"TURNGATE_TLS_CERT": cert, "TURNGATE_TLS_KEY": key, "SSL_CERT_FILE": cert}
+    with gateway_in(tmp_path, **settings) as gateway:
+        assert gateway.url.startswith("https://127.0.0.1:")
+        answer = curl(gateway, "/rpc", "--cacert", cert, *posting(gateway, STATUS))
+        assert json.loads(answer)["result"]["running"] is True
+        shown = run(["turngate", "send", "--home", str(gateway.home), "hey you"], **settings)
+        assert shown.startswith("Hello!")
+
+
+def test_behind_a_proxy(tmp_path: Path) -> None:
+    """Its name is answered to, and the address it passes on is believed; HTTP and WebSocket."""
+    settings = {
+        "TURNGATE_ALLOWED_HOSTS": NAME,
+        "TURNGATE_TRUSTED_PROXIES": "127.0.0.1",
+        "TURNGATE_LOG_LEVEL": "info",
+    }
+    with (
+        gateway_in(tmp_path, **settings) as gateway,
+        running_script("proxy.mjs", gateway.url) as proxy,
+    ):
+        port = int(read_line(proxy))
+        bearer = {"Authorization": f"Bearer {gateway.token}"}
+        headers = ("-H", f"Host: {NAME}", "-H", "X-Forwarded-For: 203.0.113.7")
+        said = run(
+            ["curl", "-sS", *headers, *posting(gateway, STATUS), f"http://127.0.0.1:{port}/rpc"]
+        )
+        assert json.loads(said)["result"]["running"] is True
+        log = [json.loads(line) for line in gateway.said().splitlines() if line.startswith("{")]
+        [request] = [e for e in log if e["event"] == "http.request" and e["path"] == "/rpc"]
+        assert request["address"] == "203.0.113.7"
+        with (
+            socket.create_connection(("127.0.0.1", port)) as sock,
+            connect(f"ws://{NAME}/ws", sock=sock, additional_headers=bearer) as client,
+        ):
+            client.send(STATUS)
+            assert json.loads(client.recv(5))["result"]["running"] is True
+
+
+def test_a_stop_is_clean(own_gateway: Gateway) -> None:
+    """Exit code 0, and the file that leads commands to it is gone."""
+    assert json.loads((own_gateway.home / "gateway.json").read_text())["url"] == own_gateway.url
+    assert own_gateway.stop() == 0
+    assert not (own_gateway.home / "gateway.json").exists()
+
+
+def test_an_open_bind_needs_a_chosen_token(tmp_path: Path) -> None:
+    """It does not start, and says what to do."""
+    said = run(["bash", "-c", f"turngate up --host 0.0.0.0 --home {tmp_path} 2>&1; echo $?"])
+    *sentence, code = said.splitlines()
+    assert code == "78"
+    assert "set TURNGATE_TOKEN" in sentence[0]
