@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -52,12 +52,14 @@ CLOSE_S = 2.0
 PATIENCE_S = 30.0
 """How long a call waits for a gateway that went away: a restart takes a second or two."""
 TRIES = 20
-"""How often one call is sent; a connection it breaks each time is not the connection's fault."""
+"""How often in a row a call may lose its connection; then it is the call that breaks it."""
 PENDING_EVENTS = 1000
 """Notifications a slow consumer may leave waiting; past it the subscription resumes by number."""
 MAX_FRAME = 4 << 20
 """Longest frame taken in; the gateway's own bound is a quarter of it."""
 
+Said = str | Sequence[Mapping[str, str]]
+"""What a message says: a text, or parts in their wire form."""
 R = TypeVar("R", bound=Result)
 
 _HINT = "start one with: turngate up"
@@ -168,22 +170,24 @@ class Client:
     # --- calls -----------------------------------------------------------------------------------
 
     async def send(
-        self, text: str, *, wait_ms: int = DEFAULT_WAIT_MS, idempotency_key: str = "", **where: Any
+        self, said: Said, *, wait_ms: int = DEFAULT_WAIT_MS, idempotency_key: str = "", **where: Any
     ) -> Answer:
         """Say something and wait for its answer, over any reconnect.
 
         `where` are further parameters of the method `send`, as `peer_id`. Without a key one is made
         up, so that the message is accepted once however often it has to be sent.
         """
-        params = {"text": text, "wait_ms": wait_ms, **where}
-        params["idempotency_key"] = idempotency_key or self._keys.new("key")
+        params = {**self._message(said, idempotency_key), "wait_ms": wait_ms, **where}
         return _as(Answer, await self.call("send", params))
 
-    async def start(self, text: str, *, idempotency_key: str = "", **where: Any) -> Started:
+    async def start(self, said: Said, *, idempotency_key: str = "", **where: Any) -> Started:
         """Say something; returns once it is durable. See `send`."""
-        params = {"text": text, **where}
-        params["idempotency_key"] = idempotency_key or self._keys.new("key")
+        params = {**self._message(said, idempotency_key), **where}
         return _as(Started, await self.call("turns.start", params))
+
+    def _message(self, said: Said, key: str) -> dict[str, Any]:
+        what = {"text": said} if isinstance(said, str) else {"parts": list(said)}
+        return {**what, "idempotency_key": key or self._keys.new("key")}
 
     async def wait(self, turn_id: str, *, wait_ms: int = DEFAULT_WAIT_MS) -> Answer:
         """Wait for the end of a turn."""
@@ -205,32 +209,30 @@ class Client:
         `GatewayUnreachable` when it went away and stays away. Cancelled: the gateway is asked to
         drop the request.
         """
-        return await self._call(
-            method, params or {}, tries=TRIES if again else 1, patience_s=self._patience_s
-        )
+        return await self._call(method, params or {}, again=again, patience_s=self._patience_s)
 
     async def _call(
         self,
         method: str,
         params: Mapping[str, Any],
         *,
-        tries: int,
+        again: bool,
         patience_s: float | None,
         heard: Callable[[Any], None] | None = None,
     ) -> Any:
-        put_off_s = 0.0
+        losses, put_off_s = 0, 0.0
         while True:
             await self._online(patience_s)
             try:
                 return await self._ask(method, params, heard)
             except ConnectionLost:
-                tries -= 1
-                if not tries:
+                losses += 1
+                if not again or losses == TRIES:
                     raise
             except Busy as error:
                 pause = (error.retry_after_ms or 0) / 1000 * self._chance.uniform(1, 1.5)
-                put_off_s += pause
-                if tries == 1 or not pause or put_off_s > self._patience_s:
+                losses, put_off_s = 0, put_off_s + pause
+                if not again or not pause or put_off_s > self._patience_s:
                     raise
                 await self._clock.sleep(pause)
 
@@ -323,7 +325,7 @@ class Client:
         # The first notifications may be in the same packet as the answer: the id must be known
         # before they are looked at.
         await self._call(
-            "events.subscribe", params, tries=TRIES, patience_s=None, heard=stream.begun
+            "events.subscribe", params, again=True, patience_s=None, heard=stream.begun
         )
 
     async def _leave(self, stream: _Stream) -> None:

@@ -1,7 +1,6 @@
 """`turngate chat`: the terminal as a channel.
 
-Attaches to the gateway that runs on this home; without one it runs its own, which listens too, so
-that a second terminal finds it.
+Attaches to the gateway that runs on this home; without one it runs its own, in this process.
 """
 
 from __future__ import annotations
@@ -9,14 +8,25 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from typing import Any
 
 import click
 
+from channels.base.channel import Channel, Intake
 from gateway.app import open_gateway, open_terminal
+from gateway.cli.attached import Attached
+from gateway.cli.target import running
+from gateway.client import Client
 from gateway.config import Settings, load_settings
+from gateway.core.errors import GatewayUnreachable
 from gateway.telemetry import logs
 
 INTERRUPTED = 130
+HINTS = "/help lists the commands, /quit ends."
+
+Step = Callable[[], Coroutine[Any, Any, None]]
 
 
 def command(name: str) -> click.Command:
@@ -73,20 +83,55 @@ async def _talk(settings: Settings, *, as_json: bool) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupt, number)
     channel = open_terminal(as_json=as_json)
-    async with open_gateway(settings, channels=[channel]) as gateway:
-        if sys.stdin.isatty() and not as_json:
-            _banner(settings)
-        async with asyncio.TaskGroup() as group:
-            reading = group.create_task(channel.run(gateway.intake), name="terminal")
-            stopping = group.create_task(stop.wait(), name="signals")
-            await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if reading.done() and not stop.is_set():
-                idle = group.create_task(gateway.idle(), name="idle")
-                await asyncio.wait({idle, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                idle.cancel()
-            reading.cancel()
-            stopping.cancel()
+    greets = sys.stdin.isatty() and not as_json
+    async with AsyncExitStack() as stack:
+        client = await _running_gateway(settings, stack)
+        if client is not None:
+            stack.push_async_callback(channel.close)
+            if greets:
+                click.echo(f"A gateway runs on this home and answers; {HINTS}", err=True)
+            attached = Attached(client, channel)
+            await _converse(channel, attached, attached.idle, attached.listen, stop)
+        else:
+            gateway = await stack.enter_async_context(open_gateway(settings, channels=[channel]))
+            if greets:
+                _banner(settings)
+            await _converse(channel, gateway.intake, gateway.idle, _nothing, stop)
     return code
+
+
+async def _running_gateway(settings: Settings, stack: AsyncExitStack) -> Client | None:
+    """The gateway that already runs on this home; none where its file is a leftover."""
+    try:
+        target = running(settings)
+        if target is None:
+            return None
+        return await stack.enter_async_context(
+            Client(target.url, target.token, name="turngate-chat")
+        )
+    except GatewayUnreachable:
+        return None
+
+
+async def _converse(
+    channel: Channel, intake: Intake, idle: Step, listen: Step, stop: asyncio.Event
+) -> None:
+    """Read to the end of input or to a signal; what was said is answered before the end."""
+    async with asyncio.TaskGroup() as group:
+        listening = group.create_task(listen(), name="answers")
+        reading = group.create_task(channel.run(intake), name="terminal")
+        stopping = group.create_task(stop.wait(), name="signals")
+        await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if reading.done() and not stop.is_set():
+            idling = group.create_task(idle(), name="idle")
+            await asyncio.wait({idling, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            idling.cancel()
+        for task in (reading, stopping, listening):
+            task.cancel()
+
+
+async def _nothing() -> None:
+    """A gateway in this process hands its answers to the channel by itself."""
 
 
 def _banner(settings: Settings) -> None:
@@ -97,4 +142,4 @@ def _banner(settings: Settings) -> None:
             "The scripted model answers: no key, no network, no thought. For a real one set "
             "LLM_BASE_URL, LLM_MODEL and LLM_API_KEY."
         )
-    click.echo(f"{who} /help lists the commands, /quit ends.", err=True)
+    click.echo(f"{who} {HINTS}", err=True)

@@ -30,6 +30,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("gateway.cli.config", "Settings: show, explain."),
 }
 ALIASES = {"token": "tokens"}
+INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells say it."""
 
 
 class Turngate(click.Group):
@@ -56,6 +58,8 @@ class Turngate(click.Group):
         except TurngateError as error:
             click.echo(f"turngate: {error}", err=True)
             ctx.exit(describe(error).exit_code)
+        except KeyboardInterrupt:  # click would say "Aborted!" and 1
+            ctx.exit(INTERRUPTED)
 
 
 @click.group(cls=Turngate, context_settings={"help_option_names": ["-h", "--help"]})
@@ -75,5 +79,8 @@ def everything() -> click.Group:
 
 def main() -> int:
     """Run a command; the process exits with what it returns."""
-    code = turngate(standalone_mode=True)
+    try:
+        code = turngate(standalone_mode=True)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return int(code or 0)

@@ -11,6 +11,9 @@ import orjson
 MAX_CELL = 60
 """Longest cell of a table; the whole value is in `--json`."""
 
+PAGING = {"next_cursor", "next_after_seq", "head", "gap"}
+"""Members of a page beside its list."""
+
 
 def show(result: Any, *, as_json: bool) -> None:
     """Print a result on stdout."""
@@ -20,7 +23,7 @@ def show(result: Any, *, as_json: bool) -> None:
     rows = _rows(result)
     if rows is not None:
         _table(rows)
-        cursor = result.get("cursor") if isinstance(result, Mapping) else None
+        cursor = result.get("next_cursor") if isinstance(result, Mapping) else None
         if cursor:
             click.echo(f"more: --cursor {cursor}", err=True)
     elif isinstance(result, Mapping):
@@ -36,7 +39,7 @@ def _rows(result: Any) -> Sequence[Any] | None:
     if isinstance(result, Mapping):
         lists = [value for value in result.values() if isinstance(value, list)]
         scalars = [key for key, value in result.items() if not isinstance(value, list)]
-        if len(lists) == 1 and set(scalars) <= {"cursor", "next_cursor"}:
+        if len(lists) == 1 and set(scalars) <= PAGING:
             return list(lists[0])
     return None
 

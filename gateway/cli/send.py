@@ -8,9 +8,11 @@ import click
 
 from gateway.cli.output import show
 from gateway.cli.target import connected, speaks_rpc
+from gateway.wire.methods.turns import DEFAULT_WAIT_MS, MAX_WAIT_MS
 
 TRY_LATER = 75
 FAILED = 1
+OPEN = ("queued", "running", "waiting")
 
 
 def command(name: str) -> click.Command:
@@ -21,7 +23,12 @@ def command(name: str) -> click.Command:
             click.Argument(["text"], nargs=-1, required=True),
             click.Option(["--agent", "agent_id"], help="Which agent answers."),
             click.Option(["--peer", "peer_id"], default="cli", help="Whose conversation it is."),
-            click.Option(["--wait", "wait_s"], default=120.0, help="Seconds to wait at most."),
+            click.Option(
+                ["--wait", "wait_s"],
+                type=click.FloatRange(0, MAX_WAIT_MS / 1000),
+                default=DEFAULT_WAIT_MS / 1000,
+                help="Seconds to wait at most.",
+            ),
             click.Option(["--key", "idempotency_key"], help="Send again with the same key safely."),
             *reversed(getattr(_send, "__click_params__", ())),
         ],
@@ -41,23 +48,27 @@ async def _send(
     home: str | None,
     as_json: bool,
 ) -> None:
-    params = {"text": " ".join(text), "peer_id": peer_id, "wait_ms": round(wait_s * 1000)}
-    if agent_id:
-        params["agent_id"] = agent_id
-    if idempotency_key:
-        params["idempotency_key"] = idempotency_key
+    where = {"agent_id": agent_id} if agent_id else {}
     async with connected(url, home) as client:
-        answer = await client.call("send", params, again=bool(idempotency_key))
+        answer = await client.send(
+            " ".join(text),
+            wait_ms=round(wait_s * 1000),
+            idempotency_key=idempotency_key or "",
+            peer_id=peer_id,
+            **where,
+        )
     if as_json:
-        show(answer, as_json=True)
-    elif answer["reply"] is not None:
-        click.echo(answer["reply"])
-    if answer["reply"] is None:
+        show(answer.model_dump(mode="json"), as_json=True)
+    elif answer.reply is not None:
+        click.echo(answer.reply)
+    if answer.state in OPEN:
         click.echo(
             f"turngate: not answered yet, and still being worked on; ask again with: "
-            f"turngate turns wait {answer['turn_id']}",
+            f"turngate turns wait {answer.turn_id}",
             err=True,
         )
         sys.exit(TRY_LATER)
-    if answer["state"] == "failed":
+    if answer.state != "answered":
+        if answer.reply is None:
+            click.echo(f"turngate: the turn ended without an answer: {answer.state}", err=True)
         sys.exit(FAILED)

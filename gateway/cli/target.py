@@ -49,13 +49,21 @@ def find(*, url: str | None = None, home: str | None = None) -> Target:
                 "(turngate token create)"
             )
         return Target(given, token)
-    file = settings.turngate_home / GATEWAY_FILE
-    try:
-        found = str(orjson.loads(file.read_bytes())["url"])
-    except (OSError, ValueError, KeyError) as error:
+    target = running(settings)
+    if target is None:
         raise GatewayUnreachable(
-            f"no gateway is running here ({file} is not there); start one with: turngate up"
-        ) from error
+            f"no gateway is running here ({settings.turngate_home / GATEWAY_FILE} is not there); "
+            "start one with: turngate up"
+        )
+    return target
+
+
+def running(settings: Settings) -> Target | None:
+    """The gateway that says it runs on this home; raises `ConfigError` without its token."""
+    found = _url_of(settings.turngate_home)
+    if found is None:
+        return None
+    token = settings.turngate_token.get_secret_value()
     return Target(found, token or _read_token(settings.turngate_home))
 
 
@@ -63,7 +71,7 @@ def find(*, url: str | None = None, home: str | None = None) -> Target:
 async def connected(url: str | None, home: str | None) -> AsyncIterator[Client]:
     """A client of the gateway the flags or the settings name."""
     target = find(url=url, home=home)
-    async with Client(target.url, target.token) as client:
+    async with Client(target.url, target.token, name="turngate-cli") as client:
         yield client
 
 
@@ -83,11 +91,15 @@ def speaks_rpc(
 
 
 def _is_ours(url: str, settings: Settings) -> bool:
+    found = _url_of(settings.turngate_home)
+    return found is not None and found.rstrip("/") == url.rstrip("/")
+
+
+def _url_of(home: Path) -> str | None:
     try:
-        found = str(orjson.loads((settings.turngate_home / GATEWAY_FILE).read_bytes())["url"])
-    except (OSError, ValueError, KeyError):
-        return False
-    return found.rstrip("/") == url.rstrip("/")
+        return str(orjson.loads((home / GATEWAY_FILE).read_bytes())["url"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _read_token(home: Path) -> str:
