@@ -41,6 +41,8 @@ from gateway.events.log import EventLog
 from gateway.events.previews import Previews
 from gateway.intake.intake import Intake
 from gateway.retention import forget
+from gateway.routing.added import AddedRules
+from gateway.routing.agents import KnownAgents
 from gateway.routing.file import Routes, load_routes, read_routes
 from gateway.routing.router import Router
 from gateway.routing.table import Table
@@ -75,6 +77,7 @@ class Gateway:
     store: Store
     agents: Agents
     router: Router
+    added: AddedRules
     log: EventLog
     previews: Previews
     sessions: LiveSessions
@@ -114,7 +117,7 @@ async def open_gateway(
     """
     clock = chosen.clock or SystemClock()
     ids = chosen.ids or SystemIds(clock)
-    agents = chosen.agents or _agents(settings)
+    agents = KnownAgents(chosen.agents or _agents(settings))
     router = _router(settings, agents)
     async with AsyncExitStack() as stack:
         store = chosen.store or await _open_store(settings)
@@ -147,6 +150,8 @@ async def open_gateway(
         intake = Intake(store=store, clock=clock, ids=ids, router=router, turns=lanes)
         upkeep = TaskOwner("upkeep", _report)
         await events.open()
+        added = AddedRules(store, clock, router, agents)
+        await added.open()
         stack.push_async_callback(outbox.stop, grace_s=SEND_GRACE_S)
         await outbox.start()
         stack.push_async_callback(lanes.stop, grace_s=DRAIN_S)
@@ -162,6 +167,7 @@ async def open_gateway(
             store,
             agents,
             router,
+            added,
             events,
             previews,
             sessions,

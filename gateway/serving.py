@@ -158,6 +158,7 @@ def _backend(gateway: Gateway, credentials: Credentials, clock: Clock, ids: Ids)
         engine=gateway.engine,
         outbox=gateway.outbox,
         waiters=TurnWaiters(gateway.store),
+        added=gateway.added,
     )
 
 

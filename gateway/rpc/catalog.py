@@ -17,6 +17,7 @@ from gateway.rpc.methods import (
     runs,
     sessions,
     status,
+    tokens,
     turns,
     upkeep,
 )
@@ -67,4 +68,7 @@ METHODS: tuple[Method[Any], ...] = (
     deliveries.GET,
     deliveries.RETRY,
     deliveries.PURGE,
+    tokens.CREATE,
+    tokens.LIST,
+    tokens.REVOKE,
 )

@@ -11,7 +11,7 @@ import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +26,18 @@ from channels.memory import MemoryChannel
 from channels.websocket import WebSocketChannel
 from gateway.app import Chosen, Gateway, open_gateway
 from gateway.config import Settings
-from gateway.core.clock import ManualClock
-from gateway.core.errors import RateLimited, Unauthenticated
+from gateway.core.clock import ManualClock, settle
+from gateway.core.errors import NotFound, RateLimited, Unauthenticated
 from gateway.core.ids import SequentialIds, seeded_chance
+from gateway.identity.credentials import Credential
 from gateway.identity.principal import ALL_SCOPES, Principal, Scope
 from gateway.routing.added import AddedRules
-from gateway.routing.agents import KnownAgents
 from gateway.rpc.backend import About, Backend
 from gateway.rpc.dispatch import Dispatcher
 from gateway.rpc.rpc import Rpc
 from gateway.rpc.session import RpcSession
+from gateway.store.base.events import GetLogBounds
+from gateway.store.base.store import Unit
 from gateway.turns.waiting import TurnWaiters
 
 PATIENCE_S = 4.0
@@ -57,6 +59,7 @@ class Keys:
 
     def __init__(self) -> None:
         self.wrong: Counter[str] = Counter()
+        self.made: list[Credential] = []
 
     async def authenticate(self, token: str, address: str) -> Principal:
         found = TOKENS.get(token)
@@ -66,6 +69,25 @@ class Keys:
         if self.wrong[address] > 2:
             raise RateLimited("too many wrong tokens", retry_after_ms=2000)
         raise Unauthenticated("the token is missing, unknown or revoked")
+
+    async def create(
+        self, name: str, scopes: Iterable[Scope], *, by: Principal
+    ) -> tuple[Credential, str]:
+        wanted = frozenset(scopes)
+        for scope in wanted:
+            by.require(scope)
+        self.made.append(Credential(f"k_{len(self.made) + 1}", name, wanted, 1, None))
+        return self.made[-1], "shown-this-once"
+
+    async def revoke(self, name_or_id: str) -> Credential:
+        for place, credential in enumerate(self.made):
+            if name_or_id in (credential.name, credential.credential_id):
+                self.made[place] = replace(credential, revoked_at=2)
+                return self.made[place]
+        raise NotFound(f"there is no valid credential {name_or_id!r}")
+
+    async def list(self) -> list[Credential]:
+        return self.made
 
 
 class Refusal(Exception):
@@ -224,6 +246,14 @@ class World:
         assert frame is not None
         return result_of(orjson.loads(frame))
 
+    async def backend_settled(self) -> None:
+        """Wait until nothing moves without time passing: the writer and the readers are quiet."""
+        async with asyncio.timeout(PATIENCE_S):
+            for _ in range(3):
+                await settle()
+                await self.backend.store.commit(Unit())
+                await self.backend.store.read(GetLogBounds())
+
     async def idle(self) -> None:
         """Wait until every turn that can end has ended."""
         async with asyncio.timeout(PATIENCE_S):
@@ -257,7 +287,7 @@ async def open_world(
         (workspace / "routes.json").write_text(routes)
     settings = Settings(workspace_dir=workspace, turngate_store=store, turngate_model="scripted")
     clock, ids = ManualClock(), SequentialIds()
-    known = KnownAgents(Workspace(agents or [default_agent(workspace)]))
+    known = Workspace(agents or [default_agent(workspace)])
     chosen = Chosen(
         clock=clock,
         ids=ids,
@@ -268,9 +298,7 @@ async def open_world(
     memory = MemoryChannel()
     channels: list[Channel] = [WebSocketChannel(), memory]
     async with open_gateway(settings, channels=channels, chosen=chosen) as gateway:
-        added = AddedRules(gateway.store, clock, gateway.router, known)
-        await added.open()
-        backend = backend_of(gateway, clock, ids, workspace, added)
+        backend = backend_of(gateway, clock, ids, workspace, gateway.added)
         dispatcher = Dispatcher(backend, max_result_bytes=max_result_bytes)
         world = World(gateway, dispatcher, clock, memory)
         try:

@@ -1,0 +1,82 @@
+"""Credentials: made, listed, revoked. Nobody gives what he does not have."""
+
+from __future__ import annotations
+
+from gateway.identity.credentials import Credential
+from gateway.identity.principal import Scope
+from gateway.rpc.call import Call
+from gateway.rpc.method import Example, Method
+from gateway.wire.methods.tokens import (
+    CreatedToken,
+    CreateToken,
+    CredentialShape,
+    ListTokens,
+    RevokeToken,
+    TokenList,
+)
+
+
+async def create(call: Call, params: CreateToken) -> CreatedToken:
+    """A new credential."""
+    scopes = [Scope(word) for word in params.scopes]
+    credential, token = await call.backend.credentials.create(
+        params.name, scopes, by=call.principal
+    )
+    return CreatedToken(**_shape(credential).model_dump(), token=token)
+
+
+async def revoke(call: Call, params: RevokeToken) -> CredentialShape:
+    """End a credential; who is connected with it is cut off."""
+    return _shape(await call.backend.credentials.revoke(params.name))
+
+
+async def list_all(call: Call, params: ListTokens) -> TokenList:
+    """All credentials."""
+    return TokenList(tokens=[_shape(each) for each in await call.backend.credentials.list()])
+
+
+def _shape(credential: Credential) -> CredentialShape:
+    return CredentialShape(
+        credential_id=credential.credential_id,
+        name=credential.name,
+        scopes=[scope.value for scope in sorted(credential.scopes)],
+        created_at=credential.created_at,
+        revoked_at=credential.revoked_at,
+    )
+
+
+_SHOWN = {
+    "credential_id": "k_01a1fd2b23069683e8e848bfc11a",
+    "name": "notebook",
+    "scopes": ["chat", "read"],
+    "created_at": 1795252953724,
+    "revoked_at": None,
+}
+
+CREATE = Method(
+    "tokens.create",
+    Scope.ADMIN,
+    CreateToken,
+    CreatedToken,
+    create,
+    "Make a credential. Its token is shown this once.",
+    Example({"name": "notebook"}, {**_SHOWN, "token": "shown-this-once"}),
+)
+LIST = Method(
+    "tokens.list",
+    Scope.ADMIN,
+    ListTokens,
+    TokenList,
+    list_all,
+    "All credentials, oldest first.",
+    Example({}, {"tokens": [_SHOWN]}),
+)
+REVOKE = Method(
+    "tokens.revoke",
+    Scope.ADMIN,
+    RevokeToken,
+    CredentialShape,
+    revoke,
+    "End a credential by its name or id. Its connections are closed.",
+    Example({"name": "notebook"}, {**_SHOWN, "revoked_at": 1795252960000}),
+)
