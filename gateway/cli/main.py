@@ -80,7 +80,7 @@ def everything() -> click.Group:
 def main() -> int:
     """Run a command; the process exits with what it returns."""
     try:
-        code = turngate(standalone_mode=True)
+        code = turngate(prog_name="turngate", standalone_mode=True)
     except KeyboardInterrupt:
         return INTERRUPTED
     return int(code or 0)

@@ -1,0 +1,71 @@
+"""The command itself: help for all, nothing heavy for the top, completion, interrupts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from gateway.cli.main import COMMANDS, everything, turngate
+from tests.unit.gateway.cli.shell import PATIENCE_S, Shell
+
+HEAVY = ("pydantic", "starlette", "uvicorn", "websockets", "aiosqlite", "structlog", "openai")
+
+
+def paths(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        yield (*path, name)
+        if isinstance(command, click.Group):
+            yield from paths(command, (*path, name))
+
+
+@pytest.mark.parametrize("words", list(paths(everything())), ids=" ".join)
+def test_every_command_has_help(words: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(turngate, [*words, "--help"])
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith("Usage: ")
+
+
+def test_the_help_of_the_whole_loads_nothing_heavy(shell: Shell) -> None:
+    """It must answer at once; how fast the machine is does not matter here."""
+    script = (
+        "import sys\n"
+        "from gateway.cli.main import turngate\n"
+        "turngate(['--help'], standalone_mode=False)\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        env=shell.environment(),
+        check=False,
+    )
+    assert done.stderr == "[]\n"
+    assert all(name in done.stdout for name in COMMANDS)
+
+
+def test_a_command_that_is_not_there_is_a_wrong_command_line(shell: Shell) -> None:
+    done = shell.run("snd")
+    assert done.returncode == 2
+    assert "snd" in done.stderr
+
+
+def test_the_shell_completes_commands(shell: Shell) -> None:
+    """click's own mechanism, under the name the installed script has."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from gateway.cli.main import main; main()"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        env=shell.environment(
+            _TURNGATE_COMPLETE="bash_complete", COMP_WORDS="turngate tu", COMP_CWORD="1"
+        ),
+        check=False,
+    )
+    assert done.stdout.split() == ["plain,turns"]

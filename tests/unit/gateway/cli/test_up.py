@@ -1,0 +1,64 @@
+"""`turngate up`: how it starts, refuses to start, and ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+
+import pytest
+
+from tests.unit.gateway.cli.shell import PATIENCE_S, Shell
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_order(shell: Shell, number: signal.Signals) -> None:
+    """Exit code 0, and nobody is led to an address where nothing listens."""
+    with shell.up() as (process, url):
+        file = shell.home / "gateway.json"
+        assert json.loads(file.read_text("utf-8")) == {"url": url, "pid": process.pid}
+        process.send_signal(number)
+        out, err = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0, err
+        assert out == ""
+        assert "Traceback" not in err
+        assert not file.exists()
+
+
+def test_a_second_one_on_the_same_home_says_who_owns_it(shell: Shell) -> None:
+    with shell.up() as (process, _):
+        second = shell.run("up", "--port", "0")
+        assert second.returncode == 69
+        assert str(process.pid) in second.stderr
+        assert "Traceback" not in second.stderr
+        assert (shell.home / "gateway.json").exists()
+
+
+def test_a_port_that_is_taken_is_named(shell: Shell) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        refused = shell.run("up", "--port", port)
+    assert refused.returncode == 78
+    assert port in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_weak_preset_token_is_refused(shell: Shell) -> None:
+    refused = shell.run("up", "--port", "0", TURNGATE_TOKEN="short")
+    assert refused.returncode == 78
+    assert "TURNGATE_TOKEN" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_listening_for_other_machines_needs_a_token(shell: Shell) -> None:
+    refused = shell.run("up", "--port", "0", "--host", "0.0.0.0")
+    assert refused.returncode == 78
+    assert "TURNGATE_TOKEN" in refused.stderr
+
+
+def test_a_preset_token_is_the_operators(shell: Shell) -> None:
+    token = "a-token-that-is-long-enough-for-anybody"
+    with shell.up(TURNGATE_TOKEN=token):
+        assert shell.run("status", TURNGATE_TOKEN=token).returncode == 0
