@@ -26,6 +26,7 @@ from gateway.cli.main import everything
 from gateway.config import Settings
 from gateway.core import errors
 from gateway.core.keys import DM_SCOPES, Scope
+from gateway.rpc.protocol_page import protocol_page
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -192,6 +193,7 @@ def pages() -> dict[Path, str]:
         DOCS / "configuration.md": configuration(),
         DOCS / "errors.md": errors_page(),
         DOCS / "commands.md": commands_page(),
+        DOCS / "protocol.md": f"{WRITTEN}\n{protocol_page()}",
         design: _between_marks(design.read_text("utf-8"), "layers", layers),
     }
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from agents.base.agents import Agents
 from gateway.core.clock import Clock
@@ -13,38 +11,15 @@ from gateway.core.ids import Ids
 from gateway.delivery.outbox import Outbox
 from gateway.events.log import EventLog
 from gateway.events.previews import Previews
-from gateway.identity.credentials import Credential
-from gateway.identity.principal import Principal, Scope
 from gateway.intake.intake import Intake
 from gateway.routing.added import AddedRules
 from gateway.routing.router import Router
+from gateway.rpc.credentials import Credentials
 from gateway.runs.engine import Engine
 from gateway.sessions.live import LiveSessions
 from gateway.store.base.store import Store
 from gateway.turns.lanes import Lanes
 from gateway.turns.waiting import TurnWaiters
-
-
-class Credentials(Protocol):
-    """Who may come in."""
-
-    async def authenticate(self, token: str, address: str) -> Principal:
-        """Whose token it is; raises `Unauthenticated`, or `RateLimited` after wrong ones."""
-        ...
-
-    async def create(
-        self, name: str, scopes: Iterable[Scope], *, by: Principal
-    ) -> tuple[Credential, str]:
-        """A new credential and its token; raises `Forbidden`, `InvalidInput` or `Conflict`."""
-        ...
-
-    async def revoke(self, name_or_id: str) -> Credential:
-        """End a credential; raises `NotFound`."""
-        ...
-
-    async def list(self) -> list[Credential]:
-        """All credentials, oldest first."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

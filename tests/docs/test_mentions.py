@@ -130,7 +130,7 @@ def logged() -> Iterator[str]:
                 and isinstance(node.func, ast.Attribute)
                 and isinstance(node.func.value, ast.Name)
                 and node.func.value.id in ("log", "_log", "logger")
-                and node.func.attr != "read"  # the event log, not ours
+                and node.func.attr in ("debug", "info", "warning", "error", "exception")
                 and node.args
             ):
                 yield from _names(node.args[0])
