@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.running import gateway_in, script
+from tests.clients.running import HANGS_S, gateway_in, script
 
-pytestmark = pytest.mark.timeout(15)  # a gateway and Node are started
+pytestmark = pytest.mark.timeout(HANGS_S)  # a gateway and Node are started
 
 PAGE = "https://console.example"
 STRANGER = "https://evil.example"

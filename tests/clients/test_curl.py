@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.clients.running import Gateway, curl, posting
+from tests.clients.running import HANGS_S, Gateway, curl, posting
 
-pytestmark = pytest.mark.timeout(15)  # a gateway is started
+pytestmark = pytest.mark.timeout(HANGS_S)  # a gateway is started
 
 STATUS = ("-o", "/dev/null", "-w", "%{http_code}")
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import pytest
 
 from tests.clients.playing import follow, network_sections
-from tests.clients.running import Gateway
+from tests.clients.running import HANGS_S, Gateway
 from tests.docs.pages import Block
 from tests.docs.playing import commands
 
-pytestmark = pytest.mark.timeout(15)  # a gateway, and each command is a process of its own
+pytestmark = pytest.mark.timeout(HANGS_S)  # a gateway, and each command is a process of its own
 
 SECTIONS = [
     pytest.param(inside, id=f"{page}#{title}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.clients.running import Gateway, script
+from tests.clients.running import HANGS_S, Gateway, script
 
-pytestmark = pytest.mark.timeout(15)  # a gateway and Node are started
+pytestmark = pytest.mark.timeout(HANGS_S)  # a gateway and Node are started
 
 
 def test_over_websocket(gateway: Gateway) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.running import Gateway, script
+from tests.clients.running import HANGS_S, Gateway, script
 
-pytestmark = pytest.mark.timeout(15)  # a gateway and Node are started
+pytestmark = pytest.mark.timeout(HANGS_S)  # a gateway and Node are started
 
 
 def test_the_document_is_valid(gateway: Gateway, tmp_path: Path) -> None:

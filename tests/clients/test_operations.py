@@ -10,6 +10,7 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.clients.running import (
+    HANGS_S,
     Gateway,
     curl,
     gateway_in,
@@ -19,7 +20,7 @@ from tests.clients.running import (
     running_script,
 )
 
-pytestmark = pytest.mark.timeout(15)  # a gateway and clients are started
+pytestmark = pytest.mark.timeout(HANGS_S)  # a gateway and clients are started
 
 NAME = "gate.example"
 STATUS = '{"jsonrpc":"2.0","id":1,"method":"status"}'

@@ -13,9 +13,9 @@ from websockets.sync.client import connect as connect_sync
 
 from gateway.client import Client
 from gateway.core.errors import NotFound
-from tests.clients.running import Gateway, curl, posting
+from tests.clients.running import HANGS_S, Gateway, curl, posting
 
-pytestmark = pytest.mark.timeout(15)  # a gateway is started
+pytestmark = pytest.mark.timeout(HANGS_S)  # a gateway is started
 
 
 def test_jsonrpcclient_over_a_socket(gateway: Gateway) -> None:

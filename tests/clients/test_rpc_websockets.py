@@ -7,9 +7,9 @@ import signal
 
 import pytest
 
-from tests.clients.running import Gateway, read_line, running_script, script
+from tests.clients.running import HANGS_S, Gateway, read_line, running_script, script
 
-pytestmark = pytest.mark.timeout(15)  # a gateway and Node are started
+pytestmark = pytest.mark.timeout(HANGS_S)  # a gateway and Node are started
 
 
 def test_login_calls_and_events(gateway: Gateway) -> None:

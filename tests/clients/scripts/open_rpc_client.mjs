@@ -9,9 +9,7 @@ const send = transport.connection.send.bind(transport.connection);
 transport.connection.send = (data) => { sent.push(JSON.parse(data)); send(data); };
 transport.connection.addEventListener('message', ({ data }) => received.push(JSON.parse(data)));
 
-let last = 0;
-const manager = new RequestManager([transport], () => String(last++));
-const client = new Client(manager);
+const client = new Client(new RequestManager([transport]));
 const errors = [];
 client.onError((error) => errors.push(error.message));
 const notifications = [];
