@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import orjson
 
@@ -33,6 +34,8 @@ from gateway.store.base.events import EventRow, ReadEvents
 from gateway.store.base.inputs import GetInput, InputRow
 from gateway.store.sqlite.store import open_sqlite
 from tests.support.cutting import CuttableStore
+
+T = TypeVar("T")
 
 MAIN = AgentId("main")
 DEDUPES = Capabilities(dedupes=True)
@@ -176,6 +179,16 @@ class House:
             task.cancel()
         await asyncio.wait(dying)
         await self._owner.join()
+
+    async def while_alive(self, work: Coroutine[None, None, T]) -> T | None:
+        """What comes of it; None when the process dies before."""
+        async with asyncio.TaskGroup() as group:
+            working = group.create_task(work)
+            dying = group.create_task(self.store.dead.wait())
+            await asyncio.wait({working, dying}, return_when=asyncio.FIRST_COMPLETED)
+            working.cancel()
+            dying.cancel()
+        return None if working.cancelled() else working.result()
 
     async def again(self) -> None:
         """Kill it and start it again."""
