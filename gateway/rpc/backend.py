@@ -51,5 +51,4 @@ class Backend:
     engine: Engine
     outbox: Outbox
     waiters: TurnWaiters
-    added: AddedRules | None = None
-    """What rules and agents are added to; None: they are fixed."""
+    added: AddedRules

@@ -11,9 +11,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from gateway.core.errors import Bug, ConfigError
+from gateway.core.errors import Bug
 from gateway.identity.principal import Principal
-from gateway.routing.added import AddedRules
 from gateway.rpc.backend import Backend
 from gateway.rpc.shared import Shared
 from gateway.wire.jsonrpc import Id
@@ -100,13 +99,6 @@ class Call:
     client: Client | None = None
     in_batch: bool = False
     written: list[Callable[[], None]] = field(default_factory=list)
-
-    @property
-    def changeable(self) -> AddedRules:
-        """Where rules and agents are added; raises `ConfigError` where they are fixed."""
-        if self.backend.added is None:
-            raise ConfigError("rules and agents are fixed in this gateway")
-        return self.backend.added
 
     @property
     def lasting(self) -> Client:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -24,7 +24,7 @@ def encode(*values: str | int) -> str:
 def decode(cursor: str, *kinds: type) -> tuple[Any, ...]:
     """The values of a cursor; raises `InvalidInput` for a text no page gave out."""
     try:
-        values = orjson.loads(urlsafe_b64decode(cursor.encode()))
+        values = orjson.loads(b64decode(cursor.encode(), altchars=b"-_", validate=True))
     except ValueError:
         values = None
     if not isinstance(values, list) or [type(value) for value in values] != list(kinds):

@@ -21,7 +21,6 @@ async def list_(call: Call, params: NoParams) -> wire.AgentList:
     """All agents, by id, with the model each would use."""
     backend = call.backend
     found = [agent for id in backend.agents.ids() if (agent := backend.agents.get(id)) is not None]
-    added = backend.added
     return wire.AgentList.model_validate(
         {
             "agents": [
@@ -30,7 +29,7 @@ async def list_(call: Call, params: NoParams) -> wire.AgentList:
                     "name": agent.name,
                     "model": agent.model or backend.about.model,
                     "dm_scope": agent.dm_scope.value,
-                    "source": added.agents.source(agent.id) if added is not None else "declared",
+                    "source": backend.added.agents.source(agent.id),
                 }
                 for agent in found
             ]
@@ -40,7 +39,7 @@ async def list_(call: Call, params: NoParams) -> wire.AgentList:
 
 async def register(call: Call, params: wire.RegisterAgent) -> wire.AgentRegistered:
     """Add an agent, or replace an added one; it answers from the next message on."""
-    rules = call.changeable
+    rules = call.backend.added
     agent_id = normalise_agent_id(params.id)
     if not agent_id:
         raise InvalidInput("id: an agent id has a letter or a digit")
@@ -63,7 +62,7 @@ async def register(call: Call, params: wire.RegisterAgent) -> wire.AgentRegister
 async def remove(call: Call, params: wire.OneAgent) -> wire.AgentRemoved:
     """Take an added agent away; what it said stays."""
     agent_id = normalise_agent_id(params.id)
-    rules = call.changeable
+    rules = call.backend.added
     await call.shared.whole("agents.remove", rules.remove_agent(agent_id))
     return wire.AgentRemoved(id=agent_id)
 

@@ -19,7 +19,7 @@ from gateway.wire.methods.base import NoParams
 
 async def set_(call: Call, params: wire.SetBinding) -> wire.BindingSet:
     """Add a rule, or replace an added one."""
-    rules = call.changeable
+    rules = call.backend.added
     added = await call.shared.whole("bindings.set", rules.set(_rule(params)))
     return wire.BindingSet(
         id=added.binding.id, replaced=added.replaced, warnings=list(added.warnings)
@@ -28,7 +28,7 @@ async def set_(call: Call, params: wire.SetBinding) -> wire.BindingSet:
 
 async def remove(call: Call, params: wire.RemoveBinding) -> wire.BindingRemoved:
     """Take an added rule away; a declared one is changed in its file."""
-    rules = call.changeable
+    rules = call.backend.added
     if params.id is not None:
         work = rules.remove_by_id(params.id)
     elif params.agent_id is not None:

@@ -11,6 +11,6 @@ from tests.unit.gateway.rpc.talk import World, open_world
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    """It answers at once, except that `slow` takes a minute of its time."""
-    async with open_world(tmp_path, rules=[Rule(r"^slow", "at last", latency_s=60)]) as opened:
+    """It answers at once, except that `slow` takes five seconds of its time."""
+    async with open_world(tmp_path, rules=[Rule(r"^slow", "at last", latency_s=5)]) as opened:
         yield opened

@@ -10,7 +10,7 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,9 @@ from gateway.app import Chosen, Gateway, open_gateway
 from gateway.config import Settings
 from gateway.core.clock import ManualClock, settle
 from gateway.core.errors import NotFound, RateLimited, Unauthenticated
-from gateway.core.ids import SequentialIds, seeded_chance
+from gateway.core.ids import Ids, SequentialIds, seeded_chance
 from gateway.identity.credentials import Credential
 from gateway.identity.principal import ALL_SCOPES, Principal, Scope
-from gateway.routing.added import AddedRules
 from gateway.rpc.backend import About, Backend
 from gateway.rpc.dispatch import Dispatcher
 from gateway.rpc.rpc import Rpc
@@ -278,6 +277,7 @@ async def open_world(
     model: Model | None = None,
     routes: str = "",
     store: str = ":memory:",
+    ids: Ids | None = None,
     max_result_bytes: int = 1 << 20,
 ) -> AsyncIterator[World]:
     """A running gateway for the block; clients still connected are closed at its end."""
@@ -286,7 +286,7 @@ async def open_world(
     if routes:
         (workspace / "routes.json").write_text(routes)
     settings = Settings(workspace_dir=workspace, turngate_store=store, turngate_model="scripted")
-    clock, ids = ManualClock(), SequentialIds()
+    clock, ids = ManualClock(), ids or SequentialIds()
     known = Workspace(agents or [default_agent(workspace)])
     chosen = Chosen(
         clock=clock,
@@ -297,27 +297,28 @@ async def open_world(
     )
     memory = MemoryChannel()
     channels: list[Channel] = [WebSocketChannel(), memory]
-    async with open_gateway(settings, channels=channels, chosen=chosen) as gateway:
-        backend = backend_of(gateway, clock, ids, workspace, gateway.added)
+    stack = AsyncExitStack()
+    opening = open_gateway(settings, channels=channels, chosen=chosen)
+    gateway = await stack.enter_async_context(opening)
+    try:
+        backend = backend_of(gateway, clock, ids, workspace)
         dispatcher = Dispatcher(backend, max_result_bytes=max_result_bytes)
         world = World(gateway, dispatcher, clock, memory)
-        try:
-            yield world
-        finally:
-            for talk in world.talks:
-                talk.connection.flow()
-                await talk.session.close()
-            await world.rpc.close()
-            # Turns that a test left standing must not hold up its end.
-            await gateway.lanes.stop(grace_s=0)
+        yield world
+        for talk in world.talks:
+            talk.connection.flow()
+            await talk.session.close()
+        await world.rpc.close()
+    finally:
+        # Turns that a test left standing get their time on the manual clock.
+        await clock.drive(stack.aclose())
 
 
 def backend_of(
     gateway: Gateway,
     clock: ManualClock,
-    ids: SequentialIds,
+    ids: Ids,
     workspace: Path,
-    added: AddedRules | None = None,
 ) -> Backend:
     """The parts of a gateway as methods want them."""
     return Backend(
@@ -336,5 +337,5 @@ def backend_of(
         engine=gateway.engine,
         outbox=gateway.outbox,
         waiters=TurnWaiters(gateway.store),
-        added=added,
+        added=gateway.added,
     )
