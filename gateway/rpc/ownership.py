@@ -21,8 +21,9 @@ REMEMBERED = 10_000
 class Ownership:
     """Who owns what."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, remembered: int = REMEMBERED) -> None:
         self._store = store
+        self._most = remembered
         self._sessions: OrderedDict[str, str] = OrderedDict()
         self._turns: OrderedDict[str, str] = OrderedDict()
 
@@ -46,32 +47,34 @@ class Ownership:
         """Whether something that happened there is for the principal's eyes."""
         if principal.has(Scope.OPERATOR):
             return True
-        if self._sessions.get(session_key) is None:
+        if not principal.name:
+            return False
+        if session_key and session_key not in self._sessions:
             for row in await self._store.read(GetSession(session_key)):
                 self._keep(self._sessions, session_key, row.principal)
         if self._sessions.get(session_key) == principal.name:
             return True
-        if turn_id and self._turns.get(turn_id) is None:
+        # In a conversation that is shared, one's own turns are one's own all the same.
+        if turn_id and turn_id not in self._turns:
             for found in await self._store.read(GetInput(turn_id)):
                 self._keep(self._turns, turn_id, found.principal)
-        return bool(turn_id) and self._turns.get(turn_id) == principal.name
+        return self._turns.get(turn_id) == principal.name
 
     def known_to_see(self, principal: Principal, session_key: str, turn_id: str) -> bool:
         """`sees` for what cannot wait: no where it is not known yet."""
-        return principal.has(Scope.OPERATOR) or principal.name in (
-            self._sessions.get(session_key),
-            self._turns.get(turn_id),
-        )
+        if principal.has(Scope.OPERATOR):
+            return True
+        owners = (self._sessions.get(session_key), self._turns.get(turn_id))
+        return bool(principal.name) and principal.name in owners
 
     def forget(self, session_key: str) -> None:
         """The conversation is gone; another may come by its name."""
         self._sessions.pop(session_key, None)
 
-    @staticmethod
-    def _keep(memory: OrderedDict[str, str], name: str, owner: str) -> None:
+    def _keep(self, memory: OrderedDict[str, str], name: str, owner: str) -> None:
         memory[name] = owner
         memory.move_to_end(name)
-        while len(memory) > REMEMBERED:
+        while len(memory) > self._most:
             memory.popitem(last=False)
 
 

@@ -1,0 +1,1 @@
+"""The handlers, one file a namespace; what can be called is listed in `gateway.rpc.catalog`."""
