@@ -151,7 +151,9 @@ class Engine:
     async def cancel(self, run_id: RunId) -> None:
         """Ask a run to stop: at once here, at its next write elsewhere, on waking if parked.
 
-        Raises `RunTerminal` when it has ended or never was.
+        A run that has nothing left to do but to write its end completes all the same. Raises
+        `RunTerminal` when it has ended or never was. Cancelled: the wish may be written and not be
+        passed on here; then it is seen at the next write.
         """
         await self._store.commit(
             Unit((RequestCancel(run_id, self._clock.now_ms()),), durability=Durability.CRITICAL)

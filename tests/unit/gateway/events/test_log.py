@@ -252,13 +252,13 @@ async def test_many_readers_see_the_same(store: CountingStore, log: EventLog) ->
     """However they interleave with the writer and each other."""
     owner = TaskOwner("test", lambda name, error: None)
     readers = [
-        owner.start(f"reader.{number}", Reader(log).take(200), ending=Ending.CANCELLABLE)
-        for number in range(50)
+        owner.start(f"reader.{number}", Reader(log).take(60), ending=Ending.CANCELLABLE)
+        for number in range(40)
     ]
-    for number in range(100):
+    for number in range(30):
         await write(store, f"a{number}", f"b{number}")
     seen = [[item.seq for item in await reader] for reader in readers]
-    assert seen == [list(range(1, 201))] * 50
+    assert seen == [list(range(1, 61))] * 40
 
 
 async def test_ending_a_subscription_leaves_nothing_behind(

@@ -12,7 +12,7 @@ from gateway.core.errors import StoreUnavailable
 from gateway.store.base.query import Query, Row
 from gateway.store.base.store import Listener, Receipt, Store, Unit
 
-STEP_S = 0.5
+STEP_S = 1.0
 """Virtual time that passes between two looks at whether the store is at work."""
 
 T = TypeVar("T")

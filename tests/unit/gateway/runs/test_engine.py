@@ -19,11 +19,11 @@ from gateway.core.ids import RunId, SequentialIds
 from gateway.runs.canonical import Json
 from gateway.runs.context import RunContext
 from gateway.runs.engine import Engine
-from gateway.runs.task import Finish, Pause
+from gateway.runs.task import Finish, Manifest, Pause
 from gateway.store.base.bindings import RemoveBinding
 from gateway.store.base.events import ReadEvents
 from gateway.store.base.runs import EndRun
-from gateway.store.base.store import Durability, NewEvent
+from gateway.store.base.store import Durability, NewEvent, Unit
 from tests.unit.gateway.runs.conftest import Start
 from tests.unit.gateway.runs.scripts import R1, Process, Script, Work, nothing, run_of
 from tests.unit.gateway.runs.stores import FlakyStore
@@ -84,6 +84,15 @@ async def test_a_run_nobody_knows_is_not_found(start: Start, store: FlakyStore) 
     other = Engine(store=store, clock=process.clock, ids=process.ids)
     with pytest.raises(NotFound, match="of a task that is known here"):
         await other.execute(R1)
+
+
+async def test_a_kind_of_run_may_be_made_known_later(store: FlakyStore, clock: ManualClock) -> None:
+    """A task may need the engine before the engine knows the task."""
+    process = Process(store, Script(nothing), clock, SequentialIds())
+    process.engine.register(Script(nothing, name="other"))
+    manifest = Manifest("other", None)
+    await store.commit(Unit((process.engine.opening(R1, manifest),)))
+    assert await process.engine.execute(R1) == "ended"
 
 
 async def test_a_foreign_exception_ends_the_run_and_tells_nothing(

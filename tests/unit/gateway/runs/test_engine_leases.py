@@ -25,7 +25,7 @@ async def test_a_lease_is_renewed_while_a_step_works(start: Start, store: FlakyS
     await other.engine.start()
     execution = process.begin(process.fresh())
     await work.begun.wait()
-    await process.pass_time(120)
+    await process.pass_time(65)
     assert other.task.returned.empty()
     work.go_on.set()
     assert await execution == "ended"
@@ -73,6 +73,8 @@ async def test_what_a_stale_owner_writes_is_refused(start: Start, store: FlakySt
     ended = await run_of(store), await steps_of(store)
     work.go_on.set()
     assert await execution == "lost"
+    await stale.pass_time(5)
+    assert stale.task.returned.empty()
     assert (await run_of(store), await steps_of(store)) == ended
     assert ended[0].result == '"by the other"'
     assert (after.calls, other.calls) == (0, 1)

@@ -90,6 +90,25 @@ async def test_a_stop_in_order_gives_runs_back_and_counts_nothing(
     assert work.calls == 7
 
 
+async def test_a_stop_in_order_cuts_short_what_waits_outside_of_a_step(
+    start: Start, store: FlakyStore
+) -> None:
+    """A task may wait for something that is recorded nowhere; its caller is not cancelled."""
+    waiting = asyncio.Event()
+
+    async def body(run: RunContext) -> Json:
+        waiting.set()
+        await asyncio.Event().wait()
+
+    process = start(body)
+    execution = process.begin(process.fresh())
+    await waiting.wait()
+    await process.engine.stop()
+    assert await execution == "lost"
+    assert execution.cancelling() == 0
+    assert (await run_of(store)).reason == DRAINED
+
+
 async def test_a_stop_in_order_lets_an_end_be_written(start: Start, store: FlakyStore) -> None:
     """The last write is waited for; there is nothing to give back then."""
     overheard = OverheardStore(store)

@@ -144,9 +144,9 @@ async def test_work_that_cuts_itself_short_and_returns_is_done(
 
 
 async def test_somebody_elses_cancellation_goes_through(execution: Execution, begin: Begin) -> None:
-    """Alone or together with ours: the task was told to end."""
-    for ours in (False, True):
-        held = Held()
+    """Alone or together with ours, and whatever the work makes of it: the task is to end."""
+    for ours, on_cut in ((False, None), (True, None), (True, lambda: "done")):
+        held = Held(on_cut)
         task = begin(execution.interruptible(held()))
         await held.begun.wait()
         if ours:

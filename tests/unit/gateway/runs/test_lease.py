@@ -38,14 +38,14 @@ class StallingClock(ManualClock):
 class Kept:
     """A lease being kept, and when it was said to be over."""
 
-    def __init__(self, store: FlakyStore, clock: ManualClock) -> None:
-        self.clock = clock
+    def __init__(self, store: Store, clock: ManualClock, lease_s: float) -> None:
         self.over: list[float] = []
         self.lease = Lease(
             store=store,
             clock=clock,
             worker=WorkerId("w1"),
             on_over=lambda: self.over.append(clock.monotonic()),
+            lease_s=lease_s,
         )
 
 
@@ -56,8 +56,8 @@ async def owner() -> AsyncIterator[TaskOwner]:
     await tasks.close()
 
 
-def keep(owner: TaskOwner, store: FlakyStore, clock: ManualClock) -> Kept:
-    kept = Kept(store, clock)
+def keep(owner: TaskOwner, store: Store, clock: ManualClock, *, lease_s: float = LEASE_S) -> Kept:
+    kept = Kept(store, clock, lease_s)
     owner.start("lease", kept.lease.keep(), ending=Ending.ETERNAL)
     return kept
 
@@ -102,14 +102,25 @@ async def test_a_worker_that_cannot_renew_stops_five_seconds_early(
     kept = keep(owner, flaky, clock)
     await advance(clock, store, 12)
     flaky.refuses = holds(RenewLeases)
-    await advance(clock, store, 60)
+    await advance(clock, store, 28)
     assert kept.over == [10 + LEASE_S - FENCE_S]
     flaky.refuses = lambda unit: False
-    await advance(clock, store, 30)
+    await advance(clock, store, 12)
     assert kept.over == [35]
     flaky.refuses = holds(RenewLeases)
-    await advance(clock, store, 60)
+    await advance(clock, store, 28)
     assert len(kept.over) == 2
+
+
+async def test_a_shorter_lease_keeps_the_proportions(
+    store: FlakyStore, clock: ManualClock, owner: TaskOwner
+) -> None:
+    """The worker stops at the very moment, also between two tries."""
+    store.refuses = holds(RenewLeases)
+    kept = keep(owner, store, clock, lease_s=7.2)
+    await advance(clock, store, 10)
+    assert kept.over == [pytest.approx(6.0)]
+    assert kept.lease.until(1000) == 8200
 
 
 async def test_a_renewal_that_is_not_answered_is_not_waited_for(
@@ -135,7 +146,7 @@ async def test_a_refused_renewal_is_asked_for_again_soon(
     await advance(clock, store, 15)
     assert flaky.refused == 6
     flaky.refuses = lambda unit: False
-    await advance(clock, store, 60)
+    await advance(clock, store, 30)
     assert not kept.over
 
 
@@ -160,7 +171,7 @@ async def test_a_wall_clock_that_jumps_does_not_end_a_lease_here(
     """The owner counts on the monotonic clock."""
     kept = keep(owner, store, clock)
     clock.jump_wall(-3600)
-    await advance(clock, store, 60)
+    await advance(clock, store, 30)
     clock.jump_wall(7200)
-    await advance(clock, store, 60)
+    await advance(clock, store, 30)
     assert not kept.over

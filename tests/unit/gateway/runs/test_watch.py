@@ -77,7 +77,7 @@ async def test_a_lease_that_ends_is_noticed_within_a_second(
     owner = TaskOwner("test", lambda name, error: None)
     owner.start("watch", watch.keep(), ending=Ending.ETERNAL)
     while task.returned.empty():
-        await advance(clock, store, 0.5)
+        await advance(clock, store, 0.25)
     row, _ = task.returned.get_nowait()
     assert row.run_id == "r1"
     assert 5 <= clock.monotonic() <= 5 + 2 * WATCH_S
