@@ -226,7 +226,7 @@ class Client:
             try:
                 return await self._ask(method, params, heard)
             except ConnectionLost:
-                losses += 1
+                losses, put_off_s = losses + 1, 0.0
                 if not again or losses == TRIES:
                     raise
             except Busy as error:

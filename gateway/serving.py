@@ -169,13 +169,19 @@ async def _open_credentials(credentials: Credentials, home: Path, preset: str) -
     if fresh is None:
         return
     try:
-        with suppress(FileNotFoundError):
-            file.unlink()
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-            opened.write(f"{fresh}\n")
+        _write_secret(file, fresh)
     except OSError as error:
         raise ConfigError(f"cannot write the operator's token to {file}: {error}") from error
+
+
+def _write_secret(file: Path, secret: str) -> None:
+    """For its owner only, from the first byte on."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # a store in memory makes none
+    with suppress(FileNotFoundError):
+        file.unlink()
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+        opened.write(f"{secret}\n")
 
 
 async def _ready(gateway: Gateway, health: Health) -> None:

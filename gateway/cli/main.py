@@ -62,7 +62,11 @@ class Turngate(click.Group):
             ctx.exit(INTERRUPTED)
 
 
-@click.group(cls=Turngate, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Turngate,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog='Completion for bash (or zsh, fish): eval "$(_TURNGATE_COMPLETE=bash_source turngate)"',
+)
 @click.version_option(version("turngate"), prog_name="turngate")
 def turngate() -> None:
     """A self-hosted gateway for LLM agents that never loses or repeats a turn."""

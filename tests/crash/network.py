@@ -39,7 +39,7 @@ LIFE_S = (0.05, 1.8)
 _KEY = re.compile(r"\[(k\d+)\]")
 
 
-PATIENCE_S = 600.0
+PATIENCE_S = 6000.0
 """Of a client whose pauses are cut short: it counts what they should have been."""
 
 
