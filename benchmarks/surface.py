@@ -305,6 +305,7 @@ async def _rpc(home: Path) -> AsyncIterator[Surface]:
             engine=gateway.engine,
             outbox=gateway.outbox,
             waiters=TurnWaiters(gateway.store),
+            added=gateway.added,
         )
         admission = Admission(health, clock, metrics.shed)
         rpc = Rpc(Dispatcher(backend, gated(METHODS, admission, metrics, clock)))
