@@ -18,7 +18,8 @@ from gateway.wire.methods.connection import EventAnswers, EventNames
 SCANNED = 500
 """Entries of the log looked at for one page, however few of them are wanted."""
 
-FAMILIES = frozenset(f"{kind.split('.')[0]}." for kind in Kind)
+NAMES = frozenset(kind.value for kind in Kind)
+FAMILIES = frozenset(f"{name.split('.')[0]}." for name in NAMES)
 
 
 async def subscribe(call: Call, params: wire.Subscribe) -> wire.Subscribed:
@@ -62,12 +63,12 @@ async def on(call: Call, params: EventNames) -> EventAnswers:
     """Have each named event as a notification of that name."""
     answers: dict[str, str] = {}
     for name in params.names:
-        if name in FAMILIES or name in set(Kind):
+        if name in NAMES | FAMILIES:
             wish = Wish(call.backend.log.head, Filter(kinds=(name,)), plain=True)
             _open(call, wish, id=f"on:{name}")
             answers[name] = "ok"
         else:
-            answers[name] = f"there is no such event; {did_you_mean(name, [*Kind, *FAMILIES])}"
+            answers[name] = f"there is no such event; {did_you_mean(name, NAMES | FAMILIES)}"
     return EventAnswers(answers)
 
 
