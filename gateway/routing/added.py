@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -48,13 +48,13 @@ class AddedRules:
     async def open(self) -> None:
         """Take up what was added; raises `ConfigError` when some of it cannot be used any more."""
         await self.agents.open(self._store, self._clock)
-        self._rebuild(await self._load())
+        self._router.swap(self._table(await self._load()))
 
     async def add_agent(self, agent: AddedAgent) -> bool:
         """Add an agent or replace an added one; whether there was one. See `KnownAgents.add`."""
         async with self._changing:
             replaced = await self.agents.add(agent)
-            self._rebuild(self._of(Source.ADDED))
+            self._router.swap(self._table(self._added()))
             return replaced
 
     async def remove_agent(self, agent_id: AgentId) -> None:
@@ -66,7 +66,7 @@ class AddedRules:
                 named = f"the rules {', '.join(naming)}" if naming else "default_agent"
                 raise Conflict(f"the agent {agent_id!r} is named by {named}; change that first")
             await self.agents.remove(agent_id)
-            self._rebuild(self._of(Source.ADDED))
+            self._router.swap(self._table(self._added()))
 
     async def set(self, rule: Mapping[str, Any]) -> Added:
         """Add a rule in either spelling, or replace the added one of its id.
@@ -79,17 +79,23 @@ class AddedRules:
             raise UnknownAgent(f"there is no agent {binding.agent!r}; {hint}")
         async with self._changing:
             self._router.table.removable_by_id(binding.id)
-            op = PutBinding(binding.id, _to_json(binding), self._clock.now_ms())
-            replaced = any(old.id == binding.id for old in self._of(Source.ADDED))
+            kept = [old for old in self._added() if old.id != binding.id]
+            replaced = [old for old in self._added() if old.id == binding.id]
+            after = max((old.order for old in kept), default=-1) + 1
+            order = replaced[0].order if replaced else after
+            table = self._table([*kept, replace(binding, order=order)])
+            # In the spelling it came in: read again, it has to pass the same checks.
+            body = orjson.dumps({**rule, "id": binding.id}).decode()
+            op = PutBinding(binding.id, body, self._clock.now_ms())
             await self._store.commit(Unit((op,), durability=Durability.CRITICAL))
-            self._rebuild(await self._load())
+            self._router.swap(table)
         warnings = [problem.message for problem in problems]
         warnings += [
             problem.message
             for problem in self._router.table.problems()
             if problem.path == _origin(binding.id)
         ]
-        return Added(binding, replaced, tuple(warnings))
+        return Added(binding, bool(replaced), tuple(warnings))
 
     async def remove(self, rule: Mapping[str, Any]) -> tuple[Binding, ...]:
         """Take away the added rules of this agent and match; raises `Conflict` for a declared."""
@@ -107,7 +113,7 @@ class AddedRules:
         if found:
             ops = tuple(RemoveBinding(binding.id) for binding in found)
             await self._store.commit(Unit(ops, durability=Durability.CRITICAL))
-            self._rebuild(await self._load())
+            self._router.swap(self._table([rule for rule in self._added() if rule not in found]))
         return found
 
     async def _load(self) -> list[Binding]:
@@ -123,20 +129,19 @@ class AddedRules:
             raise InvalidRoutes("the store", report)
         return found
 
-    def _rebuild(self, added: Iterable[Binding]) -> None:
+    def _table(self, added: Iterable[Binding]) -> Table:
+        """The rules as they would be with these added ones."""
         table = self._router.table
-        self._router.swap(
-            Table.build(
-                self._of(Source.DECLARED),
-                added,
-                agents=self.agents.ids(),
-                default_agent=table.default_agent,
-                file=table.file,
-            )
+        return Table.build(
+            [rule for rule in table.rules if rule.source is Source.DECLARED],
+            added,
+            agents=self.agents.ids(),
+            default_agent=table.default_agent,
+            file=table.file,
         )
 
-    def _of(self, source: Source) -> list[Binding]:
-        return [rule for rule in self._router.table.rules if rule.source is source]
+    def _added(self) -> list[Binding]:
+        return [rule for rule in self._router.table.rules if rule.source is Source.ADDED]
 
 
 def _read(rule: Mapping[str, Any]) -> tuple[Binding, tuple[Problem, ...]]:
@@ -149,14 +154,3 @@ def _read(rule: Mapping[str, Any]) -> tuple[Binding, tuple[Problem, ...]]:
 
 def _origin(binding_id: str) -> str:
     return f"added {binding_id!r}"
-
-
-def _to_json(binding: Binding) -> str:
-    match = {field: value for field, value in asdict(binding.match).items() if value}
-    value = {
-        "id": binding.id,
-        "agent": binding.agent,
-        "match": match,
-        "priority": binding.priority,
-    }
-    return orjson.dumps(value).decode()

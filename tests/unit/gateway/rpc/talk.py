@@ -18,9 +18,8 @@ from typing import Any
 import orjson
 
 from agents.base.agents import Agent
-from agents.base.models import Model
 from agents.models.scripted import Rule, ScriptedModel
-from agents.workspace import Workspace, default_agent
+from agents.workspace import Workspace, default_agent, load
 from channels.base.channel import Channel
 from channels.memory import MemoryChannel
 from channels.websocket import WebSocketChannel
@@ -274,10 +273,10 @@ async def open_world(
     *,
     rules: Iterable[Rule] = (),
     agents: Iterable[Agent] = (),
-    model: Model | None = None,
     routes: str = "",
     store: str = ":memory:",
     ids: Ids | None = None,
+    declared: bool = False,
     max_result_bytes: int = 1 << 20,
 ) -> AsyncIterator[World]:
     """A running gateway for the block; clients still connected are closed at its end."""
@@ -287,12 +286,12 @@ async def open_world(
         (workspace / "routes.json").write_text(routes)
     settings = Settings(workspace_dir=workspace, turngate_store=store, turngate_model="scripted")
     clock, ids = ManualClock(), ids or SequentialIds()
-    known = Workspace(agents or [default_agent(workspace)])
+    known = load(workspace) if declared else Workspace(agents or [default_agent(workspace)])
     chosen = Chosen(
         clock=clock,
         ids=ids,
         chance=seeded_chance(1),
-        model=model or ScriptedModel(rules),
+        model=ScriptedModel(rules),
         agents=known,
     )
     memory = MemoryChannel()
