@@ -458,6 +458,7 @@ async def test_an_orderly_end_gives_running_turns_their_time(house: House) -> No
     waiting = await house.say("/next")
     async with asyncio.TaskGroup() as group:
         group.create_task(house.stop())
+        await house.quiet()
         house.release("a")
     assert [message.turn_id for message in house.channel.sent] == [accepted.turn_id]
     await house.start()
@@ -477,6 +478,7 @@ async def test_a_gateway_that_ends_begins_nothing_new(tmp_path: Path) -> None:
         await house.quiet()
         async with asyncio.TaskGroup() as group:
             group.create_task(house.stop())
+            await house.quiet()
             house.release(*names)
         assert len(house.channel.sent) == 12
         await house.start()
