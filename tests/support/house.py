@@ -165,9 +165,13 @@ class House:
             task.result()
 
     async def stop(self) -> None:
-        """End in order: running turns get their time, on the manual clock."""
+        """End in order. Time passes only when nothing else can happen, so what can end does."""
         self._down.set()
-        await self.clock.drive(self._owner.close())
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
+            closing = group.create_task(self._owner.close())
+            while not closing.done():
+                await self.store.quiet()
+                await self.clock.advance(0.5)
 
     async def kill(self) -> None:
         """End as by `kill -9`: from now on nothing is written, nobody is told, every task ends."""
