@@ -96,7 +96,9 @@ lint: setup # formatter, linter and types, the quick ones first
 ifeq ($(strip $(T)),)
 test: lint ## everything a change must pass; `make test T=path::name` runs one test
 	@echo "turngate: tests ..."
-	@$(BIN)/pytest -q -m "$(FAST)" -n $(WORKERS) --cov --cov-report=term
+	@$(BIN)/pytest -q -m "$(FAST)" -n $(WORKERS) -o timeout=30 || { \
+		echo "turngate: what failed beside others runs once more alone ..."; \
+		$(BIN)/pytest -q -m "$(FAST)" -o timeout=30 --last-failed --last-failed-no-failures none; }
 else
 test: setup
 	@$(BIN)/pytest $(T)
@@ -107,6 +109,11 @@ check: lint ## what you run while working (no crash or acceptance tests): under 
 	@echo "turngate: tests ..."
 	@$(BIN)/pytest -q -m "$(FAST) and not postgres" -n $(WORKERS) \
 		tests/architecture tests/unit tests/properties tests/contract $(wildcard tests/docs)
+
+.PHONY: cover
+cover: setup ## branch coverage of unit, property and contract tests
+	@$(BIN)/pytest -q -m "$(FAST)" -n $(WORKERS) -o timeout=60 --cov --cov-report=term \
+		tests/unit tests/properties tests/contract
 
 .PHONY: slow
 slow: setup ## tests marked slow, then the benchmarks

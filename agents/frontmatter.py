@@ -6,6 +6,7 @@ what it meant to forbid would be lost. Called by whoever reads a file of the wor
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,10 @@ class Document:
     body: str
 
 
+_TOO_DEEP = re.compile(r"(?:[\[{]\s*){50}")
+"""Brackets the YAML reader would follow until the stack is full."""
+
+
 def parse(text: str) -> Document:
     """Split and read; raises `FrontMatterError`."""
     lines = text.removeprefix("\ufeff").splitlines(keepends=True)
@@ -39,6 +44,8 @@ def parse(text: str) -> Document:
 
 
 def _mapping(text: str) -> dict[str, Any]:
+    if _TOO_DEEP.search(text):
+        raise FrontMatterError("the front matter is not YAML: brackets nested too deeply")
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is None:
