@@ -78,7 +78,7 @@ class Turns(Protocol):
     """What takes over once an input is durable."""
 
     def put(self, row: InputRow) -> int:
-        """Queue it; how many are before it in its conversation."""
+        """Queue it; how many wait before it in its conversation."""
         ...
 
     async def cancel(self, turn_id: TurnId) -> None: ...

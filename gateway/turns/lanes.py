@@ -192,6 +192,10 @@ class Lanes:
                 except StoreUnavailable as error:
                     log.warning("lane.store_unavailable", reason=str(error))
                     await self._clock.sleep(RETRY_S)
+                except Exception:  # the boundary of a lane: nothing may close it for ever
+                    log.exception("lane.bug", session_key=lane.key)
+                    lane.lost = bool(lane.held_by)
+                    await self._clock.sleep(RETRY_S)
         finally:
             lane.working = False
             self._drop(lane)
@@ -236,11 +240,7 @@ class Lanes:
             await self._execute(lane, RunId(run.run_id))
 
     async def _execute(self, lane: Lane, run_id: RunId, *, fresh: str = "") -> None:
-        try:
-            outcome = await self._engine.execute(run_id, fresh=fresh)
-        except Exception:  # the boundary of a lane: what nobody foresaw must not close it for ever
-            log.exception("lane.bug", turn_id=run_id)
-            outcome = "lost"
+        outcome = await self._engine.execute(run_id, fresh=fresh)
         if outcome == "ended" and self._task.settled(run_id):
             lane.release()
         else:

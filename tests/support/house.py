@@ -132,8 +132,9 @@ class House:
         """One a life, the newest last."""
         self.store: CuttableStore
         self.gateway: Gateway
+        self.database = folder / "turngate.db"
         self._settings = Settings(
-            workspace_dir=folder / "workspace", turngate_store=str(folder / "turngate.db")
+            workspace_dir=folder / "workspace", turngate_store=str(self.database)
         )
         self._able = able
         self._lazy = lazy
@@ -153,7 +154,7 @@ class House:
     async def start(self) -> None:
         """Open the gateway and let its channel read."""
         self._others = asyncio.all_tasks()
-        opened = await open_sqlite(self._settings.database)
+        opened = await open_sqlite(self.database)
         self.store = CuttableStore(opened, lazy=self._lazy)
         self.channels.append(MemoryChannel(capabilities=self._able))
         self._up, self._down = asyncio.Event(), asyncio.Event()

@@ -25,7 +25,7 @@ from gateway.store.base.inputs import AcceptInput, GetInput, InputRow, MergeInpu
 from gateway.store.base.outbox import DeliveriesOfTurn
 from gateway.store.base.store import Durability, Store, Unit
 from gateway.store.sqlite.store import open_sqlite
-from gateway.turns.boundary import STOPPED, Boundary
+from gateway.turns.boundary import STOPPED, WORTH_REPEATING, Boundary
 from tests.unit.gateway.turns.rows import SESSION, row
 
 CALL = ToolCall("call_1", "note", "{}")
@@ -176,6 +176,31 @@ async def test_a_failures_sentence_is_for_the_sender_alone(scene: Scene) -> None
     assert event.kind == "turn.failed"
     assert orjson.loads(event.data) == {"delivery_key": "t_1:1", "kind": "quota"}
     assert orjson.loads(event.body or "") == {"text": SENTENCE}
+
+
+@pytest.mark.parametrize("kind", sorted(WORTH_REPEATING))
+async def test_a_failure_that_has_nothing_to_do_with_the_message_keeps_it(
+    scene: Scene, kind: str
+) -> None:
+    """It is answered together with the next one."""
+    await scene.claim(row(1, "hi"))
+    await scene.end(TurnResult("failed", SENTENCE, USED, kind))
+    assert await scene.transcript() == scene.session.history == [user("hi"), *USED]
+
+
+@pytest.mark.parametrize("kind", ["overflow", "filtered", "bad_request", "internal", "tool_rounds"])
+async def test_a_message_that_would_fail_again_leaves_the_conversation_as_it_was(
+    scene: Scene, kind: str
+) -> None:
+    """Otherwise it would poison every later turn; its sender is told, and it is in the log."""
+    await scene.claim(row(1, "hi"))
+    await scene.end(TurnResult("failed", SENTENCE, USED, kind))
+    assert await scene.transcript() == scene.session.history == []
+    assert scene.session.revision == 0
+    assert await scene.shown() == [SENTENCE]
+    await scene.claim(row(2, "next"))
+    await scene.end(TurnResult("answered", "hello", (AssistantMessage("hello"),)))
+    assert await scene.transcript() == [user("next"), AssistantMessage("hello")]
 
 
 async def test_a_stopped_answer_is_marked_for_both(scene: Scene) -> None:

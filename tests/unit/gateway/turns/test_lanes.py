@@ -20,13 +20,16 @@ from gateway.core.errors import Conflict, NotFound
 from gateway.core.ids import TurnId
 from gateway.core.parts import Image, text_of
 from gateway.runs.context import DECISION_S
-from gateway.store.base.conversations import PutContent
-from gateway.store.base.inputs import EndInput, EndQueued, StartInput
+from gateway.store.base.catalog import Op
+from gateway.store.base.conversations import DropRuns, PutContent
+from gateway.store.base.inputs import AcceptInput, EndInput, EndQueued, StartInput
 from gateway.store.base.runs import EndRun, GetRun
 from gateway.store.base.store import Unit
+from gateway.store.sqlite.store import open_sqlite
 from gateway.turns.boundary import STOPPED
 from gateway.turns.lanes import RETRY_S
 from tests.support.house import House, Notebook, inbound, open_house
+from tests.unit.gateway.turns.rows import SESSION, body, row
 
 ENDS = ("turn.completed", "turn.cancelled", "turn.failed", "input.cancelled")
 PAY = Rule("pay", "done: {results}", (Call("pay"),))
@@ -529,23 +532,30 @@ async def test_a_turn_the_store_does_not_take_ends_once_it_does(house: House) ->
     assert house.patient.calls == 1
 
 
-async def _end_elsewhere(house: House, accepted: Accepted, *, whole: bool) -> None:
-    """Another process ends the run that is executed here, with or without its input."""
+async def _end_elsewhere(house: House, accepted: Accepted, how: str) -> None:
+    """Somebody else ends or forgets the run that is executed here, with or without its input."""
     (run,) = await house.store.read(GetRun(accepted.turn_id))
-    end = EndRun(run.run_id, run.epoch, "failed", "null", "elsewhere", 1)
-    also = (EndInput(run.run_id, "failed", "elsewhere", 1),) if whole else ()
-    await house.store.commit(Unit((end, *also)))
+    end_run = EndRun(run.run_id, run.epoch, "failed", "null", "elsewhere", 1)
+    end_input = EndInput(run.run_id, "failed", "elsewhere", 1)
+    ops: dict[str, tuple[Op, ...]] = {
+        "whole": (end_run, end_input),
+        "half": (end_run,),
+        "forgotten": (DropRuns(run.session_key),),
+    }
+    await house.store.commit(Unit(ops[how]))
 
 
-@pytest.mark.parametrize(("whole", "detail"), [(True, "elsewhere"), (False, "internal")])
-async def test_a_turn_ended_by_another_process_does_not_hold_its_lane(
-    house: House, whole: bool, detail: str
+@pytest.mark.parametrize(
+    ("how", "detail"), [("whole", "elsewhere"), ("half", "internal"), ("forgotten", "internal")]
+)
+async def test_a_turn_ended_by_somebody_else_does_not_hold_its_lane(
+    house: House, how: str, detail: str
 ) -> None:
     """P7: the lane looks what became of it; an input left open by it is ended."""
     accepted = await house.say("hold a")
     await house.reached("a")
     mine = await house.say("mine")
-    await _end_elsewhere(house, accepted, whole=whole)
+    await _end_elsewhere(house, accepted, how)
     house.release("a")
     await house.wait(RETRY_S)
     await house.idle()
@@ -553,7 +563,24 @@ async def test_a_turn_ended_by_another_process_does_not_hold_its_lane(
     assert (given.state, given.detail) == ("failed", detail)
     assert await house.state(mine.turn_id) == "answered"
     assert len(house.gateway.lanes) == 0
-    assert len(await house.events("turn.failed")) == (0 if whole else 1)
+    assert len(await house.events("turn.failed")) == (how != "whole")
+
+
+async def test_a_message_no_lane_can_take_up_closes_none_for_ever(house: House) -> None:
+    """A newer release has stored it. It can be stopped, and its conversation goes on."""
+    await house.kill()
+    store = await open_sqlite(house.database)
+    fields = {k: v for k, v in row(1)._asdict().items() if k in AcceptInput._fields}
+    accept = AcceptInput(**{**fields, "source": "dream"}, at=1, mailbox=20)
+    await store.commit(Unit((PutContent("said_1", SESSION, body("hi")), accept)))
+    await store.close()
+    await house.start()
+    await house.say("hello?", peer="bob")
+    await house.channel.wait_sent(1)
+    await house.channel.cancel(TurnId("t_1"))
+    await house.wait(RETRY_S)
+    await house.idle()
+    assert len(house.gateway.lanes) == 0
 
 
 async def test_an_end_that_cannot_be_written_at_all_is_an_end_all_the_same(house: House) -> None:
@@ -578,7 +605,7 @@ async def test_an_input_whose_run_has_ended_is_ended_at_the_start(house: House) 
     """Nothing would ever come back for it, and its lane would be closed for ever."""
     accepted = await house.say("hold a")
     await house.reached("a")
-    await _end_elsewhere(house, accepted, whole=False)
+    await _end_elsewhere(house, accepted, "half")
     mine = await house.say("mine")
     await house.again()
     await house.idle()
