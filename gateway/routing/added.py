@@ -61,10 +61,13 @@ class AddedRules:
         """Take an added agent away; raises `Conflict` while a rule or the default names it."""
         async with self._changing:
             table = self._router.table
-            naming = [rule.id for rule in table.rules if rule.agent == agent_id]
-            if naming or table.default_agent == agent_id:
-                named = f"the rules {', '.join(naming)}" if naming else "default_agent"
-                raise Conflict(f"the agent {agent_id!r} is named by {named}; change that first")
+            naming = [f"rule {rule.id}" for rule in table.rules if rule.agent == agent_id]
+            if table.default_agent == agent_id:
+                naming.append("default_agent")
+            if naming and self.agents.source(agent_id) is Source.ADDED:
+                raise Conflict(
+                    f"the agent {agent_id!r} is named by {', '.join(naming)}; change that first"
+                )
             await self.agents.remove(agent_id)
             self._router.swap(self._table(self._added()))
 

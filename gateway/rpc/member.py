@@ -7,6 +7,7 @@ specification's examples wrongly and shows exception texts. Whoever wants to do 
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -47,6 +48,8 @@ def _adapted(name: str, perform: Perform) -> Callable[..., Awaitable[Result]]:
         result, error = await perform(name, call, list(args) or kwargs)
         return Success(result) if error is None else Error(**error)
 
+    # Looked at with every call; computed again each time it would cost a fifth of it.
+    method.__signature__ = inspect.signature(method)  # type: ignore[attr-defined]  # as PEP 362 has it
     return method
 
 

@@ -7,10 +7,11 @@ the process, the row stays available and the client, which resumes by number, se
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 from gateway.core.clock import Clock
 from gateway.store.base.outbox import MarkPulled
-from gateway.store.base.store import Durability, Store, Unit
+from gateway.store.base.store import Durability, Unit
 
 REMEMBERED = 4096
 """Keys already marked, so that a second reader of the same answer costs no write."""
@@ -19,9 +20,12 @@ REMEMBERED = 4096
 class Pulled:
     """Which answers have reached a client."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self._store = store
+    def __init__(
+        self, post: Callable[[Unit], None], clock: Clock, *, remembered: int = REMEMBERED
+    ) -> None:
+        self._post = post
         self._clock = clock
+        self._most = remembered
         self._marked: OrderedDict[str, None] = OrderedDict()
 
     def written(self, key: str) -> None:
@@ -29,7 +33,7 @@ class Pulled:
         if not key or key in self._marked:
             return
         self._marked[key] = None
-        while len(self._marked) > REMEMBERED:
+        while len(self._marked) > self._most:
             self._marked.popitem(last=False)
         op = MarkPulled(key, self._clock.now_ms())
-        self._store.post(Unit((op,), durability=Durability.POSTED))
+        self._post(Unit((op,), durability=Durability.POSTED))

@@ -52,7 +52,7 @@ class Shared:
         self.discovery = discovery
         self.max_result_bytes = max_result_bytes
         self.ownership = Ownership(store)
-        self.pulled = Pulled(store, clock)
+        self.pulled = Pulled(store.post, clock)
         self.present: dict[Presence, None] = {}  # a set that keeps its order
         self._owner = TaskOwner("rpc", _report)
 

@@ -25,9 +25,6 @@ class ConnectionSubscriptions:
         self._pumps: dict[str, Pump] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def __len__(self) -> int:
-        return len(self._pumps)
-
     def add(self, pump: Pump, *, id: str = "") -> str:
         id = id or self._ids.new("s")
         self.end(id)

@@ -90,6 +90,8 @@ class Gates:
                 return Said("\ud800")
             case "object":
                 return Said(object())
+            case "words":
+                raise Conflict("\ud800")
             case "large":
                 return Said("x" * (1 << 20))
             case _:
