@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from channels.memory import Gate
 from gateway.core.clock import settle
 from gateway.core.errors import StoreUnavailable
 from gateway.store.base.query import Query, Row
@@ -30,6 +31,7 @@ class CuttableStore:
         self._written = False
         self._refusals = 0
         self._refused: type[object] = object
+        self._held: tuple[type[object], Gate] | None = None
         self._idle = asyncio.Event()
         self._idle.set()
         self._retired = asyncio.Event()
@@ -56,6 +58,11 @@ class CuttableStore:
         self._refusals = commits
         self._refused = of
 
+    def hold_next(self, of: type[object]) -> Gate:
+        """Let the next commit with such an operation stand still before it is submitted."""
+        self._held = (of, Gate())
+        return self._held[1]
+
     def retire(self) -> None:
         """Whoever waits for this store learns that it is gone."""
         self.cut()
@@ -72,6 +79,9 @@ class CuttableStore:
     async def commit(self, unit: Unit) -> Receipt:
         if self.dead.is_set():
             await self._gone()
+        if self._held is not None and any(isinstance(op, self._held[0]) for op in unit.ops):
+            gate, self._held = self._held[1], None
+            await gate.passed()
         self.commits += 1
         if self._refusals and any(isinstance(op, self._refused) for op in unit.ops):
             self._refusals -= 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from gateway.runs.context import DECISION_S
 from gateway.store.base.catalog import Op
 from gateway.store.base.conversations import DropRuns, PutContent
 from gateway.store.base.inputs import AcceptInput, EndInput, EndQueued, StartInput
-from gateway.store.base.runs import EndRun, GetRun
+from gateway.store.base.runs import EndRun, GetRun, RequestCancel
 from gateway.store.base.store import Unit
 from gateway.store.sqlite.store import open_sqlite
 from gateway.turns.boundary import STOPPED
@@ -280,6 +280,44 @@ async def test_a_stop_that_races_with_the_claim_leaves_one_end(house: House) -> 
         assert await house.state(second.turn_id) in ("cancelled", "answered")
         ends = [event.kind for event in await house.events(turn_id=second.turn_id)]
         assert sum(kind in ENDS for kind in ends) == 1
+
+
+async def test_a_stop_that_finds_the_message_claimed_stops_its_turn(house: House) -> None:
+    """It was waiting when somebody looked, and is running when the wish arrives."""
+    await house.say("hold a")
+    await house.reached("a")
+    late = await house.say("/late hold b")
+    gate = house.store.hold_next(EndQueued)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(house.channel.cancel(late.turn_id))
+        await gate.entered.wait()
+        house.release("a")
+        await house.reached("b")
+        gate.release()
+    await house.idle()
+    assert await house.state(late.turn_id) == "cancelled"
+    assert house.channel.sent[-1].text == STOPPED
+
+
+async def test_a_stop_that_finds_the_turn_over_says_so(house: House) -> None:
+    """It was running when somebody looked."""
+    accepted = await house.say("hold a")
+    await house.reached("a")
+    gate = house.store.hold_next(RequestCancel)
+    async with asyncio.TaskGroup() as group:
+        stopping = group.create_task(_refusal(house.channel.cancel(accepted.turn_id)))
+        await gate.entered.wait()
+        house.release("a")
+        await house.idle()
+        gate.release()
+    assert "has just ended" in stopping.result()
+    assert await house.state(accepted.turn_id) == "answered"
+
+
+async def _refusal(work: Coroutine[None, None, None]) -> str:
+    with pytest.raises(Conflict) as caught:
+        await work
+    return str(caught.value)
 
 
 async def test_a_message_ended_by_somebody_else_is_not_answered(house: House) -> None:
