@@ -28,12 +28,14 @@ from gateway.delivery.planning import Answer, Delivery, Planned
 from gateway.delivery.policy import SEND_S, GiveUp, RetryAt, after_failure, before_attempt
 from gateway.events.kinds import Kind
 from gateway.store.base.catalog import Op
-from gateway.store.base.outbox import BeginSend, EndSend, OpenDeliveries, RetrySend
+from gateway.store.base.outbox import BeginSend, EndSend, GetDelivery, OpenDeliveries, RetrySend
 from gateway.store.base.store import Durability, NewEvent, Store, Unit
 
 PAGE = 500
 RETRY_STORE_S = 1.0
 """How soon a delivery goes on after the store refused a write."""
+FRESH_MS = 1000
+"""What has waited longer is looked at again before it leaves: its words may have been deleted."""
 MAX_SAID_CHARS = 500
 """Kept of what a destination said: enough for its reason, not for the page around it."""
 
@@ -143,6 +145,8 @@ class Outbox:
                 await self._rest((at - now) / 1000)
                 return delivery
         assert channel is not None  # without one there is no sending now
+        if now > delivery.made_at + FRESH_MS and await self._is_deleted(delivery):
+            return replace(delivery, text=None)
         delivery = await self._begin(delivery, now, dedupes=dedupes)
         try:
             receipt = await self._send(channel, delivery)
@@ -215,6 +219,17 @@ class Outbox:
         )
         end = EndSend(delivery.delivery_id, state, receipt, error, now)
         await self._commit(Unit((end,), (event,), Durability.CRITICAL))
+
+    async def _is_deleted(self, delivery: Delivery) -> bool:
+        """Whether its words are gone since it was queued; asked only with words at hand."""
+        while True:
+            try:
+                rows = await self._store.read(GetDelivery(delivery.delivery_id))
+            except StoreUnavailable as error:
+                log.warning("delivery.store_unavailable", reason=str(error))
+                await self._clock.sleep(RETRY_STORE_S)
+            else:
+                return bool(rows) and rows[0].body is None
 
     async def _commit(self, unit: Unit) -> None:
         """Write a mark, however long the store refuses: what was sent must not be forgotten."""

@@ -54,6 +54,7 @@ class Delivery:
     part: int
     parts: int
     text: str | None
+    made_at: int
     expires_at: int
     state: str = "pending"
     attempts: int = 0
@@ -97,16 +98,17 @@ def plan(answer: Answer, able: Capabilities, ids: Ids) -> Planned:
             part=part,
             parts=len(pieces),
             text=piece,
+            made_at=answer.at,
             expires_at=answer.at + answer.ttl_ms,
             state="available" if able.pulled else "pending",
             next_at=answer.at,
         )
         deliveries.append(delivery)
-        ops.append(_enqueue(delivery, content, answer.at))
+        ops.append(_enqueue(delivery, content))
     return Planned(tuple(ops), tuple(deliveries))
 
 
-def _enqueue(delivery: Delivery, content: ContentId, at: int) -> EnqueueDelivery:
+def _enqueue(delivery: Delivery, content: ContentId) -> EnqueueDelivery:
     return EnqueueDelivery(
         delivery_id=delivery.delivery_id,
         key=delivery.key,
@@ -116,7 +118,7 @@ def _enqueue(delivery: Delivery, content: ContentId, at: int) -> EnqueueDelivery
         part=delivery.part,
         parts=delivery.parts,
         content_id=content,
-        at=at,
+        at=delivery.made_at,
         expires_at=delivery.expires_at,
         state=delivery.state,
     )
@@ -133,6 +135,7 @@ def from_row(row: DeliveryRow) -> Delivery:
         part=row.part,
         parts=row.parts,
         text=None if row.body is None else _text(row.body),
+        made_at=row.created_at,
         expires_at=row.expires_at,
         state=row.state,
         attempts=row.attempts,

@@ -30,6 +30,7 @@ class CuttableStore:
         self._cut_at = 0
         self._written = False
         self._refusals = 0
+        self._deaf = 0
         self._refused: type[object] = object
         self._held: tuple[type[object], Gate] | None = None
         self._idle = asyncio.Event()
@@ -57,6 +58,10 @@ class CuttableStore:
         """Let the next commits find the store unavailable, or those with such an operation."""
         self._refusals = commits
         self._refused = of
+
+    def refuse_reads(self, reads: int) -> None:
+        """Let the next reads find the store unavailable."""
+        self._deaf = reads
 
     def hold_next(self, of: type[object]) -> Gate:
         """Let the next commit with such an operation stand still before it is submitted."""
@@ -113,6 +118,9 @@ class CuttableStore:
     async def read(self, query: Query[Row]) -> list[Row]:
         if self.dead.is_set():
             await self._gone()
+        if self._deaf:
+            self._deaf -= 1
+            raise StoreUnavailable("the disk does not answer")
         self._enter()
         try:
             self._flush()

@@ -13,6 +13,7 @@ from channels.base.messages import Outbound, Receipt
 from gateway.core.errors import DeliveryPermanent, DeliveryTransient, DeliveryUnknown
 from gateway.core.ids import TurnId
 from gateway.delivery.policy import BACKOFF_S, SEND_S, UNKNOWN_ATTEMPTS
+from gateway.store.base.conversations import BlankSession
 from gateway.store.base.outbox import CountDeliveries, EndSend
 from gateway.store.base.store import Unit
 from gateway.store.sqlite.store import open_sqlite
@@ -488,6 +489,34 @@ async def test_a_text_that_was_deleted_is_not_sent(post: Post) -> None:
     row = await post.row(turn)
     assert (row.state, row.attempts, row.error) == ("dead", 0, "its text was deleted")
     assert post.texts() == ["next"]
+
+
+async def test_what_is_deleted_while_it_waits_is_not_sent(post: Post, store: CuttableStore) -> None:
+    """Whether it waits for another attempt or behind another message."""
+    post.channel.fail_next(DeliveryTransient("busy"))
+    turns = [await post.write(text) for text in ("first secret", "second secret")]
+    await post.quiet()
+    await store.commit(Unit((BlankSession("session of ann"),)))
+    await post.done()
+    assert [await post.state(turn) for turn in turns] == ["dead", "dead"]
+    assert [(await post.row(turn)).attempts for turn in turns] == [1, 0]
+    assert post.texts() == []
+
+
+async def test_a_store_that_cannot_be_asked_about_a_message_is_asked_again(
+    post: Post, store: CuttableStore
+) -> None:
+    """Nothing leaves before it is known that it still may."""
+    post.channel.fail_next(DeliveryTransient("busy"))
+    turn = await post.write("hi")
+    await post.quiet()
+    store.refuse_reads(2)
+    await post.wait(5)
+    assert post.tried() == ["hi"]
+    await post.done()
+    assert post.tried() == ["hi", "hi"]
+    store.refuse_reads(0)
+    assert await post.state(turn) == "sent"
 
 
 # Stopping.

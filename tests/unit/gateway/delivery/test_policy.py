@@ -57,6 +57,7 @@ def delivery(
         part=1,
         parts=1,
         text=text,
+        made_at=NOW,
         expires_at=expires_at,
         state=state,
         attempts=attempts,

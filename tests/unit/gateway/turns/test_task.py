@@ -15,7 +15,7 @@ from gateway.core.errors import Bug, RunCancelled, RunQuarantined, TurngateError
 from gateway.core.ids import RunId
 from gateway.core.parts import Text
 from gateway.runs.context import DECISION_S, decision_key
-from gateway.store.base.conversations import AppendEntry, PutContent
+from gateway.store.base.conversations import AppendEntry, BlankSession, PutContent
 from gateway.store.base.store import Unit
 from gateway.turns.boundary import STOPPED
 from gateway.turns.task import manifest
@@ -102,6 +102,19 @@ async def test_a_turn_that_cannot_go_on_has_an_end_like_any_other(
         assert said == (
             STOPPED if state == "cancelled" else f"This could not be answered: {error}."
         )
+
+
+async def test_a_message_deleted_in_the_store_still_has_an_end() -> None:
+    """Its words are gone, also for the end of its turn; its place in the conversation is kept."""
+    async with open_bench() as bench:
+        await bench.claim(row(1, "one"), row(2, "two"))
+        await bench.store.commit(Unit((BlankSession(SESSION),)))
+        assert await bench.execute(fresh="turn") == "ended"
+        assert (await bench.input()).detail == "not_found"
+        assert await bench.transcript() == []
+        assert await bench.ask("three", 3) == "ended"
+        assert (await bench.transcript())[0] == UserMessage((Text("three"),))
+        assert (await bench.input("t_3")).state == "answered"
 
 
 async def test_the_sentence_of_a_failure_can_always_be_stored() -> None:
