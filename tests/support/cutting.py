@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import TypeVar
 
 from channels.memory import Gate
 from gateway.core.clock import settle
 from gateway.core.errors import StoreUnavailable
 from gateway.store.base.query import Query, Row
 from gateway.store.base.store import Listener, Receipt, Store, Unit
+
+T = TypeVar("T")
 
 ROUNDS = 40
 """Steps of the loop without a store in which everything between two store calls happens."""
@@ -72,6 +76,16 @@ class CuttableStore:
         """Whoever waits for this store learns that it is gone."""
         self.cut()
         self._retired.set()
+
+    async def while_alive(self, work: Coroutine[None, None, T]) -> T | None:
+        """What comes of it; None when the store is cut before."""
+        async with asyncio.TaskGroup() as group:
+            working = group.create_task(work)
+            dying = group.create_task(self.dead.wait())
+            await asyncio.wait({working, dying}, return_when=asyncio.FIRST_COMPLETED)
+            working.cancel()
+            dying.cancel()
+        return None if working.cancelled() else working.result()
 
     async def quiet(self) -> None:
         """Wait until nothing is under way and nobody begins anything, or until it is cut."""

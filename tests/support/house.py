@@ -187,13 +187,7 @@ class House:
 
     async def while_alive(self, work: Coroutine[None, None, T]) -> T | None:
         """What comes of it; None when the process dies before."""
-        async with asyncio.TaskGroup() as group:
-            working = group.create_task(work)
-            dying = group.create_task(self.store.dead.wait())
-            await asyncio.wait({working, dying}, return_when=asyncio.FIRST_COMPLETED)
-            working.cancel()
-            dying.cancel()
-        return None if working.cancelled() else working.result()
+        return await self.store.while_alive(work)
 
     async def again(self) -> None:
         """Kill it and start it again."""

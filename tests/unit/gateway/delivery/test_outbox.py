@@ -430,7 +430,7 @@ class Nowhere:
         """Nobody speaks here."""
 
     async def send(self, message: Outbound) -> Receipt:
-        raise NotImplementedError
+        raise DeliveryTransient("nobody is here")
 
     async def close(self) -> None:
         """There is nothing to close."""

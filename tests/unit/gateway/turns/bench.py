@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import TypeVar
 
 import orjson
 
@@ -34,8 +33,6 @@ from gateway.turns.world import World, by_name
 from tests.support.cutting import CuttableStore
 from tests.support.house import DEDUPES, Roster, agent
 from tests.unit.gateway.turns.rows import SESSION, row
-
-T = TypeVar("T")
 
 PATIENCE_S = 4.0
 """Longest real time anything here takes; reaching it is a failure."""
@@ -137,21 +134,12 @@ class Bench:
 
     async def execute(self, turn_id: str = "t_1", *, fresh: str = "") -> Outcome:
         """Execute; ends early, as `lost`, when the store is cut."""
-        return await self._alive(self.engine.execute(RunId(turn_id), fresh=fresh)) or "lost"
+        executing = self.engine.execute(RunId(turn_id), fresh=fresh)
+        return await self.store.while_alive(executing) or "lost"
 
     async def delivered(self) -> None:
         """Until everything has left, or the store is cut."""
-        await self._alive(self.outbox.drained())
-
-    async def _alive(self, work: Coroutine[None, None, T]) -> T | None:
-        """What comes of it; None when the store is cut before it ends."""
-        async with asyncio.TaskGroup() as group:
-            working = group.create_task(work)
-            dying = group.create_task(self.store.dead.wait())
-            await asyncio.wait({working, dying}, return_when=asyncio.FIRST_COMPLETED)
-            working.cancel()
-            dying.cancel()
-        return None if working.cancelled() else working.result()
+        await self.store.while_alive(self.outbox.drained())
 
     async def ask(self, text: str, number: int = 1) -> Outcome:
         """A whole turn `t_<number>`."""
