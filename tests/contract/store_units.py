@@ -25,6 +25,7 @@ from gateway.store.base.conversations import (
     AppendEntry,
     BlankSession,
     ClearTranscript,
+    CutTranscript,
     DropRuns,
     DropSession,
     ExpectIdle,
@@ -200,6 +201,9 @@ CASES: dict[type[Op], Case] = {
     SetLabel: Case(SetLabel(SESSION, "plans"), (a_session(),), ((SetLabel("x", "y"), NotFound),)),
     ExpectIdle: Case(ExpectIdle(SESSION), (a_session(),), ((ExpectIdle("x"), Conflict),)),
     ClearTranscript: Case(ClearTranscript(SESSION), (an_entry(),)),
+    CutTranscript: Case(
+        CutTranscript(SESSION, 0, 1), (an_entry(),), ((CutTranscript(SESSION, 0, 1), Conflict),)
+    ),
     BlankSession: Case(BlankSession(SESSION), (a_content(),)),
     DropRuns: Case(DropRuns(SESSION), (an_input(), a_run(run_id="t1"))),
     DropSession: Case(DropSession(SESSION), (a_session(),), ((DropSession(SESSION), NotFound),)),

@@ -9,6 +9,7 @@ from gateway.store.base.conversations import (
     AppendEntry,
     BlankSession,
     ClearTranscript,
+    CutTranscript,
     DropRuns,
     DropSession,
     ExpectIdle,
@@ -175,6 +176,18 @@ async def test_a_cleared_transcript_begins_anew_and_the_log_keeps_the_words(stor
     assert (await one(store, ReadEvents(0, 9))).body == '"words"'
     await put(store, an_entry())
     assert len(await store.read(LoadTranscript(SESSION))) == 1
+
+
+async def test_a_transcript_is_cut_from_a_position_on(store: Store) -> None:
+    """What is before it stays, and others' is not touched."""
+    for n in range(3):
+        entry = AppendEntry(SESSION, n, f"t{n}", "c1", n)
+        await put(store, entry, entry._replace(session_key="other"))
+    assert await refusal(put(store, CutTranscript(SESSION, 1, 2))) is Conflict
+    receipt = await put(store, CutTranscript(SESSION, 1, 3))
+    assert receipt.touched == [2]
+    assert [row.position for row in await store.read(LoadTranscript(SESSION))] == [0]
+    assert len(await store.read(LoadTranscript("other"))) == 3
 
 
 async def test_a_deleted_session_leaves_tombstones_everywhere(store: Store) -> None:

@@ -10,6 +10,7 @@ from gateway.rpc.method import Example, Method
 from gateway.rpc.slots import WORKING
 from gateway.wire import jsonrpc
 from gateway.wire.methods import connection as wire
+from gateway.wire.methods.base import NoParams
 
 
 async def connect(call: Call, params: wire.Connect) -> wire.Connected:
@@ -38,6 +39,16 @@ async def login(call: Call, params: wire.Login) -> wire.LoggedIn:
 async def cancel_request(call: Call, params: wire.CancelRequest) -> wire.RequestCancelledResult:
     """Take a request back; what it has committed stays, and turns go on."""
     return wire.RequestCancelledResult(cancelled=call.working.cancel(params.id))
+
+
+async def discover(call: Call, params: NoParams) -> wire.OpenRpcDocument:
+    """The protocol in OpenRPC."""
+    return wire.OpenRpcDocument(call.shared.discovery.document)
+
+
+async def list_methods(call: Call, params: NoParams) -> wire.MethodNames:
+    """Every method."""
+    return wire.MethodNames(list(call.shared.discovery.names))
 
 
 def _connected(call: Call, principal: Principal) -> wire.Connected:
@@ -109,4 +120,22 @@ CANCEL_REQUEST = Method(
     Example({"id": 41}, {"cancelled": False}),
     always=True,
     lasting=True,
+)
+DISCOVER = Method(
+    "rpc.discover",
+    None,
+    NoParams,
+    wire.OpenRpcDocument,
+    discover,
+    "This protocol as an OpenRPC document.",
+    Example({}, {"openrpc": "1.3.2"}),
+)
+LIST_METHODS = Method(
+    "__listMethods",
+    None,
+    NoParams,
+    wire.MethodNames,
+    list_methods,
+    "The names of all methods.",
+    Example({}, ["$/cancelRequest", "__listMethods"]),
 )

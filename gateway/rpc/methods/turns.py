@@ -118,12 +118,9 @@ async def _wait(call: Call, waited: _Waited, wait_ms: int) -> wire.Answer:
     turn_id = TurnId(waited.turn_id)
     ended: Ended | None = None
     state = ""
-    async with call.working.resting():
-        try:
-            async with call.backend.clock.timeout(wait_ms / 1000):
-                ended = await call.backend.waiters.ended(turn_id)
-        except TimeoutError:
-            pass  # the answer says how far it has come
+    if wait_ms:
+        async with call.working.resting():
+            ended = await _ended(call, turn_id, wait_ms)
     if ended is None:
         for row in await call.backend.store.read(store.GetInput(turn_id)):
             state = row.state
@@ -133,6 +130,15 @@ async def _wait(call: Call, waited: _Waited, wait_ms: int) -> wire.Answer:
     key = ended.delivery_key
     call.written.append(lambda: call.shared.pulled.written(key))
     return _answer(waited, ended.state, ended)
+
+
+async def _ended(call: Call, turn_id: TurnId, wait_ms: int) -> Ended | None:
+    """How the turn ended; None when it takes longer: that is no error."""
+    try:
+        async with call.backend.clock.timeout(wait_ms / 1000):
+            return await call.backend.waiters.ended(turn_id)
+    except TimeoutError:
+        return None
 
 
 def _answer(waited: _Waited, state: str, ended: Ended | None = None) -> wire.Answer:

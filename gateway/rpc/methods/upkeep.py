@@ -6,6 +6,8 @@ refused, so that no answer is written into what was meant to be empty.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from gateway.core.errors import Conflict, NotFound, UnknownAgent
 from gateway.core.ids import AgentId
 from gateway.core.keys import RouteKey
@@ -21,25 +23,41 @@ from gateway.wire.methods import sessions as wire
 
 async def new(call: Call, params: wire.NewSession) -> wire.NewSessionResult:
     """A fresh conversation, kept from now on; speak in it by its peer."""
+    fresh = await begin(call, params.agent_id)
+    await commit(call, fresh.touch, store.SetLabel(fresh.key, params.label))
+    return wire.NewSessionResult(
+        session_key=fresh.key, agent_id=fresh.touch.agent_id, peer_id=fresh.peer
+    )
+
+
+class Fresh(NamedTuple):
+    """A conversation nobody has had yet, and the write that makes it."""
+
+    peer: str
+    key: str
+    touch: store.TouchSession
+
+
+async def begin(call: Call, agent_id: str) -> Fresh:
+    """Where a fresh conversation would be; raises `Conflict` where an agent has only one."""
     backend = call.backend
     peer = backend.ids.new("p")
     route = speaking.place(call.principal, RouteKey(speaking.CHANNEL, peer=peer))
-    routed = backend.router.route(route, AgentId(params.agent_id) if params.agent_id else None)
+    routed = backend.router.route(route, AgentId(agent_id) if agent_id else None)
     key = str(routed.session)
     if await backend.store.read(store.GetSession(key)):
         raise Conflict(
             f"the agent {routed.agent.id!r} has one conversation with everybody (dm_scope "
             f"{routed.agent.dm_scope}); there is no other to begin"
         )
-    touch = store.TouchSession(key, routed.agent.id, call.principal.name, backend.clock.now_ms())
-    await _commit(call, touch, store.SetLabel(key, params.label))
-    return wire.NewSessionResult(session_key=key, agent_id=routed.agent.id, peer_id=peer)
+    now = backend.clock.now_ms()
+    return Fresh(peer, key, store.TouchSession(key, routed.agent.id, call.principal.name, now))
 
 
 async def label(call: Call, params: wire.LabelSession) -> wire.Labelled:
     """Call a conversation something."""
     row = await call.shared.ownership.session(call.principal, params.session_key)
-    await _commit(call, store.SetLabel(row.session_key, params.label))
+    await commit(call, store.SetLabel(row.session_key, params.label))
     return wire.Labelled(session_key=row.session_key, label=params.label)
 
 
@@ -58,13 +76,13 @@ async def delete(call: Call, params: wire.OneSession) -> wire.SessionDeleted:
 
 
 async def _reset(call: Call, key: str) -> Receipt:
-    receipt = await _when_idle(call, key, store.ClearTranscript(key))
+    receipt = await when_idle(call, key, store.ClearTranscript(key))
     call.backend.sessions.forget(key)
     return receipt
 
 
 async def _delete(call: Call, key: str) -> Receipt:
-    receipt = await _when_idle(
+    receipt = await when_idle(
         call,
         key,
         store.BlankSession(key),
@@ -79,16 +97,18 @@ async def _delete(call: Call, key: str) -> Receipt:
     return receipt
 
 
-async def _when_idle(call: Call, key: str, *ops: Op) -> Receipt:
+async def when_idle(call: Call, key: str, *ops: Op) -> Receipt:
+    """Do this while no turn of the conversation is under way; else raise `Conflict`."""
     try:
-        return await _commit(call, store.ExpectIdle(key), *ops)
+        return await commit(call, store.ExpectIdle(key), *ops)
     except Conflict as error:
         raise Conflict(
-            "a turn of this conversation has not ended; wait for it or cancel it first"
+            "a turn of this conversation has not ended yet; wait for it or cancel it first"
         ) from error
 
 
-async def _commit(call: Call, *ops: Op) -> Receipt:
+async def commit(call: Call, *ops: Op) -> Receipt:
+    """Write for good."""
     return await call.backend.store.commit(Unit(ops, durability=Durability.CRITICAL))
 
 

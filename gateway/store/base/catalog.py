@@ -38,6 +38,7 @@ Op = (
     | conversations.SetLabel
     | conversations.ExpectIdle
     | conversations.ClearTranscript
+    | conversations.CutTranscript
     | conversations.BlankSession
     | conversations.DropRuns
     | conversations.DropSession
@@ -109,6 +110,7 @@ GUARDS: dict[type[Op], Guard] = {
     conversations.SetLabel: Guard(refused=NotFound),
     conversations.ExpectIdle: Guard(refused=Conflict),
     conversations.ClearTranscript: Guard(),
+    conversations.CutTranscript: Guard(refused=Conflict),
     conversations.BlankSession: Guard(),
     conversations.DropRuns: Guard(),
     conversations.DropSession: Guard(refused=NotFound),

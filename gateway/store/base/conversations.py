@@ -58,6 +58,17 @@ class ClearTranscript(NamedTuple):
     session_key: str
 
 
+class CutTranscript(NamedTuple):
+    """Forget what was said from a position on, as `ClearTranscript` does with all of it.
+
+    Refused `Conflict` when there is nothing to forget, or more was said than `revision` entries.
+    """
+
+    session_key: str
+    position: int
+    revision: int
+
+
 class BlankSession(NamedTuple):
     """Turn everything that was ever said in a session into tombstones, wherever it shows."""
 

@@ -139,6 +139,39 @@ class SessionReset(Result):
     cleared: int = Field(description="Messages the agent no longer sees.")
 
 
+class RewindSession(Params):
+    """Which conversation, and how many of its last turns to take back."""
+
+    session_key: Key
+    count: Annotated[int, Field(ge=1, le=1000)] = 1
+
+
+class SessionRewound(Result):
+    """The agent no longer sees these; their events stay in the log until they are too old."""
+
+    session_key: str
+    turns: int = Field(description="Turns that were taken back.")
+    removed: int = Field(description="Messages the agent no longer sees.")
+    remaining: int
+
+
+class ForkSession(Params):
+    """Which conversation to copy, and up to where."""
+
+    session_key: Key
+    turn_id: Place = Field("", description="The last turn that is taken along; empty: all.")
+    label: Label = ""
+
+
+class SessionForked(Result):
+    """The copy: say this `peer_id` and `agent_id` to go on in it."""
+
+    session_key: str
+    agent_id: str
+    peer_id: str
+    entries: int
+
+
 class SessionDeleted(Result):
     """Its words are gone everywhere."""
 

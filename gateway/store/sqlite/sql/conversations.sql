@@ -48,6 +48,12 @@ UPDATE sessions SET label = label WHERE session_key = :session_key AND NOT EXIST
 -- The next turn starts at position 0.
 DELETE FROM entries WHERE session_key = :session_key;
 
+-- name: cut_transcript
+-- The next turn goes on at the position.
+DELETE FROM entries WHERE session_key = :session_key AND position >= :position AND NOT EXISTS (
+  SELECT 1 FROM entries later
+  WHERE later.session_key = :session_key AND later.position >= :revision);
+
 -- name: blank_session
 -- Everything points at contents, so this is everywhere; the condition repeats the partial index's.
 UPDATE contents SET body = NULL WHERE session_key = :session_key AND body IS NOT NULL;

@@ -247,7 +247,7 @@ class World:
     async def backend_settled(self) -> None:
         """Wait until nothing moves without time passing: the writer and the readers are quiet."""
         async with asyncio.timeout(PATIENCE_S):
-            for _ in range(3):
+            for _ in range(8):  # more than the commits between a message and its model call
                 await settle()
                 await self.backend.store.commit(Unit())
                 await self.backend.store.read(GetLogBounds())

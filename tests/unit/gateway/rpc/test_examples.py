@@ -23,7 +23,7 @@ ORDER = (
     *("events.subscribe", "bindings.set", "sessions.label"),
     *("agents.register", "agents.remove", "bindings.remove", "rpc.off", "events.unsubscribe"),
     *("deliveries.retry", "deliveries.purge", "turns.cancel", "runs.cancel"),
-    *("sessions.reset", "sessions.delete"),
+    *("sessions.rewind", "sessions.reset", "sessions.delete"),
 )
 """The first three come first, because others look at what they do; the rest comes last."""
 OPEN_ENDED = frozenset({"rpc.discover", "__listMethods", "runs.steps", "deliveries.stats"})

@@ -20,7 +20,7 @@ from tests.unit.gateway.rpc.talk import ALICE, BOB, OPERATOR, USER, Refusal, Tal
 OF_TURNS = ("turns.get", "turns.wait", "turns.explain", "turns.cancel")
 OF_SESSIONS = (
     *("sessions.get", "sessions.history", "sessions.export", "sessions.context"),
-    *("sessions.reset", "sessions.delete"),
+    *("sessions.reset", "sessions.delete", "sessions.rewind", "sessions.fork"),
 )
 
 

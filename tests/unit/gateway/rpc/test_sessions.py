@@ -158,7 +158,45 @@ async def test_a_deleted_session_is_gone_everywhere(world: World) -> None:
     assert [entry["text"] for entry in entries] == ["You said: fresh", "fresh"]
 
 
-@pytest.mark.parametrize("method", ["sessions.reset", "sessions.delete"])
+async def test_turns_are_taken_back(world: World) -> None:
+    """Whole ones, the last first; the agent goes on from what is left."""
+    talk = world.talk()
+    for text in ("one", "time?", "two"):
+        await talk.call("send", text=text, peer_id="notes")
+    rewound = await talk.call("sessions.rewind", session_key=NOTES, count=2)
+    assert rewound == {"session_key": NOTES, "turns": 2, "removed": 6, "remaining": 2}
+    await talk.call("send", text="three", peer_id="notes")
+    entries = (await talk.call("sessions.history", session_key=NOTES))["entries"]
+    assert [entry["text"] for entry in entries] == [
+        *("You said: three", "three", "You said: one", "one")
+    ]
+    assert [entry["position"] for entry in entries] == [3, 2, 1, 0]
+    all_of_it = await talk.call("sessions.rewind", session_key=NOTES, count=1000)
+    assert (all_of_it["turns"], all_of_it["remaining"]) == (2, 0)
+    again = await talk.call("sessions.rewind", session_key=NOTES)
+    assert (again["turns"], again["removed"]) == (0, 0)
+
+
+async def test_a_conversation_is_copied_and_goes_on_twice(world: World) -> None:
+    """Up to a turn or as a whole; what happens to one is nothing to the other."""
+    talk = world.talk()
+    turns = [(await talk.call("send", text=text, peer_id="notes"))["turn_id"] for text in "abc"]
+    copy = await talk.call("sessions.fork", session_key=NOTES, turn_id=turns[1], label="again")
+    assert copy["entries"] == 4
+    answer = await talk.call("send", text="d", peer_id=copy["peer_id"], agent_id=copy["agent_id"])
+    assert answer["session_key"] == copy["session_key"]
+    await talk.call("sessions.delete", session_key=NOTES)
+    export = await talk.call("sessions.export", session_key=copy["session_key"])
+    said = [entry["text"] for entry in export["entries"] if entry["role"] == "user"]
+    assert said == ["a", "b", "d"]
+    assert (export["session"]["label"], export["session"]["owner"]) == ("again", "alice")
+    whole = await talk.call("sessions.fork", session_key=copy["session_key"])
+    assert whole["entries"] == 6
+    with pytest.raises(Refusal, match="not_found"):
+        await talk.call("sessions.fork", session_key=copy["session_key"], turn_id="t_999")
+
+
+@pytest.mark.parametrize("method", ["sessions.reset", "sessions.delete", "sessions.rewind"])
 async def test_a_session_with_a_turn_under_way_stays(world: World, method: str) -> None:
     """Its answer would be written into what was meant to be empty."""
     talk = world.talk()

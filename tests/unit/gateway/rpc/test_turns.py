@@ -72,7 +72,7 @@ async def test_wait_is_told_of_the_end(world: World) -> None:
     talk, other = world.talk(), world.talk()
     turn_id = (await talk.call("turns.start", text="slow"))["turn_id"]
     waiting = [await one.request("turns.wait", {"turn_id": turn_id}) for one in (talk, other)]
-    await settle()
+    await world.backend_settled()
     assert talk.find(waiting[0]) is None
     await world.clock.advance(5)
     for one, id in zip((talk, other), waiting, strict=True):
@@ -97,9 +97,8 @@ async def test_not_waiting_at_all_is_allowed(world: World) -> None:
     """A look at how far it is."""
     talk = world.talk()
     turn_id = (await talk.call("turns.start", text="slow"))["turn_id"]
-    id = await talk.request("turns.wait", {"turn_id": turn_id, "wait_ms": 0})
-    await world.clock.advance(0)
-    assert (await talk.answer(id))["result"]["reply"] is None
+    assert (await talk.call("turns.wait", turn_id=turn_id, wait_ms=0))["reply"] is None
+    assert (await talk.call("send", text="slow", peer_id="q", wait_ms=0))["reply"] is None
 
 
 async def test_the_same_key_waits_for_the_same_turn(world: World) -> None:
