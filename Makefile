@@ -143,8 +143,8 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-ver
 .PHONY: lock
 lock: setup ## resolve pyproject.toml again and write the hash-locked requirements
 	@echo "turngate: resolving ..."
-	@$(LOCK) $(LOCK_FLAGS) --group build pyproject.toml -o requirements.lock
-	@$(LOCK) $(LOCK_FLAGS) --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+	@$(LOCK) $(LOCK_FLAGS) --group build --all-extras pyproject.toml -o requirements.lock
+	@$(LOCK) $(LOCK_FLAGS) --group dev --all-extras pyproject.toml -c requirements.lock -o requirements-dev.lock
 
 .PHONY: clean
 clean: ## remove .venv, caches and build results
