@@ -41,15 +41,12 @@ from gateway.http.bounds import Bounds, Limits
 from gateway.http.gated import gated
 from gateway.http.listening import Listen
 from gateway.http.server import Stopping, serve
-from gateway.identity.credentials import Credentials
-from gateway.rpc.backend import About, Backend
 from gateway.rpc.catalog import METHODS
 from gateway.rpc.dispatch import Dispatcher
 from gateway.rpc.rpc import Rpc
 from gateway.telemetry import logs
 from gateway.telemetry.health import Health
 from gateway.telemetry.metrics import Metrics
-from gateway.turns.waiting import TurnWaiters
 
 TOKEN = "benchmark-token-0123456789abcdef"
 SEQUENTIAL = 5_000
@@ -286,30 +283,11 @@ async def _rpc(home: Path) -> AsyncIterator[Surface]:
         turngate_home=home, workspace_dir=home / "workspace", turngate_model="scripted"
     )
     async with open_gateway(settings, channels=[]) as gateway:
-        credentials = Credentials(gateway.store, clock, ids)
-        await credentials.open(preset=TOKEN)
+        await gateway.credentials.open(preset=TOKEN)
         health, metrics = Health(clock), Metrics()
-        backend = Backend(
-            about=About("0", "scripted", home, clock.monotonic()),
-            store=gateway.store,
-            clock=clock,
-            ids=ids,
-            credentials=credentials,
-            agents=gateway.agents,
-            router=gateway.router,
-            log=gateway.log,
-            previews=gateway.previews,
-            sessions=gateway.sessions,
-            intake=gateway.intake,
-            lanes=gateway.lanes,
-            engine=gateway.engine,
-            outbox=gateway.outbox,
-            waiters=TurnWaiters(gateway.store),
-            added=gateway.added,
-        )
         admission = Admission(health, clock, metrics.shed)
-        rpc = Rpc(Dispatcher(backend, gated(METHODS, admission, metrics, clock)))
-        yield Surface(rpc, credentials, health, metrics, _writable, clock, ids)
+        rpc = Rpc(Dispatcher(gateway, gated(METHODS, admission, metrics, clock)))
+        yield Surface(rpc, gateway.credentials, health, metrics, _writable, clock, ids)
         await rpc.close()
 
 

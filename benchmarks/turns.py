@@ -27,11 +27,12 @@ from agents.workspace import default_agent
 from benchmarks.tables import Progress, Table
 from channels.base.channel import Capabilities, Intake
 from channels.base.messages import Inbound, Outbound, Receipt
-from gateway.app import Gateway, open_gateway
+from gateway.app import open_gateway
 from gateway.config import Settings
 from gateway.core.clock import SystemClock
 from gateway.core.keys import RouteKey
 from gateway.core.parts import Text
+from gateway.running import Gateway
 from gateway.telemetry import logs
 
 MESSAGES = 10_000

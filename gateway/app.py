@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import structlog
@@ -39,6 +40,7 @@ from gateway.core.tasks import Ending, TaskOwner
 from gateway.delivery.outbox import Outbox
 from gateway.events.log import EventLog
 from gateway.events.previews import Previews
+from gateway.identity.credentials import Credentials
 from gateway.intake.intake import Intake
 from gateway.retention import forget
 from gateway.routing.added import AddedRules
@@ -46,6 +48,7 @@ from gateway.routing.agents import KnownAgents
 from gateway.routing.file import Routes, load_routes, read_routes
 from gateway.routing.router import Router
 from gateway.routing.table import Table
+from gateway.running import About, Gateway
 from gateway.runs.engine import Engine
 from gateway.sessions.live import LiveSessions
 from gateway.store.base.store import Store
@@ -54,6 +57,7 @@ from gateway.turns.boundary import Boundary
 from gateway.turns.lanes import Lanes
 from gateway.turns.slots import TurnSlots
 from gateway.turns.task import TurnTask
+from gateway.turns.waiting import TurnWaiters
 from gateway.turns.world import World, by_name
 
 DRAIN_S = 20.0
@@ -67,29 +71,6 @@ SHIPPED_ROUTES = Path(__file__).parent.parent / "routes.json"
 """The default route file of a checkout; an installed wheel has the same text built in."""
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Gateway:
-    """A running gateway, as surfaces and tests see it."""
-
-    settings: Settings
-    store: Store
-    agents: Agents
-    router: Router
-    added: AddedRules
-    log: EventLog
-    previews: Previews
-    sessions: LiveSessions
-    intake: Intake
-    lanes: Lanes
-    engine: Engine
-    outbox: Outbox
-
-    async def idle(self) -> None:
-        """Wait until every turn that can end has ended and its answer has left."""
-        await self.lanes.drained()
-        await self.outbox.drained()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,20 +144,29 @@ async def open_gateway(
         stack.push_async_callback(intake.close)
         log.info("gateway.ready", agents=list(agents.ids()), model=settings.llm_model or "scripted")
         yield Gateway(
-            settings,
-            store,
-            agents,
-            router,
-            added,
-            events,
-            previews,
-            sessions,
-            intake,
-            lanes,
-            engine,
-            outbox,
+            about=_about(settings, clock),
+            clock=clock,
+            ids=ids,
+            store=store,
+            credentials=Credentials(store, clock, ids),
+            agents=agents,
+            router=router,
+            added=added,
+            log=events,
+            previews=previews,
+            sessions=sessions,
+            intake=intake,
+            lanes=lanes,
+            engine=engine,
+            outbox=outbox,
+            waiters=TurnWaiters(store),
         )
         log.info("gateway.stopping", turns=engine.executing)
+
+
+def _about(settings: Settings, clock: Clock) -> About:
+    model = settings.llm_model if settings.uses_openai else "scripted"
+    return About(version("turngate"), model, settings.workspace_dir, clock.monotonic())
 
 
 async def _open_store(settings: Settings) -> Store:

@@ -9,17 +9,16 @@ import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
 import structlog
 
 from channels.base.channel import Channel
-from gateway.app import Chosen, Gateway, client_channel, open_gateway
+from gateway.app import Chosen, client_channel, open_gateway
 from gateway.config import TOKEN_FILE, Settings
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import ConfigError, StoreUnavailable
-from gateway.core.ids import Ids, SystemIds
+from gateway.core.ids import SystemIds
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.http.admission import Admission
 from gateway.http.app import Surface
@@ -27,13 +26,12 @@ from gateway.http.gated import gated
 from gateway.http.listening import Listen, check_open_bind
 from gateway.http.server import Server, Stopping, serve
 from gateway.identity.credentials import Credentials
-from gateway.rpc.backend import About, Backend
 from gateway.rpc.catalog import METHODS
 from gateway.rpc.rpc import open_rpc
+from gateway.running import Gateway
 from gateway.store.base.store import Store, Unit
 from gateway.telemetry.health import Health
 from gateway.telemetry.metrics import Metrics
-from gateway.turns.waiting import TurnWaiters
 
 LOAD_S = 0.5
 """How often the share of requests being worked on is looked at."""
@@ -80,17 +78,13 @@ async def serving(
         log.warning("http.open_bind", problem=warning)
     channels = (*channels, client_channel())
     async with open_gateway(settings, channels=channels, chosen=chosen) as gateway:
-        credentials = Credentials(gateway.store, clock, ids)
-        await _open_credentials(credentials, settings.turngate_home, preset)
+        await _open_credentials(gateway.credentials, settings.turngate_home, preset)
         health, metrics = Health(clock), Metrics()
         admission = Admission(health, clock, metrics.shed)
-        rpc = open_rpc(
-            _backend(gateway, credentials, clock, ids),
-            gated(METHODS, admission, metrics, clock),
-        )
+        rpc = open_rpc(gateway, gated(METHODS, admission, metrics, clock))
         surface = Surface(
             rpc=rpc,
-            credentials=credentials,
+            credentials=gateway.credentials,
             health=health,
             metrics=metrics,
             store_writable=lambda: _writable(gateway.store),
@@ -131,34 +125,6 @@ def _listen(settings: Settings) -> Listen:
         allowed_origins=settings.turngate_allowed_origins,
         trusted_proxies=settings.turngate_trusted_proxies,
         open_metrics=settings.turngate_open_metrics,
-    )
-
-
-def _backend(gateway: Gateway, credentials: Credentials, clock: Clock, ids: Ids) -> Backend:
-    settings = gateway.settings
-    about = About(
-        version("turngate"),
-        settings.llm_model if settings.uses_openai else "scripted",
-        settings.workspace_dir,
-        clock.monotonic(),
-    )
-    return Backend(
-        about=about,
-        store=gateway.store,
-        clock=clock,
-        ids=ids,
-        credentials=credentials,
-        agents=gateway.agents,
-        router=gateway.router,
-        log=gateway.log,
-        previews=gateway.previews,
-        sessions=gateway.sessions,
-        intake=gateway.intake,
-        lanes=gateway.lanes,
-        engine=gateway.engine,
-        outbox=gateway.outbox,
-        waiters=TurnWaiters(gateway.store),
-        added=gateway.added,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.core.clock import Clock
 from gateway.core.errors import (
@@ -153,7 +153,7 @@ class Credentials:
                 op = RevokeCredential(credential.credential_id, now)
                 await self._store.commit(Unit((op,), durability=Durability.CRITICAL))
                 self._forget(credential.credential_id)
-                return credential
+                return replace(credential, revoked_at=now)
         raise NotFound(f"there is no valid credential {name_or_id!r}")
 
     async def list(self) -> list[Credential]:

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 from gateway.core.errors import Bug
 from gateway.identity.principal import Principal
-from gateway.rpc.backend import Backend
 from gateway.rpc.shared import Shared
+from gateway.running import Gateway
 from gateway.wire.jsonrpc import Id
 
 
@@ -91,7 +91,7 @@ class Call:
     where it came from, for budgets and logs.
     """
 
-    backend: Backend
+    backend: Gateway
     shared: Shared
     principal: Principal
     working: Working

@@ -23,7 +23,6 @@ from gateway.core.errors import (
 )
 from gateway.identity.principal import Principal
 from gateway.routing.problems import did_you_mean
-from gateway.rpc.backend import Backend
 from gateway.rpc.call import Call, Client, Working
 from gateway.rpc.catalog import METHODS
 from gateway.rpc.member import Members
@@ -31,6 +30,7 @@ from gateway.rpc.method import Method
 from gateway.rpc.openrpc import Document
 from gateway.rpc.params import validated
 from gateway.rpc.shared import Shared
+from gateway.running import Gateway
 from gateway.wire import jsonrpc
 from gateway.wire.jsonrpc import JsonParams, Request
 
@@ -44,7 +44,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        backend: Backend,
+        backend: Gateway,
         methods: Sequence[Method[Any]] = METHODS,
         *,
         max_result_bytes: int = MAX_RESULT_BYTES,

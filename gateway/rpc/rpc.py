@@ -7,13 +7,13 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 from gateway.identity.principal import Principal
-from gateway.rpc.backend import Backend
 from gateway.rpc.batch import Answers
 from gateway.rpc.call import Connection
 from gateway.rpc.catalog import METHODS
 from gateway.rpc.dispatch import Dispatcher
 from gateway.rpc.method import Method
 from gateway.rpc.session import RpcSession
+from gateway.running import Gateway
 from gateway.wire import jsonrpc
 from gateway.wire.jsonrpc import Id, Refused
 
@@ -60,6 +60,6 @@ class Rpc:
         await self._dispatcher.close()
 
 
-def open_rpc(backend: Backend, methods: Sequence[Method[Any]] = METHODS) -> Rpc:
+def open_rpc(backend: Gateway, methods: Sequence[Method[Any]] = METHODS) -> Rpc:
     """The methods of the catalogue, or the same wrapped; `close` it after its sessions."""
     return Rpc(Dispatcher(backend, methods))

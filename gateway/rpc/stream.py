@@ -21,9 +21,9 @@ from gateway.core.errors import StoreUnavailable
 from gateway.events.log import CaughtUp, Event, Filter, Gap, Notification
 from gateway.events.previews import Preview
 from gateway.identity.principal import Scope
-from gateway.rpc.backend import Backend
 from gateway.rpc.call import Client
 from gateway.rpc.shared import Shared
+from gateway.running import Gateway
 from gateway.store.base.events import EventRow
 from gateway.wire.methods.events import EventFilter
 
@@ -49,7 +49,7 @@ class Wish:
 class Stream:
     """The source of one subscription's notifications."""
 
-    def __init__(self, backend: Backend, shared: Shared, client: Client, wish: Wish) -> None:
+    def __init__(self, backend: Gateway, shared: Shared, client: Client, wish: Wish) -> None:
         self._backend = backend
         self._shared = shared
         self._connection = client.connection

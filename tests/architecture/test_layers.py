@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (COMPOSITION_ROOT,),
     ("gateway.http", "gateway.console", "gateway.simulate", "gateway.client"),
     ("gateway.rpc", "gateway.commands"),
+    ("gateway.running",),
     ("gateway.turns",),
     ("gateway.schedules", "gateway.network", "gateway.work"),
     ("gateway.intake",),
@@ -179,6 +180,11 @@ REASONS: tuple[tuple[str, str, str], ...] = (
         "*",
         "gateway.commands",
         "slash commands are thin callers; logic that others need lives in what they call",
+    ),
+    (
+        "*",
+        "gateway.running",
+        "the list of all parts is for who stands above them; a part names what it needs itself",
     ),
     (
         "*",

@@ -69,7 +69,18 @@ LIST = Method(
     TokenList,
     list_all,
     "All credentials, oldest first.",
-    Example({}, {"tokens": [_SHOWN]}),
+    Example(
+        {},
+        {
+            "tokens": [
+                {
+                    **_SHOWN,
+                    "name": "operator",
+                    "scopes": ["admin", "chat", "operator", "read"],
+                }
+            ]
+        },
+    ),
 )
 REVOKE = Method(
     "tokens.revoke",

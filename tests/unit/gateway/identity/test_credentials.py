@@ -169,7 +169,7 @@ async def test_a_revoked_credential_is_over_at_once_and_whoever_listens_is_told(
     made, token = await credentials.create("bot", [Scope.READ], by=ADMIN)
     told: list[str] = []
     credentials.on_revoked(told.append)
-    await credentials.revoke(made.credential_id)
+    assert (await credentials.revoke(made.credential_id)).revoked_at is not None
     assert told == [made.credential_id]
     with pytest.raises(Unauthenticated):
         await credentials.authenticate(token, "a")

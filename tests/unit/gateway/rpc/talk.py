@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +23,19 @@ from agents.workspace import Workspace, default_agent, load
 from channels.base.channel import Channel
 from channels.memory import MemoryChannel
 from channels.websocket import WebSocketChannel
-from gateway.app import Chosen, Gateway, open_gateway
+from gateway.app import Chosen, open_gateway
 from gateway.config import Settings
 from gateway.core.clock import ManualClock, settle
-from gateway.core.errors import NotFound, RateLimited, Unauthenticated
+from gateway.core.errors import Conflict
 from gateway.core.ids import Ids, SequentialIds, seeded_chance
-from gateway.identity.credentials import Credential
 from gateway.identity.principal import ALL_SCOPES, Principal, Scope
-from gateway.rpc.backend import About, Backend
 from gateway.rpc.dispatch import Dispatcher
 from gateway.rpc.rpc import Rpc
 from gateway.rpc.session import RpcSession
+from gateway.running import Gateway
+from gateway.store.base.credentials import PutCredential
 from gateway.store.base.events import GetLogBounds
 from gateway.store.base.store import Unit
-from gateway.turns.waiting import TurnWaiters
 
 PATIENCE_S = 4.0
 """Longest anything here takes in real time."""
@@ -48,44 +47,16 @@ OPERATOR = Principal("olga", USER | {Scope.OPERATOR}, "k_olga")
 ADMIN = Principal("root", ALL_SCOPES, "k_root")
 NOBODY = Principal("", frozenset(), "")
 
-
-TOKENS = {f"the-token-of-{one.name}": one for one in (ALICE, BOB, OPERATOR, ADMIN)}
-
-
-class Keys:
-    """`gateway.rpc.backend.Credentials` of the people above; the third wrong token is too much."""
-
-    def __init__(self) -> None:
-        self.wrong: Counter[str] = Counter()
-        self.made: list[Credential] = []
-
-    async def authenticate(self, token: str, address: str) -> Principal:
-        found = TOKENS.get(token)
-        if found is not None:
-            return found
-        self.wrong[address] += 1
-        if self.wrong[address] > 2:
-            raise RateLimited("too many wrong tokens", retry_after_ms=2000)
-        raise Unauthenticated("the token is missing, unknown or revoked")
-
-    async def create(
-        self, name: str, scopes: Iterable[Scope], *, by: Principal
-    ) -> tuple[Credential, str]:
-        wanted = frozenset(scopes)
-        for scope in wanted:
-            by.require(scope)
-        self.made.append(Credential(f"k_{len(self.made) + 1}", name, wanted, 1, None))
-        return self.made[-1], "shown-this-once"
-
-    async def revoke(self, name_or_id: str) -> Credential:
-        for place, credential in enumerate(self.made):
-            if name_or_id in (credential.name, credential.credential_id):
-                self.made[place] = replace(credential, revoked_at=2)
-                return self.made[place]
-        raise NotFound(f"there is no valid credential {name_or_id!r}")
-
-    async def list(self) -> list[Credential]:
-        return self.made
+CREDENTIALS = [
+    PutCredential(
+        one.credential_id,
+        one.name,
+        sha256(f"the-token-of-{one.name}".encode()).hexdigest(),
+        ",".join(sorted(one.scopes)),
+        10**15,  # the youngest: what a test makes comes before them
+    )
+    for one in (ALICE, BOB, OPERATOR, ADMIN)
+]
 
 
 class Refusal(Exception):
@@ -226,8 +197,8 @@ class World:
         self.talks: list[Talk] = []
 
     @property
-    def backend(self) -> Backend:
-        return self.dispatcher.backend
+    def backend(self) -> Gateway:
+        return self.gateway
 
     def talk(self, principal: Principal = ALICE) -> Talk:
         """A client that is connected."""
@@ -300,8 +271,11 @@ async def open_world(
     opening = open_gateway(settings, channels=channels, chosen=chosen)
     gateway = await stack.enter_async_context(opening)
     try:
-        backend = backend_of(gateway, clock, ids, workspace)
-        dispatcher = Dispatcher(backend, max_result_bytes=max_result_bytes)
+        for row in CREDENTIALS:
+            with suppress(Conflict):  # the store was used before
+                await gateway.store.commit(Unit((row,)))
+        await gateway.credentials.open(preset="the-token-nobody-has-here")
+        dispatcher = Dispatcher(gateway, max_result_bytes=max_result_bytes)
         world = World(gateway, dispatcher, clock, memory)
         yield world
         for talk in world.talks:
@@ -311,30 +285,3 @@ async def open_world(
     finally:
         # Turns that a test left standing get their time on the manual clock.
         await clock.drive(stack.aclose())
-
-
-def backend_of(
-    gateway: Gateway,
-    clock: ManualClock,
-    ids: Ids,
-    workspace: Path,
-) -> Backend:
-    """The parts of a gateway as methods want them."""
-    return Backend(
-        about=About("0.1.0", "scripted", workspace, clock.monotonic()),
-        store=gateway.store,
-        clock=clock,
-        ids=ids,
-        credentials=Keys(),
-        agents=gateway.agents,
-        router=gateway.router,
-        log=gateway.log,
-        previews=gateway.previews,
-        sessions=gateway.sessions,
-        intake=gateway.intake,
-        lanes=gateway.lanes,
-        engine=gateway.engine,
-        outbox=gateway.outbox,
-        waiters=TurnWaiters(gateway.store),
-        added=gateway.added,
-    )

@@ -28,7 +28,7 @@ ORDER = (
 """The first three come first, because others look at what they do; the rest comes last."""
 OPEN_ENDED = frozenset({"rpc.discover", "__listMethods", "runs.steps", "deliveries.stats"})
 """Of these results only a part is shown."""
-OF_THE_DAY = frozenset({"version", "next_cursor", "file", "text"})
+OF_THE_DAY = frozenset({"version", "next_cursor", "file", "text", "token"})
 """Texts that depend on more than the example."""
 
 _ID = re.compile(r"(?:\b|(?<=%2F))([a-z])_(?:[0-9a-f]{28}|\d+)\b")

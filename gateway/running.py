@@ -1,4 +1,7 @@
-"""The parts of a running gateway that methods call; the root fills it in."""
+"""The parts of a running gateway, listed once: the root fills them in, whoever is above calls them.
+
+No behaviour of its own; what a part does is said where it is made.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ from gateway.core.ids import Ids
 from gateway.delivery.outbox import Outbox
 from gateway.events.log import EventLog
 from gateway.events.previews import Previews
+from gateway.identity.credentials import Credentials
 from gateway.intake.intake import Intake
 from gateway.routing.added import AddedRules
 from gateway.routing.router import Router
-from gateway.rpc.credentials import Credentials
 from gateway.runs.engine import Engine
 from gateway.sessions.live import LiveSessions
 from gateway.store.base.store import Store
@@ -33,16 +36,17 @@ class About:
 
 
 @dataclass(frozen=True, slots=True)
-class Backend:
-    """The parts of a running gateway that methods call."""
+class Gateway:
+    """A running gateway, as surfaces and tests see it. Who listens opens `credentials`."""
 
     about: About
-    store: Store
     clock: Clock
     ids: Ids
+    store: Store
     credentials: Credentials
     agents: Agents
     router: Router
+    added: AddedRules
     log: EventLog
     previews: Previews
     sessions: LiveSessions
@@ -51,4 +55,8 @@ class Backend:
     engine: Engine
     outbox: Outbox
     waiters: TurnWaiters
-    added: AddedRules
+
+    async def idle(self) -> None:
+        """Wait until every turn that can end has ended and its answer has left."""
+        await self.lanes.drained()
+        await self.outbox.drained()
