@@ -1,8 +1,9 @@
 """Forgetting what nobody will ask for again, a little at a time.
 
 Conversations stay; the log, ended runs, live output, idempotency keys and ended deliveries and
-inputs have an age. A pass deletes in bounded pieces with pauses in between, so that no commit waits
-long behind it, and goes on until nothing is left that is due: it keeps up with any load.
+inputs have an age, and words live as long as something points at them. A pass deletes in bounded
+pieces with pauses in between, so that no commit waits long behind it, and goes on until nothing is
+left that is due: it keeps up with any load.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from dataclasses import dataclass
 from gateway.core.clock import Clock
 from gateway.store.base.catalog import Op
 from gateway.store.base.retention import (
+    ContentPage,
+    PruneBlobs,
+    PruneContent,
     PruneDeliveries,
     PruneEvents,
     PruneInputs,
@@ -59,7 +63,23 @@ async def forget(store: Store, clock: Clock, keep: Keep = DEFAULTS) -> None:
         (PruneKeys(now - keep.keys_ms, PIECE),),
         (PruneDeliveries(now - keep.ended_ms, PIECE),),
         (PruneInputs(now - keep.ended_ms, PIECE),),
+        (PruneBlobs(PIECE),),
     )
     for ops in kinds:
         while (await store.commit(Unit(ops))).touched[0] >= PIECE:
             await clock.sleep(PAUSE_S)
+    await _forget_contents(store, clock)
+
+
+async def _forget_contents(store: Store, clock: Clock) -> None:
+    """Words of inputs and answers that are forgotten themselves, and are in no transcript."""
+    after = ""
+    while True:
+        page = await store.read(ContentPage(after, PIECE))
+        gone = tuple(PruneContent(row.content_id) for row in page if not row.used)
+        if gone:
+            await store.commit(Unit(gone))
+        if len(page) < PIECE:
+            return
+        after = page[-1].content_id
+        await clock.sleep(PAUSE_S)

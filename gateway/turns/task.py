@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
@@ -11,7 +12,7 @@ import orjson
 from agents.base.agents import Agents
 from agents.base.effects import TurnProgram, TurnResult
 from gateway.core.clock import Clock
-from gateway.core.errors import RunCancelled, TurngateError, UnknownAgent, describe
+from gateway.core.errors import Conflict, RunCancelled, TurngateError, UnknownAgent, describe
 from gateway.core.ids import AgentId, RunId
 from gateway.events.kinds import Kind
 from gateway.runs.context import RunContext
@@ -19,7 +20,7 @@ from gateway.runs.task import Finish, Manifest, Pause
 from gateway.sessions.live import LiveSessions
 from gateway.store.base.inputs import InputRow, InputsOfTurn, PauseInput, ResumeInput
 from gateway.store.base.runs import RunRow
-from gateway.store.base.store import Durability, NewEvent, Store, Unit
+from gateway.store.base.store import NewEvent, Store, Unit
 from gateway.turns.boundary import Boundary
 from gateway.turns.records import storable
 from gateway.turns.taking import Taking
@@ -83,8 +84,8 @@ class TurnTask:
         inputs = await self._inputs(context.run_id)
         lead = inputs[0]
         if lead.state == "waiting":
-            resume = ResumeInput(lead.turn_id)
-            self._store.post(Unit((resume,), durability=Durability.POSTED))
+            with suppress(Conflict):  # another execution said so, or ended it, in the meantime
+                await self._store.commit(Unit((ResumeInput(lead.turn_id),)))
         agent = self._agents.get(AgentId(lead.agent_id))
         if agent is None:
             raise UnknownAgent(f"the agent {lead.agent_id!r} is gone from the workspace")

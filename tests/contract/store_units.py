@@ -62,6 +62,8 @@ from gateway.store.base.outbox import (
 )
 from gateway.store.base.query import Query
 from gateway.store.base.retention import (
+    PruneBlobs,
+    PruneContent,
     PruneDeliveries,
     PruneEvents,
     PruneInputs,
@@ -74,8 +76,10 @@ from gateway.store.base.runs import (
     AppendStream,
     AwaitKey,
     BeginStep,
+    ChargeRun,
     CompleteStep,
     CountRecovery,
+    DropStep,
     EmitRunEvent,
     EndRun,
     FailStep,
@@ -86,10 +90,16 @@ from gateway.store.base.runs import (
     LoadStream,
     OpenRun,
     ParkRun,
+    PutBlob,
+    PutRun,
+    PutStep,
     RecordStep,
     ReleaseRun,
     RenewLeases,
+    ReopenRun,
     RequestCancel,
+    RunCosts,
+    RunEvents,
     TakeRun,
 )
 from gateway.store.base.store import NewEvent, Receipt, Store, Unit
@@ -146,6 +156,35 @@ def a_key(**changes: object) -> RememberKey:
 
 def a_run(**changes: object) -> OpenRun:
     return _with(OpenRun("r1", "turn", "hash", SESSION, "{}", "w1", 100, 1), changes)
+
+
+def a_copy(**changes: object) -> PutRun:
+    op = PutRun(
+        run_id="r1",
+        task="report",
+        manifest_hash="hash",
+        session_key="",
+        input="{}",
+        status="suspended",
+        reason="imported",
+        wake_at=None,
+        created_at=1,
+        updated_at=2,
+        ended_at=None,
+        result="null",
+        error="",
+        principal="ann",
+        root="r0",
+        tags='{"of":"test"}',
+        outcome="null",
+        origin="r0",
+    )
+    return _with(op, changes)
+
+
+def a_copied_step(**changes: object) -> PutStep:
+    op = PutStep("r1", "0", "call", "llm", "pure", "", "completed", 2, '"done"', None, 2, 3)
+    return _with(op, changes)
 
 
 def a_begin(**changes: object) -> BeginStep:
@@ -273,6 +312,20 @@ CASES: dict[type[Op], Case] = {
     ),
     EmitRunEvent: Case(EmitRunEvent("r1", "go", "1", 2), (a_run(),)),
     AppendStream: Case(AppendStream("r1", 1, '"a"', 2), (a_run(),)),
+    PutBlob: Case(PutBlob("aa", '"long"')),
+    ChargeRun: Case(ChargeRun("r1", 1, "0", 1, "small", 1, 10, 2), (a_run(),)),
+    PutRun: Case(a_copy(), refused=((a_copy(), Conflict),)),
+    PutStep: Case(a_copied_step(), (a_copy(),), ((a_copied_step(), Conflict),)),
+    ReopenRun: Case(
+        ReopenRun("r1", 1, 10),
+        (a_run(), a_run_end(), a_run(run_id="r2")),
+        ((ReopenRun("r1", 1, 11), Conflict), (ReopenRun("r2", 1, 11), Conflict)),
+    ),
+    DropStep: Case(
+        DropStep("r1", "0"),
+        (a_copy(), a_copied_step(), a_run(run_id="r2"), a_begin(run_id="r2")),
+        ((DropStep("r1", "0"), Conflict), (DropStep("r2", "0"), Conflict)),
+    ),
     RenewLeases: Case(RenewLeases("w1", 300, 50), (a_run(),)),
     EnqueueDelivery: Case(a_delivery(), refused=((a_delivery(delivery_id="d2"), Duplicate),)),
     BeginSend: Case(BeginSend("d1", 2), (a_delivery(),), ((BeginSend("d1", 3), Conflict),)),
@@ -324,6 +377,8 @@ CASES: dict[type[Op], Case] = {
         PruneDeliveries(10, 10), (a_delivery(), EndSend("d1", "expired", "", "", 4))
     ),
     PruneInputs: Case(PruneInputs(10, 10), (an_input(), EndQueued("t1", "expired", 2))),
+    PruneContent: Case(PruneContent("c1"), (a_content(),)),
+    PruneBlobs: Case(PruneBlobs(10), (PutBlob("aa", "1"),)),
 }
 
 
@@ -360,6 +415,8 @@ async def everything(store: Store) -> list[object]:
         *(GetRun(run) for run in ("r1", "r2")),
         LoadSteps("r1"),
         GetRunEvent("r1", "go"),
+        RunEvents("r1"),
+        RunCosts("r1"),
         LoadStream("r1", -1, 100),
         DeliveriesOfTurn("t1"),
         ListBindings(),

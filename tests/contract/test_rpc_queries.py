@@ -222,7 +222,10 @@ async def test_runs_are_listed_newest_first(store: Store) -> None:
     assert [row.run_id for row in rows] == ["r3", "r2"]
     assert [row.run_id for row in await store.read(ListRuns("r2", "", 9))] == ["r1"]
     assert [row.run_id for row in await store.read(ListRuns("~", "running", 9))] == ["r3", "r1"]
-    assert rows[1] == await one(store, GetRun("r2"))
+    ended = await one(store, GetRun("r2"))
+    assert rows[1] == ended._replace(input="null", result="null")
+    await put(store, a_run(run_id="r4", task="report"))
+    assert [row.run_id for row in await store.read(ListRuns("~", "", 9, "report"))] == ["r4"]
 
 
 # Deliveries.

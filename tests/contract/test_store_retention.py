@@ -10,6 +10,8 @@ from gateway.store.base.inputs import EndQueued, FindKey, GetInput
 from gateway.store.base.outbox import DeliveriesOfTurn, EndSend
 from gateway.store.base.query import Query
 from gateway.store.base.retention import (
+    ContentPage,
+    PruneContent,
     PruneDeliveries,
     PruneEvents,
     PruneInputs,
@@ -31,11 +33,13 @@ from gateway.store.base.runs import (
 )
 from gateway.store.base.store import Store, Unit
 from tests.contract.store_units import (
+    a_content,
     a_delivery,
     a_key,
     a_record,
     a_run,
     a_run_end,
+    an_entry,
     an_input,
     happened,
     one,
@@ -151,3 +155,20 @@ async def test_what_ended_long_ago_is_forgotten_oldest_first(store: Store) -> No
         assert bool(await store.read(DeliveriesOfTurn(f"t{n}"))) is kept
     keys = [bool(await store.read(FindKey("ann", "send", f"k{n}"))) for n in range(4)]
     assert keys == [True, True, True, False]
+
+
+async def test_words_live_as_long_as_something_points_at_them(store: Store) -> None:
+    """A transcript, an input, a delivery or an event; whoever prunes is not trusted."""
+    names = ["c1", "c2", "c3", "c4", "c5"]
+    await put(store, *(a_content(content_id=name) for name in names))
+    await put(
+        store, an_input(content_id="c1"), an_entry(content_id="c2"), a_delivery(content_id="c3")
+    )
+    await store.commit(Unit(events=(happened(content_id="c4"),)))
+    page = await store.read(ContentPage("", 10))
+    assert [(row.content_id, row.used) for row in page] == list(
+        zip(names, (1, 1, 1, 1, 0), strict=True)
+    )
+    assert [row.content_id for row in await store.read(ContentPage("c3", 1))] == ["c4"]
+    receipt = await put(store, *(PruneContent(name) for name in names))
+    assert receipt.touched == [0, 0, 0, 0, 1]

@@ -6,11 +6,14 @@ import pytest
 
 from gateway.core.errors import Conflict, LeaseHeld, LeaseLost
 from gateway.store.base.catalog import Op
+from gateway.store.base.retention import PruneBlobs, PruneRuns
 from gateway.store.base.runs import (
     AbandonedRuns,
     AppendStream,
     AwaitKey,
+    ChargeRun,
     CountRecovery,
+    DropStep,
     EmitRunEvent,
     FailStep,
     ForgetKeys,
@@ -19,9 +22,15 @@ from gateway.store.base.runs import (
     LoadSteps,
     LoadStream,
     ParkRun,
+    PutBlob,
     ReleaseRun,
     RenewLeases,
+    ReopenRun,
     RequestCancel,
+    RootCosts,
+    RunCosts,
+    RunEvents,
+    RunWaits,
     TakeRun,
     WakeableRuns,
 )
@@ -29,6 +38,8 @@ from gateway.store.base.store import Store
 from tests.contract.store_units import (
     a_begin,
     a_completion,
+    a_copied_step,
+    a_copy,
     a_record,
     a_run,
     a_run_end,
@@ -271,3 +282,61 @@ async def test_an_event_emitted_before_the_run_parks_wakes_it_too(store: Store) 
     await put(store, a_run(), EmitRunEvent("r1", "go", "1", 1))
     await put(store, AwaitKey("r1", "go"), ParkRun("r1", 1, "approval", None, 2))
     assert [run.run_id for run in await store.read(WakeableRuns(2, "", 9))] == ["r1"]
+
+
+# Forks, imports and repetitions.
+
+
+async def test_a_long_result_is_kept_apart_and_read_as_if_it_were_not(store: Store) -> None:
+    """The row names the hash of the text; the text stays as long as a row names it."""
+    await put(store, a_run(), a_begin(), PutBlob("aa", '"long"'), PutBlob("bb", '"idle"'))
+    await put(store, a_completion(result="blob:aa"), a_run_end(result="blob:aa"))
+    assert (await one(store, LoadSteps("r1"))).result == '"long"'
+    assert (await one(store, GetRun("r1"))).result == '"long"'
+    assert (await put(store, PruneBlobs(10))).touched == [1]
+    assert (await one(store, GetRun("r1"))).result == '"long"'
+    await put(store, PruneRuns(100, 10))
+    assert (await put(store, PruneBlobs(10))).touched == [1]
+
+
+async def test_what_runs_cost_adds_up_over_steps_and_over_their_root(store: Store) -> None:
+    """By model; another root's runs are not counted."""
+    await put(store, a_run(root="r1"), a_run(run_id="r2", root="r1"), a_run(run_id="r3"))
+    await put(
+        store,
+        ChargeRun("r1", 1, "0", 1, "small", 1, 10, 2),
+        ChargeRun("r1", 1, "0", 2, "small", 1, 10, 3),
+        ChargeRun("r1", 1, "1", 1, "large", 1, 100, 20),
+        ChargeRun("r2", 1, "0", 1, "small", 1, 1, 1),
+        ChargeRun("r3", 1, "0", 1, "small", 1, 7, 7),
+    )
+    assert await store.read(RunCosts("r1")) == [("large", 1, 100, 20), ("small", 2, 20, 5)]
+    assert await store.read(RootCosts("r1")) == [("large", 1, 100, 20), ("small", 3, 21, 6)]
+    assert await store.read(RootCosts("")) == []
+
+
+async def test_a_reopened_run_is_due_at_once_and_its_former_owner_is_fenced(store: Store) -> None:
+    """What ended it is forgotten; what it recorded is not, but for what is dropped."""
+    await put(store, a_run(), a_begin(), a_completion(), a_record(path="1"), RequestCancel("r1", 2))
+    await put(store, a_run_end(status="cancelled", error="run_cancelled"))
+    assert await store.read(WakeableRuns(10, "", 9)) == []
+    await put(store, ReopenRun("r1", 1, 10), DropStep("r1", "1"))
+    (row,) = await store.read(WakeableRuns(10, "", 9))
+    assert (row.status, row.epoch, row.error, row.ended_at) == ("suspended", 2, "", None)
+    assert not row.cancel_requested
+    assert (await one(store, LoadSteps("r1"))).path == "0"
+    assert await refusal(put(store, a_record(path="2"))) is LeaseLost
+    assert (await put(store, TakeRun("r1", "w2", 200, 100))).value(0) == 3
+
+
+async def test_a_copied_run_keeps_what_it_was_made_from(store: Store) -> None:
+    """Whole, parked until somebody wakes it, and taken like any other."""
+    await put(store, a_copy(), a_copied_step(), EmitRunEvent("r1", "go", "1", 2))
+    row = await one(store, GetRun("r1"))
+    assert (row.origin, row.root, row.principal, row.tags) == ("r0", "r0", "ann", '{"of":"test"}')
+    assert (await one(store, LoadSteps("r1"))).attempts == 2
+    assert [event.key for event in await store.read(RunEvents("r1"))] == ["go"]
+    assert await store.read(WakeableRuns(100, "", 9)) == []
+    await put(store, AwaitKey("r1", "never"))
+    assert await store.read(RunWaits("r1")) == [("never",)]
+    assert (await put(store, TakeRun("r1", "w2", 200, 100))).value(0) == 2

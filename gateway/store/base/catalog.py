@@ -65,6 +65,12 @@ Op = (
     | runs.RequestCancel
     | runs.EmitRunEvent
     | runs.AppendStream
+    | runs.PutBlob
+    | runs.ChargeRun
+    | runs.PutRun
+    | runs.PutStep
+    | runs.ReopenRun
+    | runs.DropStep
     | runs.RenewLeases
     | outbox.EnqueueDelivery
     | outbox.BeginSend
@@ -87,6 +93,8 @@ Op = (
     | retention.PruneKeys
     | retention.PruneDeliveries
     | retention.PruneInputs
+    | retention.PruneContent
+    | retention.PruneBlobs
 )
 
 
@@ -137,6 +145,12 @@ GUARDS: dict[type[Op], Guard] = {
     runs.RequestCancel: Guard(refused=RunTerminal),
     runs.EmitRunEvent: Guard(returns=True),
     runs.AppendStream: Guard(),
+    runs.PutBlob: Guard(),
+    runs.ChargeRun: Guard(),
+    runs.PutRun: Guard(),
+    runs.PutStep: Guard(),
+    runs.ReopenRun: Guard(refused=Conflict),
+    runs.DropStep: Guard(refused=Conflict),
     runs.RenewLeases: Guard(),
     outbox.EnqueueDelivery: Guard(duplicate=Duplicate, returns=True),
     outbox.BeginSend: Guard(refused=Conflict),
@@ -159,6 +173,8 @@ GUARDS: dict[type[Op], Guard] = {
     retention.PruneKeys: Guard(),
     retention.PruneDeliveries: Guard(),
     retention.PruneInputs: Guard(),
+    retention.PruneContent: Guard(),
+    retention.PruneBlobs: Guard(),
 }
 
 

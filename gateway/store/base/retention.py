@@ -5,7 +5,10 @@ Conversations are never deleted by age; what grows without end is.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
+
+from gateway.store.base.query import Query
 
 
 class PruneEvents(NamedTuple):
@@ -52,4 +55,29 @@ class PruneInputs(NamedTuple):
     """Forget inputs that ended before; what was said stays in the transcript."""
 
     before: int
+    limit: int
+
+
+class PruneContent(NamedTuple):
+    """Forget words that nothing points at any more; what something points at stays."""
+
+    content_id: str
+
+
+class PruneBlobs(NamedTuple):
+    """Forget long results whose steps and runs are gone."""
+
+    limit: int
+
+
+class ContentUse(NamedTuple):
+    content_id: str
+    used: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContentPage(Query[ContentUse]):
+    """Contents by id after a given one, and whether anything points at them."""
+
+    after: str
     limit: int

@@ -13,7 +13,10 @@ from gateway.store.base.query import Query
 
 
 class OpenRun(NamedTuple):
-    """Create a run with its lease, epoch 1; refused `Conflict` when the id exists."""
+    """Create a run with its lease, epoch 1; refused `Conflict` when the id exists.
+
+    `principal` owns it, `root` names the run that set it off in the end, `tags` is JSON text.
+    """
 
     run_id: str
     task: str
@@ -23,6 +26,9 @@ class OpenRun(NamedTuple):
     holder: str
     lease_until: int
     at: int
+    principal: str = ""
+    root: str = ""
+    tags: str = "{}"
 
 
 class TakeRun(NamedTuple):
@@ -93,7 +99,7 @@ class FailStep(NamedTuple):
 
 
 class EndRun(NamedTuple):
-    """Give the run its one end."""
+    """Give the run its one end; `outcome` (JSON text) says how good it was, for people."""
 
     run_id: str
     epoch: int
@@ -101,6 +107,7 @@ class EndRun(NamedTuple):
     result: str
     error: str
     at: int
+    outcome: str = "null"
 
 
 class ReleaseRun(NamedTuple):
@@ -160,6 +167,90 @@ class AppendStream(NamedTuple):
     at: int
 
 
+class PutBlob(NamedTuple):
+    """Keep a result that is too long for its row, under the hash of its text.
+
+    A step or a run then has `blob:<hash>` as its result; reads give the text all the same.
+    """
+
+    hash: str
+    body: str
+
+
+class ChargeRun(NamedTuple):
+    """Note what one attempt of a step used of a model: calls, and tokens in and out."""
+
+    run_id: str
+    epoch: int
+    path: str
+    attempt: int
+    model: str
+    calls: int
+    tokens_in: int
+    tokens_out: int
+
+
+class PutRun(NamedTuple):
+    """A run from elsewhere, as it is: a fork or an import; refused `Conflict` when the id exists.
+
+    It has no owner, so it is parked or has ended.
+    """
+
+    run_id: str
+    task: str
+    manifest_hash: str
+    session_key: str
+    input: str
+    status: str
+    reason: str
+    wake_at: int | None
+    created_at: int
+    updated_at: int
+    ended_at: int | None
+    result: str
+    error: str
+    principal: str
+    root: str
+    tags: str
+    outcome: str
+    origin: str
+
+
+class PutStep(NamedTuple):
+    """A step of such a run."""
+
+    run_id: str
+    path: str
+    intent: str
+    kind: str
+    effect: str
+    fingerprint: str
+    status: str
+    attempts: int
+    result: str | None
+    error: str | None
+    started_at: int
+    completed_at: int | None
+
+
+class ReopenRun(NamedTuple):
+    """A run that nobody executes is parked and due now, with the next epoch and no interruptions.
+
+    Refused `Conflict` when it runs, or is another epoch's by now.
+    """
+
+    run_id: str
+    epoch: int
+    at: int
+
+
+class DropStep(NamedTuple):
+    """Forget a step of a run that nobody executes; the next execution does it again."""
+
+    run_id: str
+    path: str
+
+
 class RenewLeases(NamedTuple):
     """Extend every live lease of one worker."""
 
@@ -188,6 +279,11 @@ class RunRow(NamedTuple):
     ended_at: int | None
     result: str
     error: str
+    principal: str = ""
+    root: str = ""
+    tags: str = "{}"
+    outcome: str = "null"
+    origin: str = ""
 
 
 class StepRow(NamedTuple):
@@ -208,6 +304,17 @@ class RunEventRow(NamedTuple):
     key: str
     payload: str
     emitted_at: int
+
+
+class WaitRow(NamedTuple):
+    key: str
+
+
+class CostRow(NamedTuple):
+    model: str
+    calls: int
+    tokens_in: int
+    tokens_out: int
 
 
 class StreamRow(NamedTuple):
@@ -264,8 +371,40 @@ class WakeableRuns(Query[RunRow]):
 
 @dataclass(frozen=True, slots=True)
 class ListRuns(Query[RunRow]):
-    """By id downwards, below a given one, which is newest first; `status` empty means any."""
+    """By id downwards, below a given one, which is newest first; `status` and `task` may be empty.
+
+    A list has neither what its runs were given nor what came out.
+    """
 
     before: str
     status: str
     limit: int
+    task: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunWaits(Query[WaitRow]):
+    """What a parked run waits for."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvents(Query[RunEventRow]):
+    """All that was emitted to a run, by key."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunCosts(Query[CostRow]):
+    """What one run used, by model."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RootCosts(Query[CostRow]):
+    """What everything used that one run set off, itself included, by model."""
+
+    root: str

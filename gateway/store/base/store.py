@@ -86,8 +86,10 @@ class Store(Protocol):
     async def commit(self, unit: Unit) -> Receipt:
         """Apply a unit; returns when it holds with the durability asked for.
 
-        Raises the error of the first guard that refused, or `StoreUnavailable` when nothing was
-        written. Cancelling the await does not cancel the unit: it holds or not, as the store says.
+        Raises the error of the first guard that refused (`catalog.GUARDS` says which), for a value
+        that breaks a rule of the schema `InvalidInput`, for a reference to what is not there
+        `Conflict`, or `StoreUnavailable` when nothing was written. Cancelling the await does not
+        cancel the unit: it holds or not, as the store says.
         """
         ...
 

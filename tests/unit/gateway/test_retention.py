@@ -14,7 +14,7 @@ from gateway.store.base.conversations import AppendEntry, LoadTranscript, PutCon
 from gateway.store.base.events import GetLogBounds, ReadEvents
 from gateway.store.base.inputs import AcceptInput, EndQueued, FindKey, GetInput, RememberKey
 from gateway.store.base.outbox import DeliveriesOfTurn, EndSend, EnqueueDelivery
-from gateway.store.base.retention import PruneRuns
+from gateway.store.base.retention import ContentPage, PruneRuns
 from gateway.store.base.runs import AppendStream, EndRun, GetRun, LoadStream, OpenRun
 from gateway.store.base.store import NewEvent, Store, Unit
 from gateway.store.sqlite.store import open_sqlite
@@ -166,7 +166,7 @@ async def test_a_pass_goes_in_pieces_until_nothing_is_due(store: FlakyStore) -> 
     await drive(clock, store, passing)
     kinds = [type(unit.ops[0]).__name__ for unit in store.commits]
     assert kinds.count("PruneEvents") == 3
-    assert len(kinds) == 8
+    assert len(kinds) == 9
     assert await store.read(ReadEvents(0, 1)) == []
 
 
@@ -188,3 +188,16 @@ async def test_a_pass_over_nothing_changes_nothing(store: FlakyStore) -> None:
     await forget(store, ManualClock())
     (bounds,) = await store.read(GetLogBounds())
     assert (bounds.floor, bounds.head) == (0, 0)
+
+
+async def test_words_go_when_nothing_points_at_them_any_more(store: FlakyStore) -> None:
+    """What was said and answered in forgotten turns; a transcript keeps its own."""
+    clock = ManualClock()
+    long_ago = clock.now_ms() - 365 * DAY_MS
+    for name in ("kept", "gone"):
+        await live_through(store, name, long_ago, ended=True)
+    await store.commit(Unit((AppendEntry(KEY, 0, "kept", "kept", long_ago),)))
+    await live_through(store, "new", clock.now_ms(), ended=True)
+    await forget(store, clock)
+    contents = await store.read(ContentPage("", 10))
+    assert [row.content_id for row in contents] == ["kept", "new"]

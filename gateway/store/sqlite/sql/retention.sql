@@ -36,3 +36,29 @@ DELETE FROM deliveries WHERE ordinal IN (
 DELETE FROM inputs WHERE ordinal IN (
   SELECT ordinal FROM inputs WHERE ended_at IS NOT NULL AND ended_at < :before
   ORDER BY ended_at LIMIT :limit);
+
+-- name: content_page
+-- Looked at by readers, a page at a time, so that no write waits behind it.
+SELECT c.content_id,
+  EXISTS (SELECT 1 FROM entries WHERE content_id = c.content_id)
+  OR EXISTS (SELECT 1 FROM inputs WHERE content_id = c.content_id)
+  OR EXISTS (SELECT 1 FROM deliveries WHERE content_id = c.content_id)
+  OR EXISTS (SELECT 1 FROM events WHERE content_id = c.content_id AND content_id <> '') AS used
+FROM contents c WHERE c.content_id > :after ORDER BY c.content_id LIMIT :limit;
+
+-- name: prune_content
+-- Asked again: something may point at it by now.
+DELETE FROM contents WHERE content_id = :content_id
+  AND NOT EXISTS (SELECT 1 FROM entries WHERE content_id = :content_id)
+  AND NOT EXISTS (SELECT 1 FROM inputs WHERE content_id = :content_id)
+  AND NOT EXISTS (SELECT 1 FROM deliveries WHERE content_id = :content_id)
+  AND NOT EXISTS (SELECT 1 FROM events WHERE content_id = :content_id AND content_id <> '');
+
+-- name: prune_blobs
+-- The conditions repeat those of the partial indexes.
+DELETE FROM blobs WHERE hash IN (SELECT hash FROM blobs b
+  WHERE NOT EXISTS (SELECT 1 FROM steps
+    WHERE result = 'blob:' || b.hash AND substr(result, 1, 5) = 'blob:')
+  AND NOT EXISTS (SELECT 1 FROM runs
+    WHERE result = 'blob:' || b.hash AND substr(result, 1, 5) = 'blob:')
+  LIMIT :limit);

@@ -1,9 +1,9 @@
 -- name: open_run
 -- A new run with its first lease.
 INSERT INTO runs (run_id, task, manifest_hash, session_key, input, status, epoch, holder,
-  lease_until, created_at, updated_at)
+  lease_until, created_at, updated_at, principal, root, tags)
 VALUES (:run_id, :task, :manifest_hash, :session_key, :input, 'running', 1, :holder,
-  :lease_until, :at, :at);
+  :lease_until, :at, :at, :principal, :root, :tags);
 
 -- name: take_run
 -- The next epoch, if nobody else's lease is live; the old owner's writes stop counting here.
@@ -57,8 +57,8 @@ WHERE run_id = :run_id AND path = :path AND status = 'running'
 
 -- name: end_run
 -- The one end of a run, by its owner only.
-UPDATE runs SET status = :status, result = :result, error = :error, ended_at = :at,
-  updated_at = :at, holder = '', lease_until = 0, wake_at = NULL
+UPDATE runs SET status = :status, result = :result, error = :error, outcome = :outcome,
+  ended_at = :at, updated_at = :at, holder = '', lease_until = 0, wake_at = NULL
 WHERE run_id = :run_id AND epoch = :epoch AND status = 'running';
 
 -- name: release_run
@@ -108,13 +108,17 @@ UPDATE runs SET epoch = epoch + 1, holder = '', lease_until = 0 WHERE status = '
 -- One run.
 SELECT run_id, task, manifest_hash, session_key, input, status, epoch, holder, lease_until,
   recoveries, recovered_steps, cancel_requested, reason, wake_at, created_at, updated_at, ended_at,
-  result, error
+  CASE WHEN substr(result, 1, 5) = 'blob:'
+    THEN (SELECT body FROM blobs WHERE hash = substr(result, 6)) ELSE result END AS result,
+  error, principal, root, tags, outcome, origin
 FROM runs WHERE run_id = :run_id;
 
 -- name: load_steps
 -- Everything recorded of a run.
-SELECT path, intent, kind, effect, fingerprint, status, attempts, result, error, started_at,
-  completed_at
+SELECT path, intent, kind, effect, fingerprint, status, attempts,
+  CASE WHEN substr(result, 1, 5) = 'blob:'
+    THEN (SELECT body FROM blobs WHERE hash = substr(result, 6)) ELSE result END AS result,
+  error, started_at, completed_at
 FROM steps WHERE run_id = :run_id;
 
 -- name: get_run_event
@@ -129,7 +133,7 @@ SELECT seq, body, at FROM stream WHERE run_id = :run_id AND seq > :after ORDER B
 -- Running, and nobody's: a poll, so it must never walk over all the runs there ever were.
 SELECT run_id, task, manifest_hash, session_key, input, status, epoch, holder, lease_until,
   recoveries, recovered_steps, cancel_requested, reason, wake_at, created_at, updated_at, ended_at,
-  result, error
+  result, error, principal, root, tags, outcome, origin
 FROM runs INDEXED BY runs_leased
 WHERE status = 'running' AND lease_until <= :now AND run_id > :after
 ORDER BY run_id LIMIT :limit;
@@ -138,7 +142,7 @@ ORDER BY run_id LIMIT :limit;
 -- Parked, and the timer is due, the event is there, or it shall stop; a poll as well.
 SELECT run_id, task, manifest_hash, session_key, input, status, epoch, holder, lease_until,
   recoveries, recovered_steps, cancel_requested, reason, wake_at, created_at, updated_at, ended_at,
-  result, error
+  result, error, principal, root, tags, outcome, origin
 FROM runs INDEXED BY runs_parked WHERE status = 'suspended' AND run_id > :after AND (
   wake_at <= :now OR cancel_requested = 1
   OR EXISTS (SELECT 1 FROM run_waits w JOIN run_events e ON e.run_id = w.run_id AND e.key = w.key
@@ -146,9 +150,67 @@ FROM runs INDEXED BY runs_parked WHERE status = 'suspended' AND run_id > :after 
 ORDER BY run_id LIMIT :limit;
 
 -- name: list_runs
--- A page; ids sort by the time they were made.
-SELECT run_id, task, manifest_hash, session_key, input, status, epoch, holder, lease_until,
+-- A page; ids sort by the time they were made. What is long is left out.
+SELECT run_id, task, manifest_hash, session_key, 'null' AS input, status, epoch, holder, lease_until,
   recoveries, recovered_steps, cancel_requested, reason, wake_at, created_at, updated_at, ended_at,
-  result, error
+  'null' AS result, error, principal, root, tags, outcome, origin
 FROM runs WHERE run_id < :before AND (:status = '' OR status = :status)
+  AND (:task = '' OR task = :task)
 ORDER BY run_id DESC LIMIT :limit;
+
+-- name: run_waits
+-- Keys a parked run has named.
+SELECT key FROM run_waits WHERE run_id = :run_id ORDER BY key;
+
+-- name: run_events
+-- The winners of all keys.
+SELECT key, payload, emitted_at FROM run_events WHERE run_id = :run_id ORDER BY key;
+
+-- name: run_costs
+-- One run's, over all its steps.
+SELECT model, sum(calls) AS calls, sum(tokens_in) AS tokens_in, sum(tokens_out) AS tokens_out
+FROM costs WHERE run_id = :run_id GROUP BY model ORDER BY model;
+
+-- name: root_costs
+-- Of all runs with one root.
+SELECT c.model, sum(c.calls) AS calls, sum(c.tokens_in) AS tokens_in,
+  sum(c.tokens_out) AS tokens_out
+FROM runs r JOIN costs c ON c.run_id = r.run_id
+WHERE r.root = :root AND r.root <> '' GROUP BY c.model ORDER BY c.model;
+
+-- name: put_blob
+-- The same text has the same hash: once is enough.
+INSERT INTO blobs (hash, body) VALUES (:hash, :body) ON CONFLICT DO NOTHING;
+
+-- name: charge_run
+-- Every attempt is a row of its own; saying it again changes nothing.
+INSERT INTO costs (run_id, epoch, path, attempt, model, calls, tokens_in, tokens_out)
+VALUES (:run_id, :epoch, :path, :attempt, :model, :calls, :tokens_in, :tokens_out)
+ON CONFLICT DO NOTHING;
+
+-- name: put_run
+-- Without owner and lease; whoever takes it gets epoch 2.
+INSERT INTO runs (run_id, task, manifest_hash, session_key, input, status, epoch, holder,
+  lease_until, reason, wake_at, created_at, updated_at, ended_at, result, error, principal, root,
+  tags, outcome, origin)
+VALUES (:run_id, :task, :manifest_hash, :session_key, :input, :status, 1, '', 0, :reason, :wake_at,
+  :created_at, :updated_at, :ended_at, :result, :error, :principal, :root, :tags, :outcome, :origin);
+
+-- name: put_step
+-- A record that was made elsewhere.
+INSERT INTO steps (run_id, path, intent, kind, effect, fingerprint, status, attempts, result, error,
+  started_at, completed_at)
+VALUES (:run_id, :path, :intent, :kind, :effect, :fingerprint, :status, :attempts, :result, :error,
+  :started_at, :completed_at);
+
+-- name: reopen_run
+-- Due now, so that the watch hands it out; whatever ended it is forgotten.
+UPDATE runs SET status = 'suspended', epoch = epoch + 1, reason = '', wake_at = :at,
+  updated_at = :at, ended_at = NULL, result = 'null', error = '', outcome = 'null',
+  cancel_requested = 0, recoveries = 0, recovered_steps = 0
+WHERE run_id = :run_id AND epoch = :epoch AND status <> 'running';
+
+-- name: drop_step
+-- Nobody executes it, so nobody is told other than what was recorded.
+DELETE FROM steps WHERE run_id = :run_id AND path = :path
+  AND EXISTS (SELECT 1 FROM runs WHERE run_id = :run_id AND status <> 'running');

@@ -117,7 +117,7 @@ CREATE TABLE runs (
   ended_at INTEGER,
   result TEXT NOT NULL DEFAULT 'null',
   error TEXT NOT NULL DEFAULT ''
-) STRICT, WITHOUT ROWID;
+, principal TEXT NOT NULL DEFAULT '', root TEXT NOT NULL DEFAULT '', tags TEXT NOT NULL DEFAULT '{}', outcome TEXT NOT NULL DEFAULT 'null', origin TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
 
 CREATE INDEX runs_leased ON runs (lease_until) WHERE status = 'running';
 CREATE INDEX runs_parked ON runs (wake_at) WHERE status = 'suspended';
@@ -213,3 +213,34 @@ CREATE TABLE credentials (
 ) STRICT, WITHOUT ROWID;
 
 CREATE UNIQUE INDEX credentials_name ON credentials (name) WHERE revoked_at IS NULL;
+
+-- For summing what one message set off.
+CREATE INDEX runs_root ON runs (root) WHERE root <> '';
+
+-- Results too long for a row, by the hash of their text; `blob:<hash>` stands in the row.
+CREATE TABLE blobs (
+  hash TEXT PRIMARY KEY,
+  body TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX steps_blob ON steps (result) WHERE substr(result, 1, 5) = 'blob:';
+CREATE INDEX runs_blob ON runs (result) WHERE substr(result, 1, 5) = 'blob:';
+
+-- What a run's steps used of models.
+CREATE TABLE costs (
+  run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE,
+  epoch INTEGER NOT NULL,
+  path TEXT NOT NULL,
+  attempt INTEGER NOT NULL,
+  model TEXT NOT NULL,
+  calls INTEGER NOT NULL,
+  tokens_in INTEGER NOT NULL,
+  tokens_out INTEGER NOT NULL,
+  PRIMARY KEY (run_id, epoch, path, attempt, model)
+) STRICT, WITHOUT ROWID;
+
+-- For finding words that nothing points at.
+CREATE INDEX entries_content ON entries (content_id);
+CREATE INDEX inputs_content ON inputs (content_id);
+CREATE INDEX deliveries_content ON deliveries (content_id);
+CREATE INDEX events_content ON events (content_id) WHERE content_id <> '';

@@ -49,6 +49,7 @@ SCANS = {
     "open_inputs": "all of a partial index",
     "wakeable_runs": "all of a partial index",
     "release_leases": "all of a partial index",
+    "prune_blobs": "few results are long, and it is done once an hour",
     "purge_failed": "the first `limit` rows of a partial index",
     "prune_events": "the first `limit` rows of a table in its own order",
 }
