@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "deliveries": ("gateway.cli.methods", "Answers on their way: list, get, retry, purge, stats."),
     "tokens": ("gateway.cli.methods", "Credentials: create, list, revoke."),
     "config": ("gateway.cli.config", "Settings: show, explain."),
+    "conformance": ("gateway.cli.conformance", "Does a server speak this protocol?"),
 }
 ALIASES = {"token": "tokens"}
 INTERRUPTED = 130

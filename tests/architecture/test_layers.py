@@ -25,7 +25,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("gateway.cli",),
     ("gateway.serving",),
     (COMPOSITION_ROOT,),
-    ("gateway.http", "gateway.console", "gateway.simulate", "gateway.client"),
+    (
+        "gateway.http",
+        "gateway.console",
+        "gateway.simulate",
+        "gateway.client",
+        "gateway.conformance",
+    ),
     ("gateway.rpc", "gateway.commands"),
     ("gateway.running",),
     ("gateway.turns",),
@@ -165,6 +171,11 @@ REASONS: tuple[tuple[str, str, str], ...] = (
         "*",
         "gateway.client",
         "the client speaks to a gateway over the wire; inside the gateway one calls functions",
+    ),
+    (
+        "*",
+        "gateway.conformance",
+        "the checks look at a gateway from outside; what they share with it they cannot check",
     ),
     (
         "*",
