@@ -64,7 +64,6 @@ PLANNED = frozenset(
         "gateway.net",
         "gateway.network",
         "gateway.schedules",
-        "gateway.simulate",
         "gateway.work",
     }
 )

@@ -1,0 +1,21 @@
+"""Every fault the simulator can show, by name. Adding one: a row in the file of its group."""
+
+from __future__ import annotations
+
+import difflib
+
+from gateway.core.errors import ConfigError
+from gateway.simulate.fault import Fault
+from gateway.simulate.faults_status import STATUS
+
+FAULTS: dict[str, Fault] = {fault.name: fault for fault in (*STATUS,)}
+
+
+def find(name: str) -> Fault:
+    """The fault of this name, `_` counting as `-`; raises `ConfigError` with what is near."""
+    fault = FAULTS.get(name.strip().lower().replace("_", "-"))
+    if fault is not None:
+        return fault
+    near = difflib.get_close_matches(name, FAULTS, n=3)
+    hint = f"did you mean {', '.join(near)}?" if near else "see turngate simulate --list"
+    raise ConfigError(f"there is no fault {name!r}; {hint}")
