@@ -20,9 +20,11 @@ import structlog
 from agents.base.agents import Agents
 from agents.base.models import Model
 from agents.base.tools import Tool
+from agents.models.fetching import Fetcher
 from agents.models.openai import OpenAIModel
 from agents.models.profile import Profile
 from agents.models.scripted import ScriptedModel
+from agents.models.weights import WeightsCache
 from agents.tools.catalog import TOOLS
 from agents.turn import ToolLoop
 from agents.workspace import DEFAULT_ID, Workspace, default_agent, load
@@ -239,6 +241,11 @@ def _model(settings: Settings) -> Model:
             settings.llm_model,
         )
     )
+
+
+def local_weights(settings: Settings) -> Fetcher:
+    """The weights of the local model in this machine's cache, and how to get them there."""
+    return Fetcher(WeightsCache(settings.cache / "models"), SystemClock())
 
 
 def client_channel() -> Channel:

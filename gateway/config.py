@@ -7,6 +7,7 @@ problems are reported at once, each with its name, what came and what is expecte
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -56,6 +57,11 @@ class Settings(BaseSettings):
     )
     turngate_home: Path = Field(
         Path(".turngate"), description="Folder for what the gateway keeps: its database."
+    )
+    turngate_cache: Path | None = Field(
+        None,
+        description="Folder for what can be fetched again: the weights of the local model; "
+        "default: `turngate` in `XDG_CACHE_HOME` or `~/.cache`.",
     )
     turngate_store: str = Field(
         "", description="Path of the database file, or `:memory:`; default: in the home folder."
@@ -129,6 +135,16 @@ class Settings(BaseSettings):
     def secrets(self) -> list[str]:
         """Values that must appear in no log."""
         return [self.llm_api_key.get_secret_value(), self.turngate_token.get_secret_value()]
+
+    @property
+    def cache(self) -> Path:
+        """The folder for what can be fetched again; raises `ConfigError` where there is no home."""
+        if self.turngate_cache is not None:
+            return self.turngate_cache
+        try:
+            return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "turngate"
+        except RuntimeError as error:
+            raise ConfigError("this user has no home folder; set TURNGATE_CACHE") from error
 
     @property
     def database(self) -> Path | None:

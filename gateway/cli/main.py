@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "runs": ("gateway.cli.methods", "Durable runs: list, get, steps, cancel."),
     "deliveries": ("gateway.cli.methods", "Answers on their way: list, get, retry, purge, stats."),
     "tokens": ("gateway.cli.methods", "Credentials: create, list, revoke."),
+    "model": ("gateway.cli.model", "The model inside: pull, status, remove."),
     "config": ("gateway.cli.config", "Settings: show, explain."),
     "conformance": ("gateway.cli.conformance", "Does a server speak this protocol?"),
 }

@@ -19,6 +19,7 @@ TurngateError
 │   ├── StoreLocked          another process owns the file
 │   ├── GatewayUnreachable   no gateway answers where one was expected
 │   ├── SchemaMismatch       the database was written by a newer turngate
+│   ├── WeightsUnavailable   the file of the local model is missing or cannot be had
 │   └── ModelFailed          the upstream model gave no usable answer; says the category
 ├── ToolError                the model changes its call: the text is the tool's result
 ├── DeliveryError            the delivery worker decides: resend, give up, or ask
@@ -142,6 +143,10 @@ class GatewayUnreachable(OperatorError):
 
 class SchemaMismatch(OperatorError):
     """The database was written by a newer turngate."""
+
+
+class WeightsUnavailable(OperatorError):
+    """The file of the local model is missing, or cannot be had."""
 
 
 class ModelFailed(OperatorError):
@@ -276,6 +281,7 @@ TABLE: dict[type[TurngateError], Row] = {
     StoreLocked: Row(-32053, "store_locked", exit_code=69),
     GatewayUnreachable: Row(-32057, "unreachable", retryable=True, exit_code=69),
     SchemaMismatch: Row(-32078, "schema_mismatch", exit_code=78),
+    WeightsUnavailable: Row(-32054, "weights_unavailable", exit_code=69),
     ModelFailed: Row(-32054, "model_failed", exit_code=69),
     ToolError: Row(-32055, "tool_error"),
     DeliveryTransient: Row(-32056, "delivery_transient", retryable=True),

