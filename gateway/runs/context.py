@@ -1,9 +1,9 @@
 """What a durable task holds in its hands: steps, recorded time and ids, events, parking.
 
-Each `step`, `record`, `await_event` or `branches` takes the next position of its scope when it is
-called, so a replay meets the same records in the same places whatever the scheduler does. Steps
-that shall run side by side are `branches`. Nothing here decides whether a run may go on: the engine
-does, through `Execution`.
+Each `step`, `record`, `sleep`, `await_event` or `branches` takes the next position of its scope
+when it is called, so a replay meets the same records in the same places whatever the scheduler
+does. Steps that shall run side by side are `branches`. Nothing here decides whether a run may go
+on: the engine does, through `Execution`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,35 +21,43 @@ from agents.base.tools import Effect
 from gateway.core.crashpoints import crashpoint
 from gateway.core.errors import (
     AwaitEventTimeout,
-    InvalidInput,
     LeaseLost,
     RunCancelled,
     RunParked,
     StepOutcomeUnknown,
-    StepResultTooLarge,
     TurngateError,
     describe,
 )
 from gateway.core.ids import RunId
 from gateway.runs.canonical import Json, fingerprint, json_text
 from gateway.runs.execution import Execution
+from gateway.runs.results import kept
+from gateway.runs.retry import ONCE, RetryPolicy
+from gateway.store.base.catalog import Op
 from gateway.store.base.runs import (
     AppendStream,
     BeginStep,
+    ChargeRun,
     CompleteStep,
     FailStep,
     GetRunEvent,
     RecordStep,
+    RunEventRow,
     StepRow,
 )
 from gateway.store.base.store import Durability, Receipt, Unit
 
-MAX_RESULT_BYTES = 4 << 20
-"""Largest result of a step or a run; one that needs more keeps a reference instead."""
 DECISION_S = 3600.0
 """How long a person has to say whether an unsafe step happened."""
 MAX_MESSAGE_CHARS = 2000
 """Longest message of a failed step that is kept."""
+
+HOLD_S = 5.0
+"""Longest wait that keeps its place in the process: parking costs two writes and a replay."""
+POLL_S = 0.25
+"""How soon such a wait sees an event that another process was given."""
+MAX_STREAMED = 100_000
+"""Most pieces of live output of one execution; what comes after is dropped."""
 
 T = TypeVar("T")
 
@@ -65,7 +74,8 @@ class Attempt:
 def decision_key(path: str, attempts: int) -> str:
     """The event that says what became of an unsafe step whose last attempt was cut short.
 
-    Its payload is `{"decision": "ran", "result": …}` or `{"decision": "did_not_run"}`.
+    Its payload is `{"decision": "ran", "result": …}`, `{"decision": "did_not_run"}` (run it now),
+    or `{"decision": "skip", "result": …}` (it did not, and shall not).
     """
     return f"decision:{path}:{attempts}"
 
@@ -95,11 +105,13 @@ class RunContext:
         kind: str = "logic",
         effect: Effect = Effect.PURE,
         input: Json = None,
+        retry: RetryPolicy = ONCE,
     ) -> Json:
         """The recorded result of `work`, executing it only if there is none.
 
         `input` is fingerprinted: the same position with other input is refused. A failure is
-        recorded and raised, and the next execution tries again: what a task wants to live with is a
+        recorded; `retry` says whether it is tried again here, which an unsafe step never is. Else
+        it is raised, and the next execution tries again: what a task wants to live with is a
         result, not an exception.
 
         Raises `StepDivergence`, `StepInputMismatch`, `RunParked` (an unsafe step was cut short and
@@ -117,18 +129,23 @@ class RunContext:
             decided = await self._decision(path, record)
             if decided is not None:
                 return await self._record(path, intent, kind, mark, decided["result"])
-        begin = BeginStep(
-            live.run_id, live.epoch, path, intent, kind, effect.value, mark, live.clock.now_ms()
-        )
-        crashpoint("step.before_begin")
-        if effect is Effect.PURE:
-            # Nothing in the world hangs on the record of a beginning: it rides along.
-            live.store.post(Unit((begin,), durability=Durability.POSTED))
-        else:
-            await live.commit(Unit((begin,), durability=Durability.CRITICAL))
-            live.check()
-        attempt = Attempt(path, record.attempts + 1 if record else 1, f"{live.run_id}:{path}")
-        return await self._attempt(begin, work, attempt)
+        begin = BeginStep(live.run_id, live.epoch, path, intent, kind, effect.value, mark, 0)
+        attempts, began = record.attempts if record else 0, live.clock.monotonic()
+        while True:
+            attempts += 1
+            try:
+                return await self._attempt(begin, work, attempts)
+            except (RunCancelled, LeaseLost, RunParked):
+                raise
+            except Exception as error:
+                elapsed = live.clock.monotonic() - began
+                pause = retry.pause_s(
+                    error, attempts=attempts, elapsed_s=elapsed, chance=live.chance
+                )
+                if pause is None or effect is Effect.UNSAFE:
+                    raise
+                await live.interruptible(live.clock.sleep(pause))
+                live.check()
 
     async def record(self, intent: str, make: Callable[[], Json], *, kind: str = "logic") -> Json:
         """The recorded value of `make`, called only if there is none; it takes no time."""
@@ -161,11 +178,28 @@ class RunContext:
         value = await self.record("deterministic:uuid", lambda: ids.new("u"), kind="deterministic")
         return str(value)
 
+    async def sleep(self, seconds: float) -> None:
+        """Go on `seconds` after this was first called, in whatever process.
+
+        Parks the run, unless there is little left to wait.
+        """
+        live = self._execution
+        made = live.clock.now_ms() + round(seconds * 1000)
+        due = int(await self.record("sleep", lambda: made, kind="event"))
+        left = (due - live.clock.now_ms()) / 1000
+        if left <= 0:
+            return
+        if left > HOLD_S:
+            raise RunParked("timer", wake_at=due)
+        await live.interruptible(live.clock.sleep(left))
+        live.check()
+
     async def await_event(self, key: str, *, timeout_s: float, reason: str = "event") -> Json:
         """The payload the first emitter of `key` gave, before or after this call.
 
-        Parks the run until then. Raises `AwaitEventTimeout` `timeout_s` after the first wait, and
-        again in every later execution, whatever was emitted since.
+        Parks the run until then, unless there is little left to wait. Raises `AwaitEventTimeout`
+        `timeout_s` after the first wait, and again in every later execution, whatever was emitted
+        since.
         """
         path = self._next()
         intent = f"event:{key}"
@@ -177,19 +211,22 @@ class RunContext:
         if record is not None and record.status == "failed":
             raise late
         live.check()
-        found = await live.store.read(GetRunEvent(live.run_id, key))
-        if found:
-            return await self._record(path, intent, "event", "", orjson.loads(found[0].payload))
+        found = await self._heard(key)
+        if found is not None:
+            return await self._record(path, intent, "event", "", orjson.loads(found.payload))
         now = live.clock.now_ms()
         if record is None:
             pure = Effect.PURE.value
             begin = BeginStep(live.run_id, live.epoch, path, intent, "event", pure, "", now)
             await live.commit(Unit((begin,)))
         deadline = (record.started_at if record is not None else now) + round(timeout_s * 1000)
-        if now >= deadline:
+        if deadline - now > HOLD_S * 1000:
+            raise RunParked(reason, wake_at=deadline, keys=(key,))
+        found = await self._heard(key, until=deadline)
+        if found is None:
             await live.commit(Unit((self._failure(path, late),)))
             raise late
-        raise RunParked(reason, wake_at=deadline, keys=(key,))
+        return await self._record(path, intent, "event", "", orjson.loads(found.payload))
 
     async def branches(
         self, works: Sequence[tuple[str, Callable[[RunContext], Awaitable[T]]]]
@@ -229,49 +266,93 @@ class RunContext:
     def stream(self, body: Json) -> None:
         """Add to the run's live output: posted, read by cursor, gone some time after the end."""
         live = self._execution
+        if live.streamed >= MAX_STREAMED:
+            return
         live.streamed += 1
         # Epochs apart: a later execution's output follows without reading where this one stopped.
         seq = live.epoch * 1_000_000 + live.streamed
         append = AppendStream(live.run_id, seq, json_text(body), live.clock.now_ms())
         live.store.post(Unit((append,), durability=Durability.POSTED))
 
+    def charge(self, attempt: Attempt, model: str, *, tokens_in: int, tokens_out: int) -> None:
+        """Note a call of a model by this attempt; written down with the attempt's end."""
+        live = self._execution
+        calls = live.charges.setdefault(attempt.path, {})
+        was = calls.get(model, (0, 0, 0))
+        calls[model] = (was[0] + 1, was[1] + tokens_in, was[2] + tokens_out)
+
     def _next(self) -> str:
         self._execution.count_position()
         return f"{self._scope}{next(self._positions)}"
 
     async def _attempt(
-        self, begin: BeginStep, work: Callable[[Attempt], Awaitable[Json]], attempt: Attempt
+        self, begin: BeginStep, work: Callable[[Attempt], Awaitable[Json]], number: int
     ) -> Json:
-        """Do the work of a step that has begun and write down what became of it."""
+        """Begin a step, do its work and write down what became of it."""
         live = self._execution
+        begin = begin._replace(at=live.clock.now_ms())
+        attempt = Attempt(begin.path, number, f"{live.run_id}:{begin.path}")
+        crashpoint("step.before_begin")
+        if begin.effect == Effect.PURE:
+            # Nothing in the world hangs on the record of a beginning: it rides along.
+            live.store.post(Unit((begin,), durability=Durability.POSTED))
+        else:
+            await live.commit(Unit((begin,), durability=Durability.CRITICAL))
+            live.check()
         try:
             value = await live.interruptible(work(attempt))
-            result = encode_result(f"run {live.run_id}, step {begin.path} ({begin.intent})", value)
+            what = f"run {live.run_id}, step {begin.path} ({begin.intent})"
+            result, blob = kept(what, value)
         except (RunCancelled, LeaseLost, RunParked):
+            live.store.post(Unit(self._costs(attempt), durability=Durability.POSTED))
             raise
         except Exception as error:
-            await self._close_step(begin, self._failure(begin.path, error))
+            await self._close_step(begin, self._failure(begin.path, error), self._costs(attempt))
             raise
         crashpoint("step.before_complete")
         done = CompleteStep(live.run_id, live.epoch, begin.path, result, live.clock.now_ms())
-        receipt = await self._close_step(begin, done)
+        receipt = await self._close_step(begin, done, (*blob, *self._costs(attempt)))
         crashpoint("step.after_complete")
         live.stop_requested |= any(bool(row[0]) for rows in receipt.rows.values() for row in rows)
         return value
 
-    async def _close_step(self, begin: BeginStep, end: CompleteStep | FailStep) -> Receipt:
+    def _costs(self, attempt: Attempt) -> tuple[Op, ...]:
+        live = self._execution
+        return tuple(
+            ChargeRun(live.run_id, live.epoch, attempt.path, attempt.number, model, *used)
+            for model, used in live.charges.pop(attempt.path, {}).items()
+        )
+
+    async def _heard(self, key: str, *, until: int | None = None) -> RunEventRow | None:
+        """The event of a key if it has come; given `until` (ms), as soon as it comes."""
+        live = self._execution
+        while True:
+            live.emitted.clear()
+            for row in await live.store.read(GetRunEvent(live.run_id, key)):
+                return row
+            left = 0.0 if until is None else (until - live.clock.now_ms()) / 1000
+            if left <= 0:
+                return None
+            with suppress(TimeoutError):
+                async with live.clock.timeout(min(left, POLL_S)):
+                    await live.interruptible(live.emitted.wait())
+            live.check()
+
+    async def _close_step(
+        self, begin: BeginStep, end: CompleteStep | FailStep, beside: tuple[Op, ...]
+    ) -> Receipt:
         try:
-            return await self._execution.commit(Unit((end,)))
+            return await self._execution.commit(Unit((end, *beside)))
         except LeaseLost:
             # A posted beginning may have gone down with its batch; a lost lease refuses it again.
-            return await self._execution.commit(Unit((begin, end)))
+            return await self._execution.commit(Unit((begin, end, *beside)))
 
     async def _record(self, path: str, intent: str, kind: str, mark: str, value: Json) -> Json:
         live = self._execution
-        result = encode_result(f"run {live.run_id}, step {path} ({intent})", value)
+        result, blob = kept(f"run {live.run_id}, step {path} ({intent})", value)
         now = live.clock.now_ms()
         op = RecordStep(live.run_id, live.epoch, path, intent, kind, mark, result, now)
-        receipt = await live.commit(Unit((op,)))
+        receipt = await live.commit(Unit((op, *blob)))
         live.stop_requested |= bool(receipt.value(0))
         return value
 
@@ -291,7 +372,7 @@ class RunContext:
             match orjson.loads(found[0].payload):
                 case {"decision": "did_not_run"}:
                     return None
-                case {"decision": "ran", **said}:
+                case {"decision": "ran" | "skip", **said}:
                     return {"result": said.get("result")}
         elif live.clock.now_ms() < deadline:
             raise RunParked("decision", wake_at=deadline, keys=(key,))
@@ -306,21 +387,6 @@ class RunContext:
         message = str(error)[:MAX_MESSAGE_CHARS].encode(errors="replace").decode()
         said = json_text({"kind": kind, "message": message})
         return FailStep(live.run_id, live.epoch, path, said, live.clock.now_ms())
-
-
-def encode_result(what: str, value: Json) -> str:
-    """The text of a result as it is kept; raises `InvalidInput` or `StepResultTooLarge`."""
-    try:
-        text = json_text(value)
-    except InvalidInput as error:
-        raise InvalidInput(f"{what}: the result is not JSON: {error}") from error
-    size = len(text.encode())
-    if size > MAX_RESULT_BYTES:
-        raise StepResultTooLarge(
-            f"{what}: the result has {size} bytes, at most {MAX_RESULT_BYTES} are kept; "
-            "keep a reference instead"
-        )
-    return text
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

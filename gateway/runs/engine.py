@@ -29,14 +29,15 @@ from gateway.core.errors import (
     TurngateError,
     describe,
 )
-from gateway.core.ids import Ids, RunId, WorkerId
+from gateway.core.ids import Chance, Ids, RunId, WorkerId, system_chance
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.runs.canonical import Json, json_text
-from gateway.runs.context import RunContext, encode_result
+from gateway.runs.context import RunContext
 from gateway.runs.execution import RETRY_S, Execution
 from gateway.runs.lease import LEASE_S, Lease
 from gateway.runs.records import Records
 from gateway.runs.recovery import DRAINED, Recovery, recover
+from gateway.runs.results import kept
 from gateway.runs.task import DurableTask, Finish, Manifest, Status
 from gateway.runs.watch import Watch
 from gateway.store.base.runs import (
@@ -75,7 +76,9 @@ class Engine:
         ids: Ids,
         tasks: Iterable[DurableTask] = (),
         lease_s: float = LEASE_S,
+        chance: Chance | None = None,
     ) -> None:
+        self._chance = chance or system_chance()
         self._store = store
         self._clock = clock
         self._ids = ids
@@ -94,8 +97,19 @@ class Engine:
         """Make a kind of run known; before `start`."""
         self._tasks[task.name] = task
 
-    def opening(self, run_id: RunId, manifest: Manifest, *, session_key: str = "") -> OpenRun:
-        """The write that creates a run under this worker's lease, for the caller's unit."""
+    def opening(
+        self,
+        run_id: RunId,
+        manifest: Manifest,
+        *,
+        session_key: str = "",
+        principal: str = "",
+        root: str = "",
+    ) -> OpenRun:
+        """The write that creates a run under this worker's lease, for the caller's unit.
+
+        `root` is the run that set all of this off; without one it is the run itself.
+        """
         now = self._clock.now_ms()
         return OpenRun(
             run_id,
@@ -106,6 +120,9 @@ class Engine:
             self._worker,
             self._lease.until(now),
             now,
+            principal,
+            root or run_id,
+            json_text(dict(manifest.tags)),
         )
 
     async def start(self) -> None:
@@ -127,7 +144,13 @@ class Engine:
         if self._stopping or run_id in self._live:
             return "lost"
         execution = Execution(
-            run_id, 1, self._store, self._clock, self._ids, task=asyncio.current_task()
+            run_id,
+            1,
+            self._store,
+            self._clock,
+            self._ids,
+            task=asyncio.current_task(),
+            chance=self._chance,
         )
         self._live[run_id] = execution
         try:
@@ -174,6 +197,8 @@ class Engine:
             receipt = await self._store.commit(Unit((op,), durability=Durability.CRITICAL))
         except Conflict as error:
             raise NotFound(f"there is no run {run_id!r}") from error
+        if run_id in self._live:
+            self._live[run_id].emitted.set()
         self._watch.nudge()
         return bool(receipt.rows[0])
 
@@ -251,16 +276,18 @@ class Engine:
         return self._tasks[row.task], recovery
 
     async def _end(self, execution: Execution, finish: Finish) -> None:
+        result, blob = kept(f"run {execution.run_id}", finish.result)
         end = EndRun(
             execution.run_id,
             execution.epoch,
             finish.status,
-            encode_result(f"run {execution.run_id}", finish.result),
+            result,
             finish.error,
             self._clock.now_ms(),
+            json_text(finish.outcome),
         )
         crashpoint("turn.before_boundary")
-        await execution.settle(Unit((end, *finish.ops), finish.events, Durability.CRITICAL))
+        await execution.settle(Unit((end, *blob, *finish.ops), finish.events, Durability.CRITICAL))
         crashpoint("turn.after_boundary")
         if finish.after is not None:
             try:

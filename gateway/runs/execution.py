@@ -18,7 +18,7 @@ import structlog
 
 from gateway.core.clock import Clock, settle
 from gateway.core.errors import LeaseLost, RunCancelled, StepDivergence, StoreUnavailable
-from gateway.core.ids import Ids, RunId
+from gateway.core.ids import Chance, Ids, RunId, system_chance
 from gateway.runs.records import Records
 from gateway.store.base.store import Receipt, Store, Unit
 
@@ -46,7 +46,12 @@ class Execution:
     fenced: bool = False
     settled: bool = False
     """Ended or parked: there is no lease to give back."""
+    chance: Chance = field(default_factory=system_chance)
     records: Records = field(default_factory=Records)
+    emitted: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set with every event this process gives the run."""
+    charges: dict[str, dict[str, tuple[int, int, int]]] = field(default_factory=dict)
+    """What attempts under way have used, by path and model: calls, tokens in, tokens out."""
     positions: int = 0
     streamed: int = 0
     _working: int = 0

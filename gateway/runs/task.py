@@ -25,10 +25,14 @@ Status = Literal["completed", "failed", "cancelled", "quarantined"]
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a run is about; the same run id with another manifest is refused."""
+    """What a run is about; the same run id with another manifest is refused.
+
+    `tags` are for people and are no part of its identity.
+    """
 
     task: str
     input: Json
+    tags: tuple[tuple[str, str], ...] = ()
 
     def hash(self) -> str:
         """Identity of the manifest, stable across releases."""
@@ -39,6 +43,7 @@ class Manifest:
 class Finish:
     """The end of a run, written in one critical unit with `ops` and `events`.
 
+    `outcome` says how good it was, in whatever words the task likes; it decides nothing.
     `after` is called on the loop once that unit holds; it wakes whoever acts on it next.
     """
 
@@ -48,6 +53,7 @@ class Finish:
     ops: tuple[Op, ...] = ()
     events: tuple[NewEvent, ...] = ()
     after: Callable[[], None] | None = None
+    outcome: Json = None
 
 
 @dataclass(frozen=True, slots=True)

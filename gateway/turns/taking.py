@@ -28,7 +28,7 @@ from agents.base.effects import (
     TurnResult,
 )
 from agents.base.messages import ToolCall
-from agents.base.models import Emit
+from agents.base.models import Emit, ModelReply
 from agents.base.tools import ToolResult
 from gateway.core.errors import Bug, NotFound, RunCancelled
 from gateway.core.ids import TurnId
@@ -38,6 +38,7 @@ from gateway.runs.context import Attempt, RunContext
 from gateway.sessions.live import Session
 from gateway.store.base.inputs import InputRow
 from gateway.turns import records
+from gateway.turns.live_text import LiveText
 from gateway.turns.world import World
 
 TURN_S = 30 * 60.0
@@ -108,7 +109,18 @@ class Taking:
             if self._world.clock.monotonic() > self._began + TURN_S:
                 late = ModelFailure("timeout", f"the turn took more than {TURN_S / 60:g} minutes")
                 return records.outcome_to_json(late)
-            outcome = await self._world.call_model(effect, self._emitter(attempt))
+            live = LiveText(self._context, attempt, self._world.clock)
+            try:
+                outcome = await self._world.call_model(effect, self._emitter(attempt, live))
+            finally:
+                live.flush()
+            if isinstance(outcome, ModelReply):
+                self._context.charge(
+                    attempt,
+                    records.storable(outcome.model or effect.request.model),
+                    tokens_in=outcome.usage.input_tokens,
+                    tokens_out=outcome.usage.output_tokens,
+                )
             return records.outcome_to_json(outcome)
 
         value = await self._context.step(
@@ -140,7 +152,7 @@ class Taking:
 
         return branch
 
-    def _emitter(self, attempt: Attempt) -> Emit:
+    def _emitter(self, attempt: Attempt, live: LiveText) -> Emit:
         turn_id = TurnId(self._context.run_id)
         offset = 0
 
@@ -152,6 +164,7 @@ class Taking:
                 turn_id, self._session.key, attempt.path, attempt.number, offset, text
             )
             self._world.previews.publish(preview)
+            live.add(text)
             offset += len(text)
 
         return emit

@@ -14,8 +14,9 @@ from agents.base.tools import Effect
 from gateway.core.clock import ManualClock
 from gateway.core.errors import RunCancelled
 from gateway.runs.canonical import Json
-from gateway.runs.context import MAX_RESULT_BYTES, Attempt, RunContext
+from gateway.runs.context import Attempt, RunContext
 from gateway.runs.execution import MAX_STEPS
+from gateway.runs.results import MAX_RESULT_BYTES
 from gateway.store.base.runs import BeginStep, CompleteStep, EndRun, LoadStream, RecordStep
 from gateway.store.base.store import Durability
 from tests.unit.gateway.runs.conftest import Start
