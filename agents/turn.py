@@ -109,14 +109,17 @@ def call_tools(
 
 def _run(snapshot: Snapshot, history: Messages) -> Turn:
     added: list[Message] = []
+    notices: list[str] = []
     for round_ in range(snapshot.max_rounds):
         try:
             outcome = yield from call_model(_request(snapshot, (*history, *added)), round_)
         except Cancelled as stop:
             return _cancelled(stop, (*added, *_partial(stop.partial_text)))
+        if isinstance(outcome, ModelReply) and outcome.notice:
+            notices.append(outcome.notice)
         ended = _ended(snapshot, outcome, added)
         if ended is not None:
-            return ended
+            return _noticed(ended, notices)
         assert isinstance(outcome, ModelReply)  # a failure has ended the turn above
         calls = _with_fresh_ids(outcome.tool_calls, (*history, *added))
         added.append(AssistantMessage(outcome.text, calls))
@@ -129,7 +132,7 @@ def _run(snapshot: Snapshot, history: Messages) -> Turn:
             return _cancelled(stop, (*added, *_answers(calls, refused | done)))
         by_id = {call.id: result for call, result in zip(runnable, results, strict=True)}
         added.extend(_answers(calls, refused | by_id))
-    return (yield from _close(snapshot, history, added))
+    return _noticed((yield from _close(snapshot, history, added)), notices)
 
 
 def _close(snapshot: Snapshot, history: Messages, added: list[Message]) -> Turn:
@@ -180,6 +183,13 @@ def _ended(snapshot: Snapshot, outcome: ModelOutcome, added: list[Message]) -> T
     return TurnResult("answered", text, (*sofar, AssistantMessage(outcome.text)))
 
 
+def _noticed(result: TurnResult, notices: list[str]) -> TurnResult:
+    """The answer with what a person should know of how it came about; the transcript is without."""
+    if not notices or result.state != "answered":
+        return result
+    return replace(result, text=f"{result.text}\n\n[{'; '.join(notices)}]")
+
+
 def _request(snapshot: Snapshot, messages: Messages) -> ModelRequest:
     return ModelRequest(
         model=snapshot.models[0] if snapshot.models else "",
@@ -188,6 +198,7 @@ def _request(snapshot: Snapshot, messages: Messages) -> ModelRequest:
         tools=snapshot.tools,
         max_tokens=snapshot.max_tokens,
         temperature=snapshot.temperature,
+        fallbacks=snapshot.models[1:],
     )
 
 

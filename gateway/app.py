@@ -25,6 +25,7 @@ from agents.models.openai import OpenAIModel
 from agents.models.profile import Profile
 from agents.models.scripted import ScriptedModel
 from agents.models.weights import WeightsCache
+from agents.resilience.policy import Endpoint, Resilient
 from agents.tools.catalog import TOOLS
 from agents.turn import ToolLoop
 from agents.workspace import DEFAULT_ID, Workspace, default_agent, load
@@ -105,7 +106,7 @@ async def open_gateway(
     async with AsyncExitStack() as stack:
         store = chosen.store or await _open_store(settings)
         stack.push_async_callback(store.close)
-        model = chosen.model or _model(settings)
+        model = chosen.model or _model(settings, clock)
         stack.push_async_callback(model.close)
         for channel in channels:
             stack.push_async_callback(channel.close)
@@ -123,7 +124,7 @@ async def open_gateway(
             store=store,
             clock=clock,
             agents=agents,
-            program=ToolLoop(chosen.tools, models=(settings.llm_model or "scripted",)),
+            program=ToolLoop(chosen.tools, models=_models(settings)),
             world=World(clock, ids, model, by_name(chosen.tools), previews),
             sessions=sessions,
             boundary=Boundary(clock=clock, ids=ids, outbox=outbox),
@@ -231,21 +232,50 @@ def _routes(settings: Settings) -> Routes:
     return load_routes('{"default_agent": "main", "bindings": []}', "built in")
 
 
-def _model(settings: Settings) -> Model:
+def _model(settings: Settings, clock: Clock) -> Model:
     if not settings.uses_openai:
         return ScriptedModel()
-    return OpenAIModel(
-        Profile(
-            settings.llm_base_url or OPENAI_URL,
-            settings.llm_api_key.get_secret_value(),
-            settings.llm_model,
-        )
+    return Resilient(
+        [Endpoint(profile, OpenAIModel(profile)) for profile in profiles(settings)],
+        clock=clock,
+        strategy=settings.turngate_profile_strategy,
     )
 
 
 def local_weights(settings: Settings) -> Fetcher:
     """The weights of the local model in this machine's cache, and how to get them there."""
     return Fetcher(WeightsCache(settings.cache / "models"), SystemClock())
+
+
+def _models(settings: Settings) -> tuple[str, ...]:
+    """The order in which models are tried for agents that name none."""
+    return (settings.llm_model or "scripted", *settings.llm_fallback_models)
+
+
+def profiles(settings: Settings) -> tuple[Profile, ...]:
+    """The keys of these settings in order, each bound to its address; one key is there once."""
+    shared = settings.llm_base_url or OPENAI_URL
+    key, window = settings.llm_api_key.get_secret_value(), settings.llm_context_window
+    found = [Profile(shared, key, settings.llm_model, window=window)]
+    if settings.llm_keys and not key:
+        found.clear()
+    found += [
+        Profile(
+            numbered.base_url or shared,
+            numbered.api_key.get_secret_value(),
+            settings.llm_model,
+            name=f"key-{numbered.number}",
+            models=numbered.models,
+            tools=numbered.tools,
+            images=numbered.images,
+            window=numbered.context_window or window,
+        )
+        for numbered in settings.llm_keys
+    ]
+    unique: dict[tuple[str, ...], Profile] = {}
+    for profile in found:
+        unique.setdefault((profile.base_url, profile.api_key, *profile.models), profile)
+    return tuple(unique.values())
 
 
 def client_channel() -> Channel:

@@ -8,10 +8,20 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -37,6 +47,56 @@ def _split(value: object) -> object:
 
 
 CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+_NUMBERED = re.compile(
+    r"llm_(api_key|base_url|models|tools|images|context_window)_([1-9]\d?)", re.ASCII
+)
+
+
+class NumberedKey(BaseModel):
+    """One further key: `LLM_API_KEY_1` and what is said of it under the same number."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True, str_strip_whitespace=True)
+
+    number: int
+    api_key: SecretStr = SecretStr("")
+    base_url: str = ""
+    models: CommaList = ()
+    tools: bool = True
+    images: bool = True
+    context_window: int = Field(0, ge=0)
+
+    def __str__(self) -> str:
+        return f"LLM_API_KEY_{self.number} ({'set' if self.api_key else 'not set'})"
+
+
+class _NumberedKeys(PydanticBaseSettingsSource):
+    """Collects the numbered settings, which pydantic cannot declare one by one."""
+
+    def __init__(
+        self, settings_cls: type[BaseSettings], *found: PydanticBaseSettingsSource
+    ) -> None:
+        super().__init__(settings_cls)
+        self._found = found
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        keys: dict[int, dict[str, Any]] = {}
+        for source in self._found:  # the first that has a name wins
+            for name, value in _raw(source).items():
+                match = _NUMBERED.fullmatch(name.lower())
+                if match is not None and value not in ("", None):
+                    number = int(match[2])
+                    keys.setdefault(number, {"number": number}).setdefault(match[1], value)
+        return {"llm_keys": tuple(keys[number] for number in sorted(keys))} if keys else {}
+
+
+def _raw(source: PydanticBaseSettingsSource) -> dict[str, Any]:
+    if isinstance(source, TomlConfigSettingsSource):
+        return dict(source.toml_data)
+    return dict(source.env_vars) if isinstance(source, EnvSettingsSource) else {}
 
 
 class Settings(BaseSettings):
@@ -111,6 +171,26 @@ class Settings(BaseSettings):
         description="Key for that server; `OPENAI_API_KEY` is read too.",
         validation_alias=AliasChoices("llm_api_key", "openai_api_key"),
     )
+    llm_keys: tuple[NumberedKey, ...] = Field(
+        (),
+        description="Further keys, set as `LLM_API_KEY_1`, `LLM_API_KEY_2`, … with "
+        "`LLM_BASE_URL_1`, `LLM_MODELS_1`, `LLM_TOOLS_1`, `LLM_IMAGES_1` and "
+        "`LLM_CONTEXT_WINDOW_1` beside them; a key without an address of its own belongs to "
+        "`LLM_BASE_URL`.",
+    )
+    llm_fallback_models: CommaList = Field(
+        (), description="Models to ask when `LLM_MODEL` cannot answer, in order."
+    )
+    llm_context_window: int = Field(
+        0,
+        ge=0,
+        description="How many tokens the models take; 0 means that it is learnt from the server.",
+    )
+    turngate_profile_strategy: Literal["ordered", "round_robin"] = Field(
+        "ordered",
+        description="Which key a new conversation starts with: the first that can answer, or "
+        "each in turn.",
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -123,18 +203,25 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         toml = TomlConfigSettingsSource(settings_cls)
         _refuse_unknown(toml.toml_data)
-        return (init_settings, env_settings, dotenv_settings, toml)
+        numbered = _NumberedKeys(settings_cls, env_settings, dotenv_settings, toml)
+        return (init_settings, env_settings, dotenv_settings, toml, numbered)
 
     @property
     def uses_openai(self) -> bool:
         """Whether turns go to an OpenAI-compatible server."""
         if self.turngate_model != "auto":
             return self.turngate_model == "openai"
-        return bool(self.llm_model or self.llm_base_url or self.llm_api_key.get_secret_value())
+        key = self.llm_api_key.get_secret_value()
+        return bool(self.llm_model or self.llm_base_url or key or self.llm_keys)
 
     def secrets(self) -> list[str]:
         """Values that must appear in no log."""
-        return [self.llm_api_key.get_secret_value(), self.turngate_token.get_secret_value()]
+        numbered = [key.api_key.get_secret_value() for key in self.llm_keys]
+        return [
+            self.llm_api_key.get_secret_value(),
+            self.turngate_token.get_secret_value(),
+            *filter(None, numbered),
+        ]
 
     @property
     def cache(self) -> Path:
@@ -197,14 +284,22 @@ def _check_together(settings: Settings) -> None:
     if settings.uses_openai:
         if not settings.llm_model:
             problems.append("  LLM_MODEL: missing, although another LLM setting is there")
-        if not settings.llm_base_url and not settings.llm_api_key.get_secret_value():
+        key = settings.llm_api_key.get_secret_value()
+        if not settings.llm_base_url and not key and not settings.llm_keys:
             problems.append("  LLM_API_KEY: missing; or set LLM_BASE_URL to a server without keys")
-        if settings.llm_base_url and not settings.llm_base_url.startswith(("http://", "https://")):
-            problems.append(
-                f"  LLM_BASE_URL: {settings.llm_base_url!r} is no http:// or https:// address"
-            )
+        problems += _no_address("LLM_BASE_URL", settings.llm_base_url)
+        for numbered in settings.llm_keys:
+            problems += _no_address(f"LLM_BASE_URL_{numbered.number}", numbered.base_url)
+            if not numbered.base_url and not numbered.api_key.get_secret_value():
+                problems.append(f"  LLM_API_KEY_{numbered.number}: missing")
     if problems:
         raise ConfigError("the settings do not fit:\n" + "\n".join(problems))
+
+
+def _no_address(name: str, url: str) -> list[str]:
+    if not url or url.startswith(("http://", "https://")):
+        return []
+    return [f"  {name}: {url!r} is no http:// or https:// address"]
 
 
 def _problem(item: dict[str, Any]) -> str:
@@ -217,7 +312,7 @@ def _refuse_unknown(data: dict[str, Any]) -> None:
     known = set(Settings.model_fields)
     problems: list[str] = []
     for name in data:
-        if name not in known:
+        if name not in known and _NUMBERED.fullmatch(name) is None:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             problems.append(f"turngate.toml: there is no setting {name!r}{hint}")

@@ -15,7 +15,7 @@ from agents.base.agents import Agent
 from agents.base.messages import Messages, ToolCall
 from agents.base.models import ModelReply, ModelRequest, ToolSpec
 from agents.base.tools import ToolResult
-from gateway.core.errors import ModelCategory
+from gateway.core.errors import ModelAttempt, ModelCategory
 from gateway.core.ids import AgentId
 
 
@@ -40,11 +40,16 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class ModelFailure:
-    """A model call that ended without an answer, as a value."""
+    """A model call that ended without an answer, as a value.
+
+    `window` is how many tokens the model takes, where it said that this was too much.
+    """
 
     category: ModelCategory
     message: str
     retry_after_ms: int | None = None
+    window: int = 0
+    attempts: tuple[ModelAttempt, ...] = ()
 
 
 ModelOutcome = ModelReply | ModelFailure

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from agents.base.messages import Messages, ToolCall
 from gateway.core.clock import Clock
+from gateway.core.errors import ModelAttempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,11 @@ class ToolSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """Everything a model needs for one answer. `max_tokens` bounds the output, in tokens."""
+    """Everything a model needs for one answer. `max_tokens` bounds the output, in tokens.
+
+    `fallbacks` are models to ask when `model` cannot answer, in order; a single client ignores
+    them.
+    """
 
     model: str
     system: str
@@ -28,6 +34,7 @@ class ModelRequest:
     tools: tuple[ToolSpec, ...] = ()
     max_tokens: int = 4096
     temperature: float | None = None
+    fallbacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ModelReply:
-    """A complete answer. `model` is what the provider says answered, `profile` whose key paid."""
+    """A complete answer. `model` is what the provider says answered, `profile` whose key paid.
+
+    `attempts` is what it took to get it; `notice` what a person should know of that, mostly empty.
+    """
 
     text: str
     tool_calls: tuple[ToolCall, ...] = ()
@@ -48,6 +58,8 @@ class ModelReply:
     usage: Usage = Usage()
     model: str = ""
     profile: str = ""
+    attempts: tuple[ModelAttempt, ...] = ()
+    notice: str = ""
 
 
 class Emit(Protocol):
@@ -56,12 +68,29 @@ class Emit(Protocol):
     def __call__(self, text: str) -> None: ...
 
 
+PATIENCE_S = 15.0
+"""How long a person waits for a model to come back rather than be told to try again."""
+
+
+def _nothing_shown() -> None:
+    """Nobody watches."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelContext:
-    """What a model may use of the world besides its own connection."""
+    """What a model may use of the world besides its own connection.
+
+    `restarted` says that what was emitted so far belongs to an answer that will not come. `session`
+    names the conversation, so that it can stay where its beginning is cached. `patience_s` bounds
+    waiting between requests, `within_s` everything.
+    """
 
     clock: Clock
     emit: Emit
+    restarted: Callable[[], None] = _nothing_shown
+    session: str = ""
+    patience_s: float = PATIENCE_S
+    within_s: float | None = None
 
 
 class Model(Protocol):

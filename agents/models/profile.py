@@ -5,6 +5,7 @@ Whoever reads the settings makes it; the key goes to the host of this URL and no
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -14,10 +15,13 @@ from gateway.core.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Where to ask, as whom. `api_key` may be empty for servers that want none.
+    """Where to ask, as whom, for what. `api_key` may be empty for servers that want none.
 
-    `proxy` is the only way to a proxy: variables of the environment are not looked at, see
-    `openai_sdk`. Raises `ConfigError` for what could never work or would leak the key.
+    `models` are the ones this server has; empty means any. `model` is what is asked for where a
+    request names none. `tools` and `images` say what the server can take; `window` is how many
+    tokens its models take, 0 where that is not known. `proxy` is the only way to a proxy: variables
+    of the environment are not looked at, see `openai_sdk`. Raises `ConfigError` for what could
+    never work or would leak the key.
     """
 
     base_url: str
@@ -25,6 +29,20 @@ class Profile:
     model: str
     name: str = "default"
     proxy: str = field(default="", repr=False)
+    models: tuple[str, ...] = ()
+    tools: bool = True
+    images: bool = True
+    window: int = 0
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the key or the address: what was learnt of the old ones is void then."""
+        said = f"{self.base_url} {self.api_key}".encode()
+        return hashlib.sha256(said).hexdigest()[:16]
+
+    def serves(self, model: str) -> bool:
+        """Whether this model is asked for here."""
+        return not self.models or model in self.models
 
     def __post_init__(self) -> None:
         try:

@@ -65,6 +65,21 @@ ModelCategory = Literal[
 """Why a model call failed, as far as the upstream lets us tell."""
 
 
+@dataclass(frozen=True, slots=True)
+class ModelAttempt:
+    """One request to one model server: which key and model, why these, and how it ended.
+
+    `category` is empty where it answered. `waited_ms` passed before it, `took_ms` during it.
+    """
+
+    profile: str
+    model: str
+    why: str
+    category: ModelCategory | Literal[""] = ""
+    waited_ms: int = 0
+    took_ms: int = 0
+
+
 class TurngateError(Exception):
     """Root of the tree. The message is a sentence for the one who must act."""
 
@@ -150,13 +165,25 @@ class WeightsUnavailable(OperatorError):
 
 
 class ModelFailed(OperatorError):
-    """The upstream model gave no usable answer."""
+    """The upstream model gave no usable answer.
+
+    `window` is how many tokens the server said it takes, 0 where it did not; `attempts` is what
+    was tried, empty for a single request.
+    """
 
     def __init__(
-        self, category: ModelCategory, message: str, *, retry_after_ms: int | None = None
+        self,
+        category: ModelCategory,
+        message: str,
+        *,
+        retry_after_ms: int | None = None,
+        window: int = 0,
+        attempts: tuple[ModelAttempt, ...] = (),
     ) -> None:
         super().__init__(message, retry_after_ms=retry_after_ms)
         self.category: ModelCategory = category
+        self.window = window
+        self.attempts = attempts
 
 
 class ToolError(TurngateError):

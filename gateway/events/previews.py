@@ -20,7 +20,8 @@ log = structlog.get_logger(__name__)
 class Preview:
     """A piece of text at `offset` characters of one attempt of one step.
 
-    A higher `attempt` of the same step means: discard what was shown of the lower one.
+    A higher `attempt` of the same step means: discard what was shown of the lower one; it is
+    announced at once, by a piece without text.
     """
 
     turn_id: TurnId

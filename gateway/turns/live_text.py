@@ -20,7 +20,8 @@ class LiveText:
 
     def __init__(self, context: RunContext, attempt: Attempt, clock: Clock) -> None:
         self._context = context
-        self._attempt = attempt
+        self._step = attempt.path
+        self._number = attempt.number
         self._clock = clock
         self._waiting: list[str] = []
         self._chars = 0
@@ -37,6 +38,12 @@ class LiveText:
         if self._chars >= PIECE_CHARS or now - self._since >= PIECE_S:
             self.flush()
 
+    def restart(self, number: int) -> None:
+        """An answer begins anew, under a higher number: what was written of the last is void."""
+        self._waiting.clear()
+        self._chars = self._offset = 0
+        self._number = number
+
     def flush(self) -> None:
         """Write what waits: the attempt is over, or a piece is full."""
         if not self._waiting:
@@ -44,8 +51,8 @@ class LiveText:
         text = "".join(self._waiting)
         self._context.stream(
             {
-                "step": self._attempt.path,
-                "attempt": self._attempt.number,
+                "step": self._step,
+                "attempt": self._number,
                 "offset": self._offset,
                 "text": text,
             }

@@ -11,6 +11,7 @@ from agents.base.effects import FinishedTool, ModelFailure, ModelOutcome, Snapsh
 from agents.base.messages import ToolCall, call_from_json
 from agents.base.models import ModelReply, ToolSpec, Usage
 from agents.base.tools import ToolResult
+from gateway.core.errors import ModelAttempt
 from gateway.core.ids import AgentId
 
 CALLED = "The call was made; what it returned is not known."
@@ -67,7 +68,7 @@ def outcome_to_json(outcome: ModelOutcome) -> dict[str, Any]:
     """The stored form of a model call's end."""
     match outcome:
         case ModelReply():
-            return {
+            value = {
                 "text": storable(outcome.text),
                 "tool_calls": [call_to_json(call) for call in outcome.tool_calls],
                 "finish_reason": storable(outcome.finish_reason),
@@ -76,9 +77,13 @@ def outcome_to_json(outcome: ModelOutcome) -> dict[str, Any]:
                 "model": storable(outcome.model),
                 "profile": storable(outcome.profile),
             }
-        case ModelFailure(category, message, retry_after_ms):
+            if outcome.notice:
+                value["notice"] = storable(outcome.notice)
+            return value | _attempts_to_json(outcome.attempts)
+        case ModelFailure(category, message, retry_after_ms, window, attempts):
             said = storable(message)
-            return {"failed": category, "message": said, "retry_after_ms": retry_after_ms}
+            told = {"failed": category, "message": said, "retry_after_ms": retry_after_ms}
+            return told | ({"window": window} if window else {}) | _attempts_to_json(attempts)
         case _:
             assert_never(outcome)
 
@@ -86,7 +91,13 @@ def outcome_to_json(outcome: ModelOutcome) -> dict[str, Any]:
 def outcome_from_json(value: Any) -> ModelOutcome:
     """Read a model call's end."""
     if "failed" in value:
-        return ModelFailure(value["failed"], value["message"], value["retry_after_ms"])
+        return ModelFailure(
+            value["failed"],
+            value["message"],
+            value["retry_after_ms"],
+            value.get("window", 0),
+            attempts_from_json(value),
+        )
     return ModelReply(
         value["text"],
         tuple(call_from_json(call) for call in value["tool_calls"]),
@@ -94,7 +105,31 @@ def outcome_from_json(value: Any) -> ModelOutcome:
         Usage(value["input_tokens"], value["output_tokens"]),
         value["model"],
         value["profile"],
+        attempts_from_json(value),
+        value.get("notice", ""),
     )
+
+
+def _attempts_to_json(attempts: tuple[ModelAttempt, ...]) -> dict[str, Any]:
+    if not attempts:
+        return {}
+    told = [
+        {
+            "profile": tried.profile,
+            "model": storable(tried.model),
+            "why": storable(tried.why),
+            "category": tried.category,
+            "waited_ms": tried.waited_ms,
+            "took_ms": tried.took_ms,
+        }
+        for tried in attempts
+    ]
+    return {"attempts": told}
+
+
+def attempts_from_json(value: Any) -> tuple[ModelAttempt, ...]:
+    """What was tried for one outcome; empty in older records."""
+    return tuple(ModelAttempt(**attempt) for attempt in value.get("attempts", ()))
 
 
 def call_to_json(call: ToolCall) -> dict[str, str]:

@@ -7,6 +7,7 @@ recorded step, so an interrupted turn meets the same answers again and goes on w
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import assert_never
 from urllib.parse import quote
 
@@ -28,7 +29,7 @@ from agents.base.effects import (
     TurnResult,
 )
 from agents.base.messages import ToolCall
-from agents.base.models import Emit, ModelReply
+from agents.base.models import ModelContext, ModelReply
 from agents.base.tools import ToolResult
 from gateway.core.errors import Bug, NotFound, RunCancelled
 from gateway.core.ids import TurnId
@@ -44,6 +45,9 @@ from gateway.turns.world import World
 TURN_S = 30 * 60.0
 """Longest a turn may work at a stretch; what it waited parked, or for a process to run it, is not
 counted."""
+
+MAX_RESTARTS = 64
+"""Answers begun anew within one attempt of a step stay below this: attempts only count up."""
 
 
 class Taking:
@@ -106,12 +110,15 @@ class Taking:
 
     async def _ask(self, effect: CallModel, snapshot: Snapshot) -> Outcome:
         async def work(attempt: Attempt) -> Json:
-            if self._world.clock.monotonic() > self._began + TURN_S:
+            left_s = self._began + TURN_S - self._world.clock.monotonic()
+            if left_s < 0:
                 late = ModelFailure("timeout", f"the turn took more than {TURN_S / 60:g} minutes")
                 return records.outcome_to_json(late)
-            live = LiveText(self._context, attempt, self._world.clock)
+            number = (attempt.number - 1) * MAX_RESTARTS + 1
+            live = LiveText(self._context, replace(attempt, number=number), self._world.clock)
             try:
-                outcome = await self._world.call_model(effect, self._emitter(attempt, live))
+                watched = self._watched(attempt.path, number, live, left_s)
+                outcome = await self._world.call_model(effect, watched)
             finally:
                 live.flush()
             if isinstance(outcome, ModelReply):
@@ -152,22 +159,37 @@ class Taking:
 
         return branch
 
-    def _emitter(self, attempt: Attempt, live: LiveText) -> Emit:
-        turn_id = TurnId(self._context.run_id)
+    def _watched(self, step: str, number: int, live: LiveText, left_s: float) -> ModelContext:
+        """The world as a model sees it: what it says is shown, a fresh start discards that."""
         offset = 0
+
+        def show(text: str) -> None:
+            turn_id = TurnId(self._context.run_id)
+            preview = Preview(turn_id, self._session.key, step, number, offset, text)
+            self._world.previews.publish(preview)
 
         def emit(text: str) -> None:
             nonlocal offset
             self._shown.append(text)
             text = records.storable(text)
-            preview = Preview(
-                turn_id, self._session.key, attempt.path, attempt.number, offset, text
-            )
-            self._world.previews.publish(preview)
+            show(text)
             live.add(text)
             offset += len(text)
 
-        return emit
+        def restarted() -> None:
+            nonlocal number, offset
+            number, offset = number + 1, 0
+            self._shown.clear()
+            show("")
+            live.restart(number)
+
+        return ModelContext(
+            self._world.clock,
+            emit,
+            restarted=restarted,
+            session=self._session.key,
+            within_s=left_s,
+        )
 
     async def _cancel(self, turn: Turn) -> TurnResult:
         """Tell the generator to stop; what it had reached is recorded for the next execution."""

@@ -14,7 +14,7 @@ import structlog
 from agents.base.agents import Agent
 from agents.base.effects import CallModel, ModelFailure, ModelOutcome
 from agents.base.messages import ToolCall
-from agents.base.models import Emit, Model, ModelContext
+from agents.base.models import Model, ModelContext
 from agents.base.tools import Effect, Tool, ToolContext, ToolResult
 from gateway.core.clock import Clock
 from gateway.core.errors import ModelFailed, RunError, TurngateError
@@ -34,13 +34,15 @@ class World:
     tools: Mapping[str, Tool]
     previews: Previews
 
-    async def call_model(self, effect: CallModel, emit: Emit) -> ModelOutcome:
+    async def call_model(self, effect: CallModel, context: ModelContext) -> ModelOutcome:
         """Ask the model once."""
         try:
-            return await self.model.complete(effect.request, ModelContext(self.clock, emit))
+            return await self.model.complete(effect.request, context)
         except ModelFailed as error:
             log.warning("model.failed", category=error.category, reason=str(error))
-            return ModelFailure(error.category, str(error), error.retry_after_ms)
+            return ModelFailure(
+                error.category, str(error), error.retry_after_ms, error.window, error.attempts
+            )
         except RunError:
             raise
         except Exception:  # the boundary of a model: an adapter's bug is an answer

@@ -67,7 +67,7 @@ class Raising:
 async def test_a_models_answer_is_passed_on_with_its_pieces() -> None:
     """Pieces go to whoever watches while they come."""
     pieces = Pieces()
-    outcome = await world().call_model(asked("say hi"), pieces)
+    outcome = await world().call_model(asked("say hi"), ModelContext(ManualClock(), pieces))
     assert isinstance(outcome, ModelReply)
     assert outcome.text == "".join(pieces.said) == "You said: say hi"
 
@@ -75,7 +75,9 @@ async def test_a_models_answer_is_passed_on_with_its_pieces() -> None:
 async def test_a_refusing_model_is_a_value_with_its_category() -> None:
     """P3: it is recorded and replayed like an answer."""
     rule = Rule("please", fail="rate", retry_after_ms=1500)
-    outcome = await world(model=ScriptedModel([rule])).call_model(asked("please"), Pieces())
+    outcome = await world(model=ScriptedModel([rule])).call_model(
+        asked("please"), ModelContext(ManualClock(), Pieces())
+    )
     assert isinstance(outcome, ModelFailure)
     assert (outcome.category, outcome.retry_after_ms) == ("rate", 1500)
 
@@ -83,14 +85,18 @@ async def test_a_refusing_model_is_a_value_with_its_category() -> None:
 @pytest.mark.parametrize("error", [RuntimeError("secret"), StoreUnavailable("secret")])
 async def test_a_bug_in_an_adapter_is_a_value_without_its_text(error: Exception) -> None:
     """The operator finds it in the log by its id; it may hold anything."""
-    outcome = await world(model=Raising(error)).call_model(asked("hi"), Pieces())
+    outcome = await world(model=Raising(error)).call_model(
+        asked("hi"), ModelContext(ManualClock(), Pieces())
+    )
     assert outcome == ModelFailure("bad_response", "the model adapter failed (error e_1)")
 
 
 async def test_the_control_flow_of_runs_is_not_a_failure_of_the_model() -> None:
     """The engine decides what a lost lease means."""
     with pytest.raises(LeaseLost):
-        await world(model=Raising(LeaseLost())).call_model(asked("hi"), Pieces())
+        await world(model=Raising(LeaseLost())).call_model(
+            asked("hi"), ModelContext(ManualClock(), Pieces())
+        )
 
 
 # Tools.

@@ -1,0 +1,1 @@
+"""What keeps turns going when model servers do not: keys, cooldowns, fallbacks, shrinking."""

@@ -1,0 +1,278 @@
+"""One answer, whatever the model servers do: other keys, a short wait, other models.
+
+Wraps one client a profile and is a model itself, so the turn sees either one answer or one failure.
+It goes around model calls only: no tool is run in here, so none is run twice. Whom to ask next is
+decided by `choosing`, how long a key rests by `cooldown`; this asks, waits and writes down.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import structlog
+
+from agents.base.models import Model, ModelContext, ModelReply, ModelRequest
+from agents.base.profiles import Forgetful, ProfileState, Standing
+from agents.models.profile import Profile
+from agents.resilience import choosing, cooldown, plain
+from agents.resilience.choosing import Candidate, Choice, Nobody, Tried
+from agents.resilience.standings import Standings
+from gateway.core.clock import Clock
+from gateway.core.errors import ModelAttempt, ModelCategory, ModelFailed
+
+log = structlog.get_logger(__name__)
+
+MAX_ATTEMPTS = 24
+"""Requests for one answer, whatever the pauses say: eight keys with three models each."""
+MAX_WARM = 10_000
+"""Conversations whose last key is remembered; the longest unused are forgotten first."""
+WARM_MS = 300_000
+"""How long providers keep the beginning of a prompt: after it one key is as good as another."""
+
+HOPELESS: frozenset[ModelCategory] = frozenset({"overflow", "too_large", "filtered", "bad_request"})
+"""Failures of the request itself: nobody else would answer it either."""
+
+Strategy = Literal["ordered", "round_robin"]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A profile and the client that asks there."""
+
+    profile: Profile
+    client: Model
+
+
+@dataclass(frozen=True, slots=True)
+class _Warm:
+    """Who answered a conversation last."""
+
+    profile: str
+    model: str
+    at_ms: int
+
+
+class Resilient:
+    """A model that answers as long as one of its profiles does."""
+
+    def __init__(
+        self,
+        endpoints: Sequence[Endpoint],
+        *,
+        clock: Clock,
+        state: ProfileState | None = None,
+        strategy: Strategy = "ordered",
+    ) -> None:
+        self._endpoints = {endpoint.profile.name: endpoint for endpoint in endpoints}
+        self.profiles = tuple(endpoint.profile for endpoint in endpoints)
+        self.standings = Standings(self.profiles, state or Forgetful())
+        self._clock = clock
+        self._strategy = strategy
+        self._warm: OrderedDict[str, _Warm] = OrderedDict()
+        self._turn = 0
+
+    async def open(self) -> None:
+        """Take up what is known of the keys, and make the first client ready; the others follow
+        when they are needed."""
+        await self.standings.load()
+        await next(iter(self._endpoints.values())).client.open()
+
+    async def close(self) -> None:
+        """Close every client."""
+        for endpoint in self._endpoints.values():
+            await endpoint.client.close()
+
+    async def complete(self, request: ModelRequest, context: ModelContext) -> ModelReply:
+        """One answer. Raises `ModelFailed` with what was tried; cancelling it ends the request
+        under way and changes no standing."""
+        search = _Search(self, request, context)
+        try:
+            async with context.clock.timeout(context.within_s):
+                return await search.run()
+        except TimeoutError:
+            pass
+        raise ModelFailed(
+            "timeout", "the time of the turn was over", attempts=tuple(search.attempts)
+        )
+
+    def able(self, request: ModelRequest, session: str) -> list[Candidate]:
+        """Everyone who could answer, best first."""
+        warm = self._warm.get(session)
+        fresh = warm is not None and self._clock.now_ms() - warm.at_ms < WARM_MS
+        if self._strategy == "round_robin" and not fresh:
+            self._turn += 1
+        models = tuple(dict.fromkeys((request.model, *request.fallbacks)))
+        return choosing.candidates(
+            models,
+            self.profiles,
+            warm=(warm.profile, warm.model) if warm is not None and fresh else None,
+            turn=self._turn - 1 if self._strategy == "round_robin" else 0,
+        )
+
+    def client(self, profile: str) -> Model:
+        """Who asks there."""
+        return self._endpoints[profile].client
+
+    def answered(self, session: str, by: Candidate, wanted: str) -> str:
+        """Remember who answered; returns the notice due when the model is another than before."""
+        before = self._warm.pop(session, None)
+        if session:
+            self._warm[session] = _Warm(by.profile.name, by.model, self._clock.now_ms())
+            if len(self._warm) > MAX_WARM:
+                self._warm.popitem(last=False)
+        if by.model == (before.model if before is not None else wanted):
+            return ""
+        if by.model == wanted:
+            return f"{wanted} answers again"
+        unable = "" if by.profile.tools else ", which cannot use tools"
+        return f"answered by {by.model}{unable}, because {wanted} is not available right now"
+
+
+class _Search:
+    """The way to one answer."""
+
+    def __init__(self, policy: Resilient, request: ModelRequest, context: ModelContext) -> None:
+        self._policy = policy
+        self._request = request
+        self._context = context
+        self._able = policy.able(request, context.session)
+        self._tried = Tried()
+        self._failures: list[tuple[Candidate, ModelFailed]] = []
+        self._patience_ms = round(context.patience_s * 1000)
+        self._waited_ms = 0
+        self._emitted = False
+        self.attempts: list[ModelAttempt] = []
+
+    async def run(self) -> ModelReply:
+        while len(self.attempts) < MAX_ATTEMPTS:
+            choice = self._choose()
+            if isinstance(choice, Nobody):
+                raise self._given_up(choice)
+            if choice.wait_ms > 0:
+                await self._wait(choice.wait_ms)
+                continue
+            reply = await self._ask(choice)
+            if reply is not None:
+                return reply
+        raise self._given_up(Nobody(0))
+
+    def _choose(self) -> Choice | Nobody:
+        return choosing.choose(
+            self._able,
+            self._standing,
+            self._tried,
+            now_ms=self._context.clock.now_ms(),
+            patience_ms=self._patience_ms,
+        )
+
+    def _standing(self, candidate: Candidate) -> Standing:
+        return self._policy.standings.of(*candidate.key)
+
+    async def _wait(self, wait_ms: int) -> None:
+        """Until the pause is over or somebody else was answered by what had failed."""
+        clock, recovered = self._context.clock, self._policy.standings.recovered
+        began = clock.monotonic()
+        try:
+            async with clock.timeout(wait_ms / 1000):
+                await recovered.wait()
+        except TimeoutError:
+            pass
+        passed_ms = round((clock.monotonic() - began) * 1000)
+        self._patience_ms -= passed_ms
+        self._waited_ms += passed_ms
+
+    async def _ask(self, choice: Choice) -> ModelReply | None:
+        """One request; None when another candidate may do better."""
+        candidate, clock = choice.candidate, self._context.clock
+        policy, standings = self._policy, self._policy.standings
+        if self._standing(candidate).failures:
+            standings.probed(*candidate.key, now_ms=clock.now_ms())
+        if self._emitted:
+            self._context.restarted()
+            self._emitted = False
+        began = clock.monotonic()
+        waited_ms, self._waited_ms = self._waited_ms, 0
+
+        def attempt(category: ModelCategory | Literal[""]) -> ModelAttempt:
+            took_ms = round((clock.monotonic() - began) * 1000)
+            return ModelAttempt(*candidate.key, choice.why, category, waited_ms, took_ms)
+
+        request = plain.fitted(self._request, candidate.profile, candidate.model)
+        context = replace(self._context, emit=self._emit)
+        try:
+            reply = await policy.client(candidate.profile.name).complete(request, context)
+        except ModelFailed as error:
+            self.attempts.append(attempt(error.category))
+            self._failed(candidate, error)
+            return None
+        self.attempts.append(attempt(""))
+        standings.succeeded(*candidate.key, now_ms=clock.now_ms())
+        notice = policy.answered(self._context.session, candidate, self._request.model)
+        return replace(reply, attempts=tuple(self.attempts), notice=notice)
+
+    def _emit(self, text: str) -> None:
+        self._emitted = True
+        self._context.emit(text)
+
+    def _failed(self, candidate: Candidate, error: ModelFailed) -> None:
+        """Write down what it means; raises when nobody else would answer either."""
+        standings = self._policy.standings
+        standings.learn_window(*candidate.key, error.window)
+        if error.category in HOPELESS:
+            raise ModelFailed(
+                error.category,
+                str(error),
+                window=error.window or standings.of(*candidate.key).window,
+                attempts=tuple(self.attempts),
+            )
+        standings.failed(
+            *candidate.key,
+            error.category,
+            now_ms=self._context.clock.now_ms(),
+            hint_ms=error.retry_after_ms,
+            alone=len(self._able) == 1,
+        )
+        self._tried.note(candidate, error.category)
+        self._failures.append((candidate, error))
+        if not isinstance(self._choose(), Nobody):
+            log.warning(
+                "model.failed_over",
+                profile=candidate.profile.name,
+                model=candidate.model,
+                category=error.category,
+                reason=str(error),
+            )
+
+    def _given_up(self, nobody: Nobody) -> ModelFailed:
+        """The failure to tell of: of those who come back, the soonest, for it says when."""
+        attempts = tuple(self.attempts)
+        now_ms = self._context.clock.now_ms()
+        if not self._able:
+            return ModelFailed("not_found", f"no profile serves {self._request.model!r}")
+        if not self._failures:
+            resting = min(self._able, key=lambda one: self._standing(one).until_ms)
+            standing = self._standing(resting)
+            category = _category(standing.category)
+            return ModelFailed(
+                category,
+                f"every model is in a pause; {resting.model!r} of profile "
+                f"{resting.profile.name!r} after {category}",
+                retry_after_ms=nobody.back_ms or None,
+            )
+        _, told = min(
+            self._failures,
+            key=lambda pair: cooldown.ready_ms(self._standing(pair[0]), now_ms=now_ms),
+        )
+        return ModelFailed(
+            told.category,
+            str(told),
+            retry_after_ms=nobody.back_ms or told.retry_after_ms,
+            attempts=attempts,
+        )
+
+
+def _category(word: str) -> ModelCategory:
+    return next((known for known in cooldown.PAUSES_S if known == word), "server")

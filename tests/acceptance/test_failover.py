@@ -1,0 +1,250 @@
+"""Model servers that fail, over real HTTP with time by hand: which key and which model is asked,
+how often, after how long, and what a person gets to see."""
+
+from __future__ import annotations
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.core.errors import ModelAttempt, ModelCategory, ModelFailed
+from tests.support.failover import Failover, PatientClock, Shelf, open_failover
+from tests.support.upstream_faults import FAULTS
+from tests.support.upstream_replies import Raw, refusal
+
+LIMITED = refusal(429, {"message": "slow down"})
+REVOKED = refusal(401, {"message": "Incorrect API key provided", "code": "invalid_api_key"})
+BUSY = refusal(529, {"type": "overloaded_error", "message": "Overloaded"})
+
+pytestmark = pytest.mark.timeout(20)
+
+
+async def failure(failover: Failover, **wishes: object) -> ModelFailed:
+    with pytest.raises(ModelFailed) as raised:
+        await failover.ask(**wishes)  # type: ignore[arg-type]  # as `ask` takes them
+    return raised.value
+
+
+async def test_a_second_key_answers_at_once_and_later_turns_pay_nothing() -> None:
+    async with open_failover("k1", "k2") as failover:
+        failover.on("k1", LIMITED)
+        reply = await failover.ask()
+        assert (reply.text, reply.profile) == ("fine", "k2")
+        assert failover.asked == ["k1/big", "k2/big"]
+        assert [(tried.profile, tried.category, tried.why) for tried in reply.attempts] == [
+            ("k1", "rate", "first"),
+            ("k2", "", "k1/big: rate"),
+        ]
+        for session in ("s", "another"):
+            await failover.ask(session=session)
+        assert failover.asked[2:] == ["k2/big", "k2/big"]
+        assert failover.passed == [0, 0, 0, 0]
+
+
+async def test_a_single_limited_key_is_back_within_seconds() -> None:
+    """Two, four, eight seconds: as long as a person waits."""
+    async with open_failover("k1") as failover:
+        failover.upstream.script.extend([LIMITED, LIMITED])
+        reply = await failover.ask()
+        assert reply.text == "fine"
+        assert [tried.waited_ms // 1000 for tried in reply.attempts] == [0, 2, 4]
+
+
+async def test_what_lasts_too_long_is_said_after_as_long_as_a_person_waits() -> None:
+    async with open_failover("k1") as failover:
+        failover.on("k1", LIMITED)
+        error = await failure(failover)
+        assert (error.category, failover.passed) == ("rate", [0, 2, 6, 14])
+        assert error.retry_after_ms is not None
+
+
+async def test_the_providers_wish_is_kept() -> None:
+    async with open_failover("k1") as failover:
+        failover.upstream.script.append(refusal(429, {"message": "no"}, retry_after="8"))
+        await failover.ask()
+        assert failover.clock.monotonic() == 8
+        assert failover.asked == ["k1/big", "k1/big"]
+
+
+async def test_a_fallback_model_answers_rather_than_a_person_waiting() -> None:
+    """S4: there is always an answer or an honest sentence, never "no profile available"."""
+    async with open_failover("k1") as failover:
+        failover.on("k1", refusal(429, {"message": "no"}, retry_after="8"), model="big")
+        reply = await failover.ask(fallbacks=("small",))
+        assert (reply.text, failover.asked) == ("fine", ["k1/big", "k1/small"])
+        assert reply.notice == "answered by small, because big is not available right now"
+        assert (await failover.ask(fallbacks=("small",))).notice == ""
+        assert failover.asked[2:] == ["k1/small"]
+
+
+async def test_the_first_model_answers_again_when_its_pause_is_over() -> None:
+    """S3: a fallback is never the new first choice."""
+    async with open_failover("k1") as failover:
+        failover.on("k1", LIMITED, model="big")
+        await failover.ask(fallbacks=("small",))
+        del failover.answers["k1", "big"]
+        await failover.clock.advance(5)
+        reply = await failover.ask(fallbacks=("small",))
+        assert failover.asked[-1] == "k1/big"
+        assert reply.notice == "big answers again"
+
+
+async def test_two_of_three_keys_are_revoked_in_the_middle_of_a_conversation() -> None:
+    async with open_failover("k1", "k2", "k3") as failover:
+        await failover.ask()
+        failover.on("k1", REVOKED)
+        failover.on("k2", REVOKED)
+        reply = await failover.ask()
+        assert (reply.profile, reply.notice) == ("k3", "")
+        assert failover.asked == ["k1/big", "k1/big", "k2/big", "k3/big"]
+        await failover.ask()
+        await failover.ask(session="new", fallbacks=("small",))
+        assert failover.asked[4:] == ["k3/big", "k3/big"]
+        assert failover.passed == [0] * 6
+
+
+async def test_a_revoked_key_is_not_asked_for_another_model() -> None:
+    async with open_failover("k1", "k2") as failover:
+        failover.on("k1", REVOKED)
+        failover.on("k2", BUSY, model="big")
+        reply = await failover.ask(fallbacks=("small",))
+        assert (reply.profile, failover.asked) == ("k2", ["k1/big", "k2/big", "k2/small"])
+
+
+async def test_a_dead_single_key_is_looked_at_once_in_five_seconds() -> None:
+    async with open_failover("k1") as failover:
+        failover.on("k1", REVOKED)
+        for _ in range(3):
+            assert (await failure(failover)).category == "auth"
+        assert len(failover.asked) == 1
+        await failover.clock.advance(5)
+        await failure(failover)
+        await failure(failover)
+        assert len(failover.asked) == 2
+        del failover.answers["k1", ""]
+        await failover.clock.advance(5)
+        assert (await failover.ask()).text == "fine"
+        await failover.ask()
+        assert len(failover.asked) == 4
+
+
+async def test_what_was_learnt_of_the_keys_survives_a_restart() -> None:
+    shelf = Shelf()
+    async with open_failover("k1", "k2", state=shelf) as failover:
+        failover.on("k1", REVOKED)
+        await failover.ask()
+        url = failover.upstream.base_url
+    async with open_failover("k1", "k2", state=shelf) as failover:
+        assert failover.upstream.base_url != url
+        await failover.ask()
+        assert failover.asked == ["k1/big"], "another address is another profile"
+    clock = PatientClock()
+    fixed = ("http://127.0.0.1:9/v1", "http://127.0.0.1:9/v1")
+    async with open_failover("k1", "k2", state=shelf, urls=fixed, clock=clock) as failover:
+        await failure(failover, patience_s=0)
+    async with open_failover("k1", "k2", state=shelf, urls=fixed, clock=clock) as failover:
+        assert (await failure(failover, patience_s=0)).attempts == ()
+
+
+async def test_a_provider_that_flaps_for_ten_minutes_is_bridged() -> None:
+    """Good for a minute, overloaded for a minute; a turn every twenty seconds."""
+    async with open_failover("k1") as failover:
+        for minute in range(10):
+            failover.answers.clear()
+            if minute % 2:
+                failover.on("k1", BUSY, model="big")
+            for _ in range(3):
+                reply = await failover.ask(fallbacks=("small",))
+                assert reply.text == "fine"
+                assert len(reply.attempts) <= 2
+                await failover.clock.advance(20)
+        assert failover.asked.count("k1/small") == 15
+        assert failover.clock.monotonic() == 600
+
+
+async def test_text_that_was_shown_is_taken_back_before_another_answer_begins() -> None:
+    async with open_failover("k1", "k2") as failover:
+        failover.on("k1", FAULTS["cut_after_events"])
+        reply = await failover.ask()
+        assert (reply.text, failover.shown.text, failover.shown.restarts) == ("fine", "fine", 1)
+
+
+async def test_an_answer_that_broke_off_is_asked_for_once_more() -> None:
+    async with open_failover("k1") as failover:
+        failover.upstream.script.append(FAULTS["no_finish"])
+        assert (await failover.ask()).text == failover.shown.text == "fine"
+        failover.upstream.script.extend([FAULTS["no_finish"], FAULTS["no_finish"]])
+        assert (await failure(failover)).category == "truncated"
+        assert (len(failover.asked), failover.clock.monotonic()) == (4, 0)
+
+
+async def test_keys_that_take_turns_share_the_conversations() -> None:
+    async with open_failover("k1", "k2", strategy="round_robin") as failover:
+        for session in ("a", "b", "c", "a", "b"):
+            await failover.ask(session=session)
+        assert failover.asked == ["k1/big", "k2/big", "k1/big", "k1/big", "k2/big"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "category", "calls", "waited_s"),
+    [
+        ("bad_request", "bad_request", 1, 0),
+        ("unprocessable", "bad_request", 1, 0),
+        ("overflow", "overflow", 1, 0),
+        ("too_large", "too_large", 1, 0),
+        ("auth", "auth", 1, 0),
+        ("forbidden", "auth", 1, 0),
+        ("payment", "quota", 1, 0),
+        ("quota", "quota", 1, 0),
+        ("not_found", "not_found", 1, 0),
+        ("redirect", "not_found", 1, 0),
+        ("request_timeout", "timeout", 1, 0),
+        ("silent", "timeout", 1, 0),
+        ("rate", "rate", 3, 14),
+        ("rate_ms", "rate", 4, 7.5),
+        ("rate_bare", "rate", 4, 14),
+        ("capacity", "overloaded", 3, 15),
+        ("server", "server", 3, 15),
+        ("gateway_html", "server", 3, 15),
+        ("unavailable", "overloaded", 3, 15),
+        ("overloaded", "overloaded", 3, 15),
+        ("error_event", "overloaded", 3, 15),
+        ("error_in_200", "server", 3, 15),
+        ("empty", "bad_response", 2, 0),
+        ("html", "bad_response", 2, 0),
+        ("broken_json", "bad_response", 2, 0),
+        ("no_choices", "bad_response", 2, 0),
+        ("garbage_event", "bad_response", 2, 0),
+        ("cut_mid_event", "truncated", 2, 0),
+        ("no_finish", "truncated", 2, 0),
+    ],
+)
+async def test_a_fault_costs_a_bounded_number_of_requests_and_seconds(
+    fault: str, category: ModelCategory, calls: int, waited_s: float
+) -> None:
+    """One key, no other model: the most a fault that lasts can cost, and one line a request."""
+    async with open_failover("k1") as failover:
+        failover.on("k1", FAULTS[fault])
+        with capture_logs() as logs:
+            error = await failure(failover)
+        assert (error.category, len(failover.asked)) == (category, calls)
+        assert abs(failover.clock.monotonic() - waited_s) < 0.1
+        assert len(error.attempts) == calls
+        assert [line["category"] for line in logs] == [category] * (calls - 1)
+
+
+@pytest.mark.parametrize("fault", ["filtered"])
+async def test_an_answer_that_was_filtered_is_an_answer(fault: str) -> None:
+    """The turn makes a sentence of it; no other key would answer otherwise."""
+    async with open_failover("k1", "k2") as failover:
+        failover.on("k1", FAULTS[fault])
+        assert (await failover.ask()).finish_reason == "content_filter"
+        assert len(failover.asked) == 1
+
+
+async def test_attempts_tell_what_was_tried() -> None:
+    async with open_failover("k1") as failover:
+        failover.on("k1", Raw((), 404, {}), model="big")
+        reply = await failover.ask(fallbacks=("small",))
+        first, second = reply.attempts
+        assert first == ModelAttempt("k1", "big", "first", "not_found", 0, first.took_ms)
+        assert second == ModelAttempt("k1", "small", "k1/big: not_found", "", 0, second.took_ms)
