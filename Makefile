@@ -78,7 +78,11 @@ setup: $(STAMPS)/project $(STAMPS)/dev $(STAMPS)/clients ## create .venv with ev
 # --- run -----------------------------------------------------------------------------------------
 
 .PHONY: run
-run: $(STAMPS)/project ## start a working gateway and talk to it in this terminal
+run: $(STAMPS)/project ## start a working gateway on http://127.0.0.1:8765
+	@$(BIN)/turngate up
+
+.PHONY: chat
+chat: $(STAMPS)/project ## talk to it in this terminal; starts one where none runs
 	@$(BIN)/turngate chat
 
 # --- checks --------------------------------------------------------------------------------------

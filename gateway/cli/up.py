@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -72,5 +73,9 @@ async def _serve(settings: Settings) -> None:
 def _hints(settings: Settings) -> None:
     """What a newcomer wants to know; stdout holds only the address."""
     who = settings.llm_model if settings.uses_openai else "the scripted model (no key is set)"
-    click.echo(f"turngate: {who} answers; talk to it with: turngate chat", err=True)
-    click.echo(f"turngate: the operator's token is in {settings.turngate_home / 'token'}", err=True)
+    for line in (
+        f"turngate {version('turngate')} runs and {who} answers; Ctrl-C stops it.",
+        '  talk to it:  make chat, or turngate chat, or turngate send "hello"',
+        f"  token:       {settings.turngate_home / 'token'}, for programs",
+    ):
+        click.echo(line, err=True)

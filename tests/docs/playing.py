@@ -24,8 +24,8 @@ PATIENCE_S = 15.0
 MARK = "\x1e"
 """Printed between two commands, to tell whose output is whose."""
 INPUT = "> "
-MAKE_RUN = {"make run": "turngate chat"}
-"""What the target does once everything is installed; a test compares it with the Makefile."""
+MAKE = {"make run": "turngate up", "make chat": "turngate chat"}
+"""What targets do once everything is installed; a test compares it with the Makefile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def _screen_of(block: Block) -> str:
 def _type(block: Block, folder: Path) -> str:
     """Type the lines with a prompt, each when the screen is where the page says it is."""
     [start] = commands(block.text)
-    line = MAKE_RUN.get(start.line, start.line)
+    line = MAKE.get(start.line, start.line)
     ours, theirs = pty.openpty()
     child = subprocess.Popen(
         line.split(),

@@ -26,7 +26,7 @@ from gateway.events.kinds import Kind
 from gateway.runs.task import Finish
 from gateway.store.base.store import Durability
 from tests.docs import pages
-from tests.docs.playing import MAKE_RUN
+from tests.docs.playing import MAKE
 
 USERS_PAGES = [page for page in pages.pages() if page.name != "CHANGELOG.md"]
 
@@ -157,11 +157,12 @@ def test_every_terminal_member_is_explained() -> None:
     assert not missing, f"docs/terminal.md does not mention {missing}"
 
 
-def test_make_run_does_what_the_first_page_says() -> None:
+def test_make_does_what_the_first_page_says() -> None:
     """The test that types into a terminal leaves the installing out."""
-    recipe = re.search(r"^run:.*\n\t@\$\(BIN\)/(.+)$", pages.read("Makefile"), re.MULTILINE)
-    assert recipe is not None
-    assert {"make run": recipe[1]} == MAKE_RUN
+    recipes = re.findall(
+        r"^(run|chat):.*\n\t@\$\(BIN\)/(.+)$", pages.read("Makefile"), re.MULTILINE
+    )
+    assert {f"make {target}": command for target, command in recipes} == MAKE
 
 
 def test_the_glossary_leads_to_what_it_names() -> None:

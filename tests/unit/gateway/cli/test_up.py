@@ -62,3 +62,14 @@ def test_a_preset_token_is_the_operators(shell: Shell) -> None:
     token = "a-token-that-is-long-enough-for-anybody"
     with shell.up(TURNGATE_TOKEN=token):
         assert shell.run("status", TURNGATE_TOKEN=token).returncode == 0
+
+
+def test_a_newcomer_is_told_how_to_talk_to_it(shell: Shell) -> None:
+    """The address alone on stdout; what runs, which model and what to type on stderr."""
+    with shell.up() as (process, url):
+        assert url.startswith("http://127.0.0.1:")
+        process.terminate()
+        out, err = process.communicate(timeout=PATIENCE_S)
+    assert out == ""
+    for word in ("scripted model", "make chat", 'turngate send "hello"', str(shell.home / "token")):
+        assert word in err
