@@ -25,7 +25,7 @@ from channels.memory import MemoryChannel
 from channels.websocket import WebSocketChannel
 from gateway.app import Chosen, open_gateway
 from gateway.config import Settings
-from gateway.core.clock import ManualClock, settle
+from gateway.core.clock import ManualClock
 from gateway.core.errors import Conflict
 from gateway.core.ids import Ids, SequentialIds, seeded_chance
 from gateway.identity.principal import ALL_SCOPES, Principal, Scope
@@ -34,8 +34,9 @@ from gateway.rpc.rpc import Rpc
 from gateway.rpc.session import RpcSession
 from gateway.running import Gateway
 from gateway.store.base.credentials import PutCredential
-from gateway.store.base.events import GetLogBounds
 from gateway.store.base.store import Unit
+from gateway.store.sqlite.store import open_sqlite
+from tests.support.cutting import CuttableStore
 
 PATIENCE_S = 4.0
 """Longest anything here takes in real time."""
@@ -190,6 +191,8 @@ class World:
         self, gateway: Gateway, dispatcher: Dispatcher, clock: ManualClock, memory: MemoryChannel
     ) -> None:
         self.gateway = gateway
+        assert isinstance(gateway.store, CuttableStore)
+        self.store = gateway.store
         self.memory = memory
         self.dispatcher = dispatcher
         self.rpc = Rpc(dispatcher)
@@ -217,11 +220,10 @@ class World:
 
     async def backend_settled(self) -> None:
         """Wait until nothing moves without time passing: the writer and the readers are quiet."""
+        # Nothing is counted in rounds: while somebody writes, SQLite lets a reader of a database in
+        # memory sleep for up to a tenth of a second, and time must not be moved under its feet.
         async with asyncio.timeout(PATIENCE_S):
-            for _ in range(8):  # more than the commits between a message and its model call
-                await settle()
-                await self.backend.store.commit(Unit())
-                await self.backend.store.read(GetLogBounds())
+            await self.store.quiet()
 
     async def idle(self) -> None:
         """Wait until every turn that can end has ended."""
@@ -256,6 +258,7 @@ async def open_world(
     if routes:
         (workspace / "routes.json").write_text(routes)
     settings = Settings(workspace_dir=workspace, turngate_store=store, turngate_model="scripted")
+    opened = CuttableStore(await open_sqlite(settings.database))
     clock, ids = ManualClock(), ids or SequentialIds()
     known = load(workspace) if declared else Workspace(agents or [default_agent(workspace)])
     chosen = Chosen(
@@ -264,6 +267,7 @@ async def open_world(
         chance=seeded_chance(1),
         model=ScriptedModel(rules),
         agents=known,
+        store=opened,
     )
     memory = MemoryChannel()
     channels: list[Channel] = [WebSocketChannel(), memory]
