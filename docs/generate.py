@@ -17,16 +17,18 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import click
-from pydantic import AliasChoices, SecretStr
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from agents.failures import SENTENCES
 from agents.settings import AgentSettings
+from gateway import setting_words
 from gateway.cli.main import everything
-from gateway.config import Settings
+from gateway.config import KNOWN, Settings
 from gateway.core import errors
 from gateway.core.keys import DM_SCOPES, Scope
 from gateway.rpc.protocol_page import protocol_page
+from gateway.setting_sources import FILE_SUFFIX, OTHER_VARIABLES
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -85,17 +87,57 @@ def configuration() -> str:
             "4. a line in `turngate.toml` in the same folder, under the name in small letters,",
             "5. the default.",
             "",
-            "An empty environment variable counts as not set. A name that `turngate.toml` should "
-            "not have is an error, because a misspelt setting would otherwise be a default that "
-            "nobody notices. A *secret* is masked in logs and never repeated in an error message.",
+            "An empty variable counts as not set. A name that `turngate.toml` should not have is "
+            "an error, and so is an unknown variable that begins with `TURNGATE_`, because a "
+            "misspelt setting would otherwise be a default that nobody notices.",
+            "",
+            "A *secret* is masked in logs and never repeated in an error message. It may also be "
+            "read from a file, as containers and systemd hand them over: "
+            "`LLM_API_KEY_FILE=/run/secrets/llm` instead of `LLM_API_KEY`, in the environment or "
+            "in `.env`. The file holds one line. Setting both is an error.",
+            "",
+            "`turngate config show` lists every setting in force and where it comes from; "
+            "`turngate config explain TURNGATE_PORT` tells all about one:",
+            "",
+            "```console",
+            "$ TURNGATE_PORT=9000 turngate config explain turngate_port",
+            "setting           TURNGATE_PORT",
+            "meaning           Port; 0 picks a free one.",
+            "takes             a whole number from 0 to 65535",
+            "value             9000",
+            "source            TURNGATE_PORT (environment)",
+            "default           8765",
+            "example           9000",
+            "in turngate.toml  turngate_port",
+            "$ TURNGATE_PROT=9000 TURNGATE_DURABILITY=hard turngate config show",
+            "turngate: the settings do not fit:",
+            "  TURNGATE_PROT (environment): there is no such setting; did you mean TURNGATE_PORT?",
+            "  TURNGATE_DURABILITY = hard (environment): takes one of normal, strict",
+            "What a setting takes: turngate config explain NAME, or docs/configuration.md",
+            "```",
             "",
             "## Settings",
             "",
             *_table(
-                ("variable", "option", "value", "default", "meaning"),
+                ("variable", "option", "takes", "default", "example", "meaning"),
                 (
                     _setting(name, field, _options().get(name.upper(), ""))
-                    for name, field in Settings.model_fields.items()
+                    for name, field in KNOWN.items()
+                    if name in Settings.model_fields
+                ),
+            ),
+            "",
+            "## Further keys",
+            "",
+            "`LLM_API_KEY_1`, `LLM_API_KEY_2` and so on up to 99 are further keys. What is said of "
+            "a key has its number; here with 1:",
+            "",
+            *_table(
+                ("variable", "option", "takes", "default", "example", "meaning"),
+                (
+                    _setting(name, field, "")
+                    for name, field in KNOWN.items()
+                    if name not in Settings.model_fields and name.endswith("_1")
                 ),
             ),
             "",
@@ -123,8 +165,7 @@ def configuration() -> str:
             "|---|---|",
             "| `NO_COLOR` | no colours in the terminal; wins over `FORCE_COLOR` |",
             "| `FORCE_COLOR` | colours although `TERM` is `dumb` |",
-            "| `TURNGATE_CRASHPOINT` | where the process kills itself, "
-            "see [testing](testing.md#crash-points); not for daily use |",
+            *(f"| `{name}` | {meaning} |" for name, meaning in OTHER_VARIABLES.items()),
             "",
         ]
     )
@@ -226,18 +267,19 @@ def _between_marks(text: str, name: str, make: Callable[[], str]) -> str:
 
 
 def _setting(name: str, field: FieldInfo, option: str) -> tuple[str, ...]:
-    names = f"`{name.upper()}`"
-    if isinstance(field.validation_alias, AliasChoices):
-        others = [str(choice) for choice in field.validation_alias.choices if choice != name]
-        names += "".join(f" or `{other.upper()}`" for other in others)
-    secret = "**Secret.** " if field.annotation is SecretStr else ""
+    secret = f"**Secret**, also from `{name.upper()}{FILE_SUFFIX}`. "
     return (
-        names,
+        f"`{name.upper()}`",
         f"`{option}`" if option else "",
-        _type(field.annotation),
+        setting_words.takes(field),
         _default(field.default),
-        f"{secret}{field.description or ''}",
+        _code(setting_words.example(field)),
+        f"{secret if setting_words.is_secret(field) else ''}{field.description or ''}",
     )
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
 
 
 def _agent_settings() -> Iterator[tuple[str, ...]]:

@@ -255,7 +255,7 @@ def _models(settings: Settings) -> tuple[str, ...]:
 def profiles(settings: Settings) -> tuple[Profile, ...]:
     """The keys of these settings in order, each bound to its address; one key is there once."""
     shared = settings.llm_base_url or OPENAI_URL
-    key, window = settings.llm_api_key.get_secret_value(), settings.llm_context_window
+    key, window = settings.model_key, settings.llm_context_window
     found = [Profile(shared, key, settings.llm_model, window=window)]
     if settings.llm_keys and not key:
         found.clear()

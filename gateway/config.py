@@ -1,41 +1,28 @@
 """Settings: read once at start, validated together, frozen.
 
 Flags > environment > `.env` > `turngate.toml` > defaults. An empty value counts as unset. All
-problems are reported at once, each with its name, what came and what is expected.
+problems are reported at once, each with its name, what came, from where, and what is expected.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import (
-    AliasChoices,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    DotEnvSettingsSource,
-    EnvSettingsSource,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
-from pydantic_settings.exceptions import SettingsError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from gateway import setting_words
 from gateway.core.errors import ConfigError
+from gateway.setting_sources import Given, look
 
-OPENAI_URL = "https://api.openai.com/v1"
+OPENAI_HOST = "api.openai.com"
+OPENAI_URL = f"https://{OPENAI_HOST}/v1"
 TOKEN_FILE = "token"
 """File in the home folder that holds the operator's token."""
 
@@ -46,11 +33,7 @@ def _split(value: object) -> object:
     return value
 
 
-CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-
-_NUMBERED = re.compile(
-    r"llm_(api_key|base_url|models|tools|images|context_window)_([1-9]\d?)", re.ASCII
-)
+CommaList = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 
 class NumberedKey(BaseModel):
@@ -59,137 +42,142 @@ class NumberedKey(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True, str_strip_whitespace=True)
 
     number: int
-    api_key: SecretStr = SecretStr("")
-    base_url: str = ""
-    models: CommaList = ()
-    tools: bool = True
-    images: bool = True
-    context_window: int = Field(0, ge=0)
+    api_key: SecretStr = Field(SecretStr(""), description="A further key.")
+    base_url: str = Field(
+        "", description="Where that key belongs; default: `LLM_BASE_URL`.", examples=[OPENAI_URL]
+    )
+    models: CommaList = Field(
+        (), description="The models that server has; default: any.", examples=["small,large"]
+    )
+    tools: bool = Field(True, description="Whether it takes tools.", examples=[False])
+    images: bool = Field(True, description="Whether it takes images.", examples=[False])
+    context_window: int = Field(
+        0,
+        ge=0,
+        description="How many tokens its models take; default: `LLM_CONTEXT_WINDOW`.",
+        examples=[32768],
+    )
 
     def __str__(self) -> str:
         return f"LLM_API_KEY_{self.number} ({'set' if self.api_key else 'not set'})"
-
-
-class _NumberedKeys(PydanticBaseSettingsSource):
-    """Collects the numbered settings, which pydantic cannot declare one by one."""
-
-    def __init__(
-        self, settings_cls: type[BaseSettings], *found: PydanticBaseSettingsSource
-    ) -> None:
-        super().__init__(settings_cls)
-        self._found = found
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        return None, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        keys: dict[int, dict[str, Any]] = {}
-        for source in self._found:  # the first that has a name wins
-            for name, value in _raw(source).items():
-                match = _NUMBERED.fullmatch(name.lower())
-                if match is not None and value not in ("", None):
-                    number = int(match[2])
-                    keys.setdefault(number, {"number": number}).setdefault(match[1], value)
-        return {"llm_keys": tuple(keys[number] for number in sorted(keys))} if keys else {}
-
-
-def _raw(source: PydanticBaseSettingsSource) -> dict[str, Any]:
-    if isinstance(source, TomlConfigSettingsSource):
-        return dict(source.toml_data)
-    return dict(source.env_vars) if isinstance(source, EnvSettingsSource) else {}
 
 
 class Settings(BaseSettings):
     """Every setting; the environment variable is the name in capitals."""
 
     model_config = SettingsConfigDict(
-        env_file=".env",
-        toml_file="turngate.toml",
-        env_ignore_empty=True,
-        extra="ignore",  # the environment is full of other programs' names
-        frozen=True,
-        str_strip_whitespace=True,
-        hide_input_in_errors=True,
+        extra="forbid", frozen=True, str_strip_whitespace=True, hide_input_in_errors=True
     )
 
     workspace_dir: Path = Field(
-        Path("workspace"), description="Folder with `routes.json` and `.agents/<id>/AGENT.md`."
+        Path("workspace"),
+        description="Folder with `routes.json` and `.agents/<id>/AGENT.md`.",
+        examples=["/srv/turngate/workspace"],
     )
     turngate_home: Path = Field(
-        Path(".turngate"), description="Folder for what the gateway keeps: its database."
+        Path(".turngate"),
+        description="Folder for what the gateway keeps: its database.",
+        examples=["/var/lib/turngate"],
     )
     turngate_cache: Path | None = Field(
         None,
         description="Folder for what can be fetched again: the weights of the local model; "
         "default: `turngate` in `XDG_CACHE_HOME` or `~/.cache`.",
+        examples=["/var/cache/turngate"],
     )
     turngate_store: str = Field(
-        "", description="Path of the database file, or `:memory:`; default: in the home folder."
+        "",
+        description="Path of the database file, or `:memory:`; default: in the home folder.",
+        examples=["/var/lib/turngate/turngate.db"],
     )
     turngate_durability: Literal["normal", "strict"] = Field(
         "normal",
         description="`strict` flushes every write to disk, not only those that must survive a "
         "loss of power.",
+        examples=["strict"],
     )
     turngate_log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "warning", description="How much is logged to stderr."
+        "warning", description="How much is logged to stderr.", examples=["info"]
     )
     turngate_host: str = Field(
-        "127.0.0.1", description="Address to listen on; several, separated by commas."
+        "127.0.0.1",
+        description="Address to listen on; several, separated by commas.",
+        examples=["127.0.0.1,::1"],
     )
-    turngate_port: int = Field(8765, ge=0, le=65535, description="Port; 0 picks a free one.")
+    turngate_port: int = Field(
+        8765, ge=0, le=65535, description="Port; 0 picks a free one.", examples=[9000]
+    )
     turngate_url: str = Field(
-        "", description="Address of the gateway commands speak to; default: the one of the home."
+        "",
+        description="Address of the gateway commands speak to; default: the one of the home.",
+        examples=["http://127.0.0.1:8765"],
     )
     turngate_token: SecretStr = Field(
         SecretStr(""),
         description="The operator's token: preset for `up`, used by every other command.",
     )
     turngate_allowed_hosts: CommaList = Field(
-        (), description="Names other than loopback that clients may address the gateway by."
+        (),
+        description="Names other than loopback that clients may address the gateway by.",
+        examples=["gateway.example"],
     )
     turngate_allowed_origins: CommaList = Field(
-        (), description="Web pages other than its own that may connect, as `https://host:port`."
+        (),
+        description="Web pages other than its own that may connect, as `https://host:port`.",
+        examples=["https://chat.example"],
     )
     turngate_trusted_proxies: CommaList = Field(
-        (), description="Addresses of reverse proxies whose forwarding headers are believed."
+        (),
+        description="Addresses of reverse proxies whose forwarding headers are believed.",
+        examples=["10.0.0.2"],
     )
-    turngate_tls_cert: Path | None = Field(None, description="Certificate chain, PEM.")
-    turngate_tls_key: Path | None = Field(None, description="Its private key, PEM.")
+    turngate_tls_cert: Path | None = Field(
+        None, description="Certificate chain, PEM.", examples=["/etc/turngate/cert.pem"]
+    )
+    turngate_tls_key: Path | None = Field(
+        None, description="Its private key, PEM.", examples=["/etc/turngate/key.pem"]
+    )
     turngate_open_metrics: bool = Field(
-        False, description="Whether `/metrics` is answered without a token."
+        False, description="Whether `/metrics` is answered without a token.", examples=[True]
     )
     turngate_model: Literal["auto", "scripted", "openai"] = Field(
-        "auto", description="`auto` is `openai` when any LLM setting is there, else `scripted`."
+        "auto",
+        description="`auto` is `openai` when any LLM setting is there, else `scripted`.",
+        examples=["openai"],
     )
-    llm_model: str = Field("", description="Name of the model, as its provider spells it.")
+    llm_model: str = Field(
+        "",
+        description="Name of the model, as its provider spells it.",
+        examples=["name-of-the-model"],
+    )
     llm_base_url: str = Field(
-        "", description="Where an OpenAI-compatible server listens, up to and with `/v1`."
+        "",
+        description="Where an OpenAI-compatible server listens, up to and with `/v1`.",
+        examples=["http://127.0.0.1:11434/v1"],
     )
-    llm_api_key: SecretStr = Field(  # type: ignore[pydantic-alias]  # the second name is no attribute
+    llm_api_key: SecretStr = Field(SecretStr(""), description="Key for that server.")
+    openai_api_key: SecretStr = Field(
         SecretStr(""),
-        description="Key for that server; `OPENAI_API_KEY` is read too.",
-        validation_alias=AliasChoices("llm_api_key", "openai_api_key"),
+        description="Key for OpenAI itself, where `LLM_API_KEY` is not set; sent nowhere else, and "
+        "used only once `LLM_MODEL` is set.",
     )
-    llm_keys: tuple[NumberedKey, ...] = Field(
-        (),
-        description="Further keys, set as `LLM_API_KEY_1`, `LLM_API_KEY_2`, … with "
-        "`LLM_BASE_URL_1`, `LLM_MODELS_1`, `LLM_TOOLS_1`, `LLM_IMAGES_1` and "
-        "`LLM_CONTEXT_WINDOW_1` beside them; a key without an address of its own belongs to "
-        "`LLM_BASE_URL`.",
-    )
+    llm_keys: tuple[NumberedKey, ...] = Field((), description="Further keys, by their numbers.")
     llm_fallback_models: CommaList = Field(
-        (), description="Models to ask when `LLM_MODEL` cannot answer, in order."
+        (),
+        description="Models to ask when `LLM_MODEL` cannot answer, in order.",
+        examples=["another-model,a-small-one"],
     )
     llm_context_window: int = Field(
         0,
         ge=0,
         description="How many tokens the models take; 0 means that it is learnt from the server.",
+        examples=[32768],
     )
     turngate_profile_strategy: Literal["ordered", "round_robin"] = Field(
         "ordered",
         description="Which key a new conversation starts with: the first that can answer, or "
         "each in turn.",
+        examples=["round_robin"],
     )
 
     @classmethod
@@ -201,10 +189,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        toml = TomlConfigSettingsSource(settings_cls)
-        _refuse_unknown(toml.toml_data)
-        numbered = _NumberedKeys(settings_cls, env_settings, dotenv_settings, toml)
-        return (init_settings, env_settings, dotenv_settings, toml, numbered)
+        return (init_settings, _Found(settings_cls))
 
     @property
     def uses_openai(self) -> bool:
@@ -214,14 +199,19 @@ class Settings(BaseSettings):
         key = self.llm_api_key.get_secret_value()
         return bool(self.llm_model or self.llm_base_url or key or self.llm_keys)
 
+    @property
+    def model_key(self) -> str:
+        """The key the model server gets; OpenAI's own goes to nobody but OpenAI."""
+        own = self.llm_api_key.get_secret_value()
+        if own or urlsplit(self.llm_base_url or OPENAI_URL).hostname != OPENAI_HOST:
+            return own
+        return self.openai_api_key.get_secret_value()
+
     def secrets(self) -> list[str]:
         """Values that must appear in no log."""
-        numbered = [key.api_key.get_secret_value() for key in self.llm_keys]
-        return [
-            self.llm_api_key.get_secret_value(),
-            self.turngate_token.get_secret_value(),
-            *filter(None, numbered),
-        ]
+        values = [getattr(self, name) for name in type(self).model_fields]
+        values += [key.api_key for key in self.llm_keys]
+        return [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
 
     @property
     def cache(self) -> Path:
@@ -243,78 +233,145 @@ class Settings(BaseSettings):
         return self.turngate_home / "turngate.db"
 
 
+_NUMBERED = re.compile(r"llm_(\w+)_(\d+)", re.ASCII)
+MAX_KEYS = 99
+
+KNOWN: dict[str, FieldInfo] = {
+    name: field for name, field in Settings.model_fields.items() if name != "llm_keys"
+} | {
+    f"llm_{name}_{number}": field
+    for number in range(1, MAX_KEYS + 1)
+    for name, field in NumberedKey.model_fields.items()
+    if name != "number"
+}
+"""Every name a setting may have, with what it takes."""
+
+
+class _Found(PydanticBaseSettingsSource):
+    """Everything below options. What is wrong in those places, `load_settings` tells."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        raise NotImplementedError("all fields are found together")
+
+    def __call__(self) -> dict[str, Any]:
+        return _assembled({name: given.value for name, given in look(KNOWN).given.items()})
+
+
+def _assembled(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbered values gathered into one key each, in the order of their numbers."""
+    plain: dict[str, Any] = {}
+    keys: dict[int, dict[str, Any]] = {}
+    for name, value in values.items():
+        match = None if name in Settings.model_fields else _NUMBERED.fullmatch(name)
+        if match is None:
+            plain[name] = value
+        else:
+            number = int(match[2])
+            keys.setdefault(number, {"number": number})[match[1]] = value
+    return {**plain, "llm_keys": tuple(keys[number] for number in sorted(keys))}
+
+
 def load_settings(**flags: Any) -> Settings:
     """Read all sources; flags that are None count as not given.
 
     Raises `ConfigError` listing every problem.
     """
-    given = {name: value for name, value in flags.items() if value is not None}
-    try:
-        settings = Settings(**given)
-    except ValidationError as error:
-        lines = [_problem(dict(item)) for item in error.errors(include_url=False)]
-        raise ConfigError("the settings do not fit:\n" + "\n".join(lines)) from error
-    except (SettingsError, ValueError, OSError) as error:
-        raise ConfigError(f"the settings cannot be read: {error}") from error
-    _check_together(settings)
+    settings, problems = read_settings(**flags)
+    if problems:
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        raise ConfigError(
+            f"the settings do not fit:{lines}\n"
+            "What a setting takes: turngate config explain NAME, or docs/configuration.md"
+        )
     return settings
 
 
-def sources() -> dict[str, str]:
-    """Where each setting that is not a default comes from: environment, `.env` or the file."""
-    found: dict[str, str] = {}
-    toml = TomlConfigSettingsSource(Settings)
-    for source, where in (
-        (toml, "turngate.toml"),
-        (DotEnvSettingsSource(Settings), ".env"),
-        (EnvSettingsSource(Settings), "environment"),
-    ):
-        for name in source():
-            # The second name of a setting counts as the setting.
-            field = "llm_api_key" if name == "openai_api_key" else name
-            if field in Settings.model_fields:
-                found[field] = where
-    return found
+def read_settings(**flags: Any) -> tuple[Settings, tuple[str, ...]]:
+    """The settings with defaults where one is wrong, and every problem."""
+    flags = {name: value for name, value in flags.items() if value is not None}
+    found = look(KNOWN)
+    given = {**found.given, **{name: Given("option", name.upper(), flags[name]) for name in flags}}
+    wrong: set[str] = set()
+    values = {name: each.value for name, each in given.items()}
+    try:
+        settings = Settings(**_assembled(values))
+    except ValidationError as error:
+        wrong = {_named(item["loc"], values) for item in error.errors(include_url=False)}
+        kept = {name: value for name, value in values.items() if name not in wrong}
+        defaults = {name: KNOWN[name].default for name in wrong}
+        settings = Settings(**_assembled({**kept, **defaults}))
+    together = {n: said for n, said in _together(settings).items() if n not in wrong}
+    problems = [
+        *found.problems,
+        *(
+            f"{_place(name, given)}: takes {setting_words.takes(KNOWN[name])}"
+            for name in sorted(wrong)
+        ),
+        *(f"{_place(name, given)}: {said}" for name, said in together.items()),
+    ]
+    return settings, tuple(problems)
 
 
-def _check_together(settings: Settings) -> None:
-    problems: list[str] = []
+def sources() -> dict[str, Given]:
+    """Where each setting that is no default comes from, options left out."""
+    return dict(look(KNOWN).given)
+
+
+def _named(place: tuple[int | str, ...], values: Mapping[str, Any]) -> str:
+    """The setting an error of the model is about."""
+    match place:
+        case ("llm_keys", int(index), str(field)):
+            return f"llm_{field}_{_assembled(values)['llm_keys'][index]['number']}"
+        case (name, *_):
+            return str(name)
+    raise AssertionError("every setting is checked by itself")
+
+
+def _together(settings: Settings) -> dict[str, str]:
+    """What only shows when settings are seen side by side, or in the middle of a text."""
+    problems: dict[str, str] = {}
     if settings.turngate_store.startswith(("postgres:", "postgresql:")):
-        problems.append("  TURNGATE_STORE: PostgreSQL is not there yet; give a file or :memory:")
-    if settings.uses_openai:
-        if not settings.llm_model:
-            problems.append("  LLM_MODEL: missing, although another LLM setting is there")
-        key = settings.llm_api_key.get_secret_value()
-        if not settings.llm_base_url and not key and not settings.llm_keys:
-            problems.append("  LLM_API_KEY: missing; or set LLM_BASE_URL to a server without keys")
-        problems += _no_address("LLM_BASE_URL", settings.llm_base_url)
-        for numbered in settings.llm_keys:
-            problems += _no_address(f"LLM_BASE_URL_{numbered.number}", numbered.base_url)
-            if not numbered.base_url and not numbered.api_key.get_secret_value():
-                problems.append(f"  LLM_API_KEY_{numbered.number}: missing")
-    if problems:
-        raise ConfigError("the settings do not fit:\n" + "\n".join(problems))
+        problems["turngate_store"] = "PostgreSQL is not there yet; give a file or :memory:"
+    if settings.turngate_tls_key is not None and settings.turngate_tls_cert is None:
+        problems["turngate_tls_cert"] = "missing, although TURNGATE_TLS_KEY is set"
+    if not _is_address(settings.turngate_url, "http", "https", "ws", "wss"):
+        problems["turngate_url"] = "should be an address like http://127.0.0.1:8765"
+    problems.update(_of_models(settings))
+    return problems
 
 
-def _no_address(name: str, url: str) -> list[str]:
-    if not url or url.startswith(("http://", "https://")):
-        return []
-    return [f"  {name}: {url!r} is no http:// or https:// address"]
+def _of_models(settings: Settings) -> dict[str, str]:
+    problems: dict[str, str] = {}
+    addresses = {"llm_base_url": settings.llm_base_url}
+    addresses |= {f"llm_base_url_{key.number}": key.base_url for key in settings.llm_keys}
+    for name, url in addresses.items():
+        if not _is_address(url, "http", "https"):
+            problems[name] = "should be an address like http://127.0.0.1:11434/v1"
+    if not settings.uses_openai:
+        return problems
+    if not settings.llm_model:
+        problems["llm_model"] = "missing, although another LLM setting is there"
+    if not settings.llm_base_url and not settings.model_key and not settings.llm_keys:
+        problems["llm_api_key"] = "missing; or set LLM_BASE_URL to a server without keys"
+    for key in settings.llm_keys:
+        if not key.base_url and not key.api_key.get_secret_value():
+            problems[f"llm_api_key_{key.number}"] = "missing"
+    return problems
 
 
-def _problem(item: dict[str, Any]) -> str:
-    name = ".".join(str(piece) for piece in item["loc"]).upper()
-    return f"  {name}: {item['msg']}"
+def _is_address(url: str, *schemes: str) -> bool:
+    """Or empty, which means none."""
+    try:
+        parts = urlsplit(url)
+        return not url or (parts.scheme in schemes and bool(parts.hostname) and parts.port != 0)
+    except ValueError:  # a port that is no number
+        return False
 
 
-def _refuse_unknown(data: dict[str, Any]) -> None:
-    """A misspelt name in the file would otherwise be a default in silence."""
-    known = set(Settings.model_fields)
-    problems: list[str] = []
-    for name in data:
-        if name not in known and _NUMBERED.fullmatch(name) is None:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            problems.append(f"turngate.toml: there is no setting {name!r}{hint}")
-    if problems:
-        raise ConfigError("\n".join(problems))
+def _place(name: str, given: Mapping[str, Given]) -> str:
+    if name not in given:
+        return name.upper()
+    each = given[name]
+    secret = setting_words.is_secret(KNOWN[name])
+    value = "" if secret else f" = {setting_words.masked(each.value)}"
+    return f"{each.name}{value} ({each.place})"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
+from collections.abc import Mapping
 
 import click
-from pydantic import SecretStr
 
+from gateway import setting_words
 from gateway.cli.output import show
-from gateway.config import Settings, load_settings, sources
-from gateway.core.errors import NotFound
+from gateway.config import KNOWN, Settings, load_settings, sources
+from gateway.core.errors import InvalidInput
+from gateway.setting_sources import FILE_SUFFIX, Given
 
 
 def command(name: str) -> click.Group:
@@ -17,48 +18,66 @@ def command(name: str) -> click.Group:
     group = click.Group(name, help="Settings of the gateway that would start here.")
     json_flag = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON for programs.")
     group.add_command(
-        click.Command("show", params=[json_flag], callback=_show, help="Every setting in force.")
+        click.Command(
+            "show",
+            params=[json_flag],
+            callback=_show,
+            help="Every setting in force, and where it comes from.",
+        )
     )
     group.add_command(
         click.Command(
             "explain",
             params=[click.Argument(["key"]), json_flag],
             callback=_explain,
-            help="One setting: what it does, its value, where that came from, its default.",
+            help="One setting: what it does, what it takes, its value, where that came from.",
         )
     )
     return group
 
 
 def _show(as_json: bool) -> None:
-    settings = load_settings()
-    values = {name.upper(): _masked(getattr(settings, name)) for name in Settings.model_fields}
-    show(values, as_json=as_json)
+    settings, given = load_settings(), sources()
+    rows = [
+        {
+            "setting": name.upper(),
+            "value": _value(settings, name, given),
+            "source": given[name].place if name in given else "default",
+        }
+        for name in KNOWN
+        if name in Settings.model_fields or name in given
+    ]
+    show(rows, as_json=as_json)
 
 
 def _explain(key: str, as_json: bool) -> None:
-    name = key.lower()
-    if name not in Settings.model_fields:
-        near = difflib.get_close_matches(name, Settings.model_fields, n=1)
-        hint = f"; did you mean {near[0].upper()}?" if near else ""
-        raise NotFound(f"there is no setting {key!r}{hint}")
-    info = Settings.model_fields[name]
-    settings = load_settings()
-    show(
-        {
-            "setting": name.upper(),
-            "meaning": info.description or "",
-            "value": _masked(getattr(settings, name)),
-            "source": sources().get(name, "default"),
-            "default": _masked(info.default),
-        },
-        as_json=as_json,
+    name = key.strip().lower().replace("-", "_")
+    if name not in KNOWN:
+        near = setting_words.nearest(name, KNOWN)
+        hint = f"did you mean {near.upper()}?" if near else "see them all: turngate config show"
+        raise InvalidInput(f"there is no setting {key!r}; {hint}")
+    settings, sourced = load_settings(), sources()
+    field, given = KNOWN[name], sourced.get(name)
+    secret = setting_words.is_secret(field)
+    facts = {
+        "setting": name.upper(),
+        "meaning": field.description or "",
+        "takes": setting_words.takes(field),
+        "value": _value(settings, name, sourced),
+        "source": f"{given.name} ({given.place})" if given else "default",
+        "default": setting_words.default(field),
+        "example": setting_words.example(field),
+        "in turngate.toml": name,
+        "from a file": f"{name.upper()}{FILE_SUFFIX}" if secret else "",
+    }
+    show({word: fact for word, fact in facts.items() if as_json or fact}, as_json=as_json)
+
+
+def _value(settings: Settings, name: str, given: Mapping[str, Given]) -> str:
+    if name in Settings.model_fields:
+        return setting_words.masked(getattr(settings, name))
+    if name not in given:  # a numbered one, which has no field of its own
+        return setting_words.masked(KNOWN[name].default)
+    return (
+        "(set)" if setting_words.is_secret(KNOWN[name]) else setting_words.masked(given[name].value)
     )
-
-
-def _masked(value: object) -> str:
-    if isinstance(value, SecretStr):
-        return "(set)" if value.get_secret_value() else "(not set)"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(str(item) for item in value)
-    return str(value)

@@ -43,6 +43,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("channels.base", "agents.base", "gateway.store.base", "gateway.wire"),
     ("gateway.net",),
     ("gateway.config", "gateway.telemetry"),
+    ("gateway.setting_sources",),
+    ("gateway.setting_words",),
     ("gateway.core",),
 )
 """Top first. A module imports its own family and the lines below; a line's names are strangers."""
@@ -275,6 +277,11 @@ REASONS: tuple[tuple[str, str, str], ...] = (
         "*",
         "gateway.config",
         "telemetry is handed its settings, so that a test can log without a configuration",
+    ),
+    (
+        "*",
+        "gateway.setting_sources",
+        "where a setting came from is for gateway.config to ask; everybody else gets the settings",
     ),
     (
         "*",

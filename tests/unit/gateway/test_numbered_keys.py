@@ -79,5 +79,5 @@ def test_what_does_not_fit_is_said_by_its_number(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("LLM_MODELS_7", "small")
     with pytest.raises(ConfigError) as raised:
         load_settings()
-    assert "LLM_BASE_URL_4: 'ftp://x'" in str(raised.value)
+    assert "LLM_BASE_URL_4 = ftp://x (environment): should be" in str(raised.value)
     assert "LLM_API_KEY_7: missing" in str(raised.value)

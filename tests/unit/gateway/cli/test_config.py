@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+from gateway.config import Settings
 from tests.unit.gateway.cli.shell import Shell
 
 
@@ -21,5 +24,25 @@ def test_a_setting_says_where_it_comes_from(shell: Shell) -> None:
 
 def test_an_unknown_setting_gets_a_hint(shell: Shell) -> None:
     done = shell.run("config", "explain", "turngate_prot")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "TURNGATE_PORT" in done.stderr
+
+
+def test_an_explanation_is_whole(shell: Shell) -> None:
+    done = shell.run("config", "explain", "turngate_port", "--json")
+    facts = json.loads(done.stdout)
+    assert facts["source"] == "default"
+    assert facts["takes"] == "a whole number from 0 to 65535"
+    assert facts["example"]
+
+
+def test_every_setting_is_listed_with_its_source(shell: Shell) -> None:
+    done = shell.run("config", "show", "--json", TURNGATE_PORT="9000")
+    rows = {row["setting"]: row for row in json.loads(done.stdout)}
+    assert rows.keys() == {name.upper() for name in Settings.model_fields} - {"LLM_KEYS"}
+    assert rows["TURNGATE_PORT"] == {
+        "setting": "TURNGATE_PORT",
+        "value": "9000",
+        "source": "environment",
+    }
+    assert rows["LLM_MODEL"]["source"] == "default"

@@ -1,0 +1,159 @@
+"""Where settings come from besides options: environment, secret files, `.env`, `turngate.toml`.
+
+Reads each place, says which place gave a setting, and finds what no setting is called. Problems
+are values, so that all of them are told at once. Does not know what the settings are for.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+from pydantic.fields import FieldInfo
+
+from gateway.setting_words import is_secret, nearest
+
+ENVIRONMENT = "environment"
+DOTENV = ".env"
+TOML = "turngate.toml"
+
+FILE_SUFFIX = "_FILE"
+"""`LLM_API_KEY_FILE` names a file that holds `LLM_API_KEY`, as containers and systemd hand them."""
+MAX_SECRET_BYTES = 65_536
+"""A secret is a line; a larger file is not one."""
+
+OTHER_VARIABLES = {
+    "TURNGATE_CRASHPOINT": "where the process kills itself, see "
+    "[testing](testing.md#crash-points); not for daily use",
+    "TURNGATE_TEST_SEED": "the seed of a random test, see [testing](testing.md#crash-points)",
+}
+"""Variables that begin like settings and are none."""
+
+_KUBERNETES = re.compile(r"TURNGATE_(SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP|SCTP))(_\w+)?")
+"""What Kubernetes adds for a service that is called turngate; nobody wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One setting in one place, under the name it has there."""
+
+    place: str
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What all places say: for each setting the one that wins, and what is wrong."""
+
+    given: Mapping[str, Given]
+    problems: tuple[str, ...]
+
+
+def look(
+    fields: Mapping[str, FieldInfo],
+    *,
+    environ: Mapping[str, str] | None = None,
+    folder: Path = Path(),
+) -> Found:
+    """Read every place; never raises for what is in them."""
+    problems: list[str] = []
+    places = (
+        (ENVIRONMENT, dict(os.environ if environ is None else environ)),
+        (DOTENV, _read_dotenv(folder / DOTENV, problems)),
+    )
+    given: dict[str, Given] = {}
+    for place, variables in places:
+        for name, each in _of_variables(fields, place, variables, problems):
+            given.setdefault(name, each)
+    for name, each in _of_toml(fields, _read_toml(folder / TOML, problems), problems):
+        given.setdefault(name, each)
+    return Found(given, tuple(problems))
+
+
+def _of_variables(
+    fields: Mapping[str, FieldInfo],
+    place: str,
+    variables: Mapping[str, str],
+    problems: list[str],
+) -> Iterator[tuple[str, Given]]:
+    values = {name.upper(): text for name, value in variables.items() if (text := value.strip())}
+    known = {name.upper() for name in fields}
+    files = {name.upper() + FILE_SUFFIX for name, field in fields.items() if is_secret(field)}
+    for name, field in fields.items():
+        variable = name.upper()
+        file = variable + FILE_SUFFIX if is_secret(field) else ""
+        if variable in values and file in values:
+            problems.append(f"{variable} and {file} ({place}): both are set; keep one of them")
+        elif variable in values:
+            yield name, Given(place, variable, values[variable])
+        elif file in values:
+            secret = _read_secret(Path(values[file]), file, place, problems)
+            if secret:
+                yield name, Given(place, file, secret)
+    for variable in sorted(values):
+        if not variable.startswith("TURNGATE_") or variable in known | files:
+            continue
+        if variable not in OTHER_VARIABLES and not _KUBERNETES.fullmatch(variable):
+            hint = _hint(nearest(variable, known | files))
+            problems.append(f"{variable} ({place}): there is no such setting{hint}")
+
+
+def _of_toml(
+    fields: Mapping[str, FieldInfo], data: Mapping[str, Any], problems: list[str]
+) -> Iterator[tuple[str, Given]]:
+    for name, value in data.items():
+        if name in fields:
+            yield name, Given(TOML, name, value)
+        elif isinstance(value, dict):
+            problems.append(f"[{name}] ({TOML}): settings stand at the top, not in a table")
+        else:
+            hint = _hint(nearest(name, fields))
+            problems.append(f"{name} ({TOML}): there is no such setting{hint}")
+
+
+def _hint(near: str) -> str:
+    return f"; did you mean {near}?" if near else "; see them all with: turngate config show"
+
+
+def _read_secret(path: Path, name: str, place: str, problems: list[str]) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_SECRET_BYTES + 1)
+        text = data.decode().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        problems.append(f"{name}={path} ({place}): cannot be read: {reason}")
+        return ""
+    if not text or len(data) > MAX_SECRET_BYTES or "\n" in text:
+        problems.append(f"{name}={path} ({place}): should hold one line, the secret itself")
+        return ""
+    return text
+
+
+def _read_dotenv(path: Path, problems: list[str]) -> dict[str, str]:
+    try:
+        if not path.is_file():
+            return {}
+        return {name: value or "" for name, value in dotenv_values(path).items()}
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{path}: cannot be read: {error}")
+        return {}
+
+
+def _read_toml(path: Path, problems: list[str]) -> dict[str, Any]:
+    try:
+        if not path.is_file():
+            return {}
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{path}: cannot be read: {error}")
+    except tomllib.TOMLDecodeError as error:
+        problems.append(f"{path}: not TOML: {error}; texts stand in quotes")
+    return {}
