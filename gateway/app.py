@@ -55,6 +55,7 @@ from gateway.running import About, Gateway
 from gateway.runs.engine import Engine
 from gateway.sessions.live import LiveSessions
 from gateway.store.base.store import Store
+from gateway.store.postgres.opening import open_postgres
 from gateway.store.sqlite.store import open_sqlite
 from gateway.turns.boundary import Boundary
 from gateway.turns.lanes import Lanes
@@ -104,7 +105,7 @@ async def open_gateway(
     agents = KnownAgents(chosen.agents or _agents(settings))
     router = _router(settings, agents)
     async with AsyncExitStack() as stack:
-        store = chosen.store or await _open_store(settings)
+        store = chosen.store or await _open_store(settings, clock)
         stack.push_async_callback(store.close)
         model = chosen.model or _model(settings, clock)
         stack.push_async_callback(model.close)
@@ -172,11 +173,14 @@ def _about(settings: Settings, clock: Clock) -> About:
     return About(version("turngate"), model, settings.workspace_dir, clock.monotonic())
 
 
-async def _open_store(settings: Settings) -> Store:
+async def _open_store(settings: Settings, clock: Clock) -> Store:
+    strict = settings.turngate_durability == "strict"
+    if settings.postgres_url:
+        return await open_postgres(settings.postgres_url, clock=clock, strict=strict)
     database = settings.database
     if database is not None:
         _make_home(settings.turngate_home)
-    return await open_sqlite(database, strict=settings.turngate_durability == "strict")
+    return await open_sqlite(database, strict=strict)
 
 
 def _make_home(home: Path) -> None:

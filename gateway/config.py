@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -23,6 +23,7 @@ from gateway.setting_sources import Given, look
 
 OPENAI_HOST = "api.openai.com"
 OPENAI_URL = f"https://{OPENAI_HOST}/v1"
+_POSTGRES = ("postgresql://", "postgres://")
 TOKEN_FILE = "token"
 """File in the home folder that holds the operator's token."""
 
@@ -87,7 +88,8 @@ class Settings(BaseSettings):
     )
     turngate_store: str = Field(
         "",
-        description="Path of the database file, or `:memory:`; default: in the home folder.",
+        description="Path of the database file, `:memory:`, or the address of a PostgreSQL "
+        "database as `postgresql://user:password@host/name`; default: a file in the home folder.",
         examples=["/var/lib/turngate/turngate.db"],
     )
     turngate_durability: Literal["normal", "strict"] = Field(
@@ -211,7 +213,13 @@ class Settings(BaseSettings):
         """Values that must appear in no log."""
         values = [getattr(self, name) for name in type(self).model_fields]
         values += [key.api_key for key in self.llm_keys]
-        return [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        return [*secrets, _password(self.turngate_store)]
+
+    @property
+    def postgres_url(self) -> str:
+        """Address of the PostgreSQL database, with its password; empty when it is SQLite."""
+        return self.turngate_store if self.turngate_store.startswith(_POSTGRES) else ""
 
     @property
     def cache(self) -> Path:
@@ -225,8 +233,8 @@ class Settings(BaseSettings):
 
     @property
     def database(self) -> Path | None:
-        """The database file; None for memory."""
-        if self.turngate_store == ":memory:":
+        """The database file; None for memory, and where there is no file."""
+        if self.turngate_store == ":memory:" or self.postgres_url:
             return None
         if self.turngate_store:
             return Path(self.turngate_store)
@@ -269,6 +277,15 @@ def _assembled(values: Mapping[str, Any]) -> dict[str, Any]:
             number = int(match[2])
             keys.setdefault(number, {"number": number})[match[1]] = value
     return {**plain, "llm_keys": tuple(keys[number] for number in sorted(keys))}
+
+
+def _password(url: str) -> str:
+    """The password in an address; empty when there is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return unquote(parts.password or "") or "".join(parse_qs(parts.query).get("password", []))
 
 
 def load_settings(**flags: Any) -> Settings:
@@ -330,8 +347,8 @@ def _named(place: tuple[int | str, ...], values: Mapping[str, Any]) -> str:
 def _together(settings: Settings) -> dict[str, str]:
     """What only shows when settings are seen side by side, or in the middle of a text."""
     problems: dict[str, str] = {}
-    if settings.turngate_store.startswith(("postgres:", "postgresql:")):
-        problems["turngate_store"] = "PostgreSQL is not there yet; give a file or :memory:"
+    if "://" in settings.turngate_store and not settings.postgres_url:
+        problems["turngate_store"] = "should be a path, :memory: or postgresql://…"
     if settings.turngate_tls_key is not None and settings.turngate_tls_cert is None:
         problems["turngate_tls_cert"] = "missing, although TURNGATE_TLS_KEY is set"
     if not _is_address(settings.turngate_url, "http", "https", "ws", "wss"):

@@ -17,6 +17,7 @@ from gateway.store.base import catalog
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _PARAMETER = re.compile(r":(\w+)")
+_CLOCK = re.compile(r"\bclock\((:\w+)\)")
 _COMMENT = re.compile(r"^--.*\n?", re.MULTILINE)
 _FAMILIES = (
     "conversations",
@@ -36,13 +37,20 @@ def raw() -> dict[str, str]:
     """Every statement by its name, as written."""
     found: dict[str, str] = {}
     for family in _FAMILIES:
-        text = _read(f"{family}.sql")
-        pieces = _NAME.split(text)[1:]
-        for name, body in zip(pieces[::2], pieces[1::2], strict=True):
-            if name in found:
-                raise ValueError(f"{family}.sql: the statement {name!r} exists already")
-            found[name] = _COMMENT.sub("", body).strip().rstrip(";")
+        statements = named(_read(f"{family}.sql"))
+        if twice := found.keys() & statements.keys():
+            raise ValueError(f"{family}.sql: these statements exist already: {sorted(twice)}")
+        found |= statements
     return found
+
+
+def named(text: str) -> dict[str, str]:
+    """The statements of a `.sql` file by the names their comments give them."""
+    pieces = _NAME.split(text)[1:]
+    return {
+        name: _COMMENT.sub("", body).strip().rstrip(";")
+        for name, body in zip(pieces[::2], pieces[1::2], strict=True)
+    }
 
 
 def bound(name: str, fields: tuple[str, ...]) -> str:
@@ -51,7 +59,8 @@ def bound(name: str, fields: tuple[str, ...]) -> str:
     def position(match: re.Match[str]) -> str:
         return f"?{fields.index(match[1]) + 1}"
 
-    return _PARAMETER.sub(position, raw()[name])
+    # Nobody else uses this database: its clock is the caller's.
+    return _PARAMETER.sub(position, _CLOCK.sub(r"\1", raw()[name]))
 
 
 @cache

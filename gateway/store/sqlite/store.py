@@ -7,31 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, cast, get_args
 
 import aiosqlite
 
 from gateway.core.clock import settle
 from gateway.core.errors import StoreUnavailable
 from gateway.store.base.query import Query, Row
-from gateway.store.base.store import Committed, Listener, Receipt, Unit
+from gateway.store.grouped import GroupedStore, Submitted, row_type
 from gateway.store.sqlite import statements
 from gateway.store.sqlite.database import BUSY_TIMEOUT_MS, Database
 from gateway.store.sqlite.lock import FileLock
-from gateway.store.sqlite.writer import Submitted, Writer
+from gateway.store.sqlite.writer import Writer
 
 READERS = 2
 """Reading connections; each is a thread, and a machine this store fits has few cores."""
-PENDING_UNITS = 10_000
-"""Most units waiting for the writer; past it `commit` waits, which slows their makers down."""
-PENDING_POSTED = 2 * PENDING_UNITS
-"""Past it `post` drops and counts: only makers that never await a commit get this far."""
 
 
-class SqliteStore:
+class SqliteStore(GroupedStore):
     """`gateway.store.base.store.Store` on a file, or in memory."""
 
     def __init__(
@@ -42,15 +36,10 @@ class SqliteStore:
         *,
         strict: bool,
     ) -> None:
+        super().__init__()
         self._database = database
-        self._listeners: list[Listener] = []
-        self._pending = 0
-        self._room = asyncio.Event()
-        self._closed = False
         self._readers: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue(maxsize=READERS)
         self._connections: list[aiosqlite.Connection] = []
-        self.posted_refused = 0
-        """Posted units that were dropped, refused by a guard, or lost with their batch."""
         self._writer = Writer(
             connection,
             lock=lock,
@@ -59,27 +48,12 @@ class SqliteStore:
             settle=self._settle,
         )
 
-    async def commit(self, unit: Unit) -> Receipt:
-        while self._pending >= PENDING_UNITS:
-            self._room.clear()
-            await self._room.wait()
-        if self._closed:
-            raise StoreUnavailable("the store is closed; nothing was written")
-        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        self._pending += 1
-        self._writer.submit(Submitted(unit, future))
-        return await future
-
-    def post(self, unit: Unit) -> None:
-        if self._closed or self._pending >= PENDING_POSTED:
-            self.posted_refused += 1
-            return
-        self._pending += 1
-        self._writer.submit(Submitted(unit, None))
+    def _submit(self, item: Submitted) -> None:
+        self._writer.submit(item)
 
     async def read(self, query: Query[Row]) -> list[Row]:
         sql, names = statements.read(type(query))
-        make = _row_type(type(query))
+        make = row_type(type(query))
         parameters = [getattr(query, name) for name in names]
         reader = await self._readers.get()
         try:
@@ -92,9 +66,6 @@ class SqliteStore:
         finally:
             self._readers.put_nowait(reader)
         return [make(*row) for row in found]
-
-    def listen(self, listener: Listener) -> None:
-        self._listeners.append(listener)
 
     async def close(self) -> None:
         """Closing again waits for the same end. Cancelled, the writer still finishes by itself."""
@@ -119,37 +90,6 @@ class SqliteStore:
             await reader.execute_fetchall(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS:d}")
             await reader.execute_fetchall("PRAGMA query_only = ON")
             self._readers.put_nowait(reader)
-
-    def _settle(self, batch: Sequence[Submitted], committed: Committed | None) -> None:
-        """On the loop: listeners first, so that who awaited a commit finds its events heard."""
-        self._pending -= len(batch)
-        self._room.set()
-        if committed is not None:
-            self._tell(committed)
-        for item in batch:
-            if item.future is None:
-                self.posted_refused += item.error is not None
-            elif not item.future.done():
-                if item.error is not None:
-                    item.future.set_exception(item.error)
-                else:
-                    item.future.set_result(item.receipt)
-
-    def _tell(self, committed: Committed) -> None:
-        for listener in self._listeners:
-            try:
-                listener(committed)
-            # A boundary: what one listener does wrong must not keep a committer waiting for ever.
-            except Exception as error:  # noqa: BLE001
-                asyncio.get_running_loop().call_exception_handler(
-                    {"message": f"the store's listener {listener!r} failed", "exception": error}
-                )
-
-
-def _row_type(query: type[Query[Row]]) -> type[Row]:
-    """`Query[EventRow]` says which tuple a statement's rows become."""
-    bases = cast("tuple[Any, ...]", query.__orig_bases__)  # type: ignore[attr-defined]  # typing's own record of the parameter
-    return cast("type[Row]", get_args(bases[0])[0])
 
 
 async def open_sqlite(path: Path | None, *, strict: bool = False) -> SqliteStore:

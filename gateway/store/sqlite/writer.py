@@ -12,7 +12,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.core.crashpoints import crashpoint
@@ -20,7 +19,8 @@ from gateway.core.errors import Conflict, InvalidInput, StoreUnavailable, Turnga
 from gateway.store.base.catalog import GUARDS, Op
 from gateway.store.base.conversations import PutContent
 from gateway.store.base.events import EventRow
-from gateway.store.base.store import Committed, Durability, NewEvent, Receipt, Unit
+from gateway.store.base.store import Committed, Durability, NewEvent
+from gateway.store.grouped import Submitted, check_event, said
 from gateway.store.sqlite import statements
 from gateway.store.sqlite.database import BUSY_TIMEOUT_MS
 from gateway.store.sqlite.lock import FileLock
@@ -35,16 +35,6 @@ FORCED_WAIT_MS = 200
 """How long it waits for readers then: ours take less, and somebody else's may never end."""
 IDLE_S = 0.5
 """Quiet time after which a checkpoint is in nobody's way."""
-
-
-@dataclass(slots=True, eq=False)
-class Submitted:
-    """A unit on its way through the thread; `future` is None for a posted one."""
-
-    unit: Unit
-    future: asyncio.Future[Receipt] | None
-    receipt: Receipt = field(default_factory=Receipt)
-    error: TurngateError | None = None
 
 
 Settle = Callable[[Sequence[Submitted], Committed | None], None]
@@ -166,7 +156,7 @@ class Writer:
         ops = item.unit.ops
         try:
             for event in item.unit.events:
-                _check(event)
+                check_event(event)
             if len(ops) == 1:
                 self._operate(item, 0, ops[0])
                 return
@@ -193,7 +183,7 @@ class Writer:
             cursor = self._connection.execute(self._writes[type(op)], op)
         except sqlite3.IntegrityError as error:
             if error.sqlite_errorcode in _UNIQUE:
-                raise guard.duplicate(_said(guard.duplicate, op)) from error
+                raise guard.duplicate(said(guard.duplicate, op)) from error
             raise
         if guard.returns:
             rows = tuple(cursor.fetchall())
@@ -203,7 +193,7 @@ class Writer:
             touched = cursor.rowcount
         item.receipt.touched.append(touched)
         if guard.refused is not None and touched == 0:
-            raise guard.refused(_said(guard.refused, op))
+            raise guard.refused(said(guard.refused, op))
 
     def _append_events(self, items: list[Submitted]) -> Committed | None:
         new = [event for item in items for event in item.unit.events]
@@ -276,13 +266,6 @@ _NORMAL = "PRAGMA synchronous = NORMAL"
 _UNIQUE = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 
 
-def _said(error: type[TurngateError], op: Op) -> str:
-    name = type(op).__name__
-    what = next(iter(op), "")
-    summary = (error.__doc__ or "").split("\n")[0].rstrip(".")
-    return f"{name} {what!r}: {summary[:1].lower()}{summary[1:]}"
-
-
 def _refusal(error: Exception) -> TurngateError:
     if isinstance(error, TurngateError):
         return error
@@ -293,9 +276,3 @@ def _refusal(error: Exception) -> TurngateError:
         refusal = InvalidInput(f"the store cannot keep a value: {error}")
     refusal.__cause__ = error
     return refusal
-
-
-def _check(event: NewEvent) -> None:
-    """Raises what binding it would raise: events are bound after their unit can be refused."""
-    "".join(event[1:]).encode()
-    event.at.to_bytes(8, signed=True)

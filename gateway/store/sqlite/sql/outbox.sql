@@ -3,7 +3,8 @@
 INSERT INTO deliveries (delivery_id, key, destination, session_key, turn_id, part, parts,
   content_id, state, next_at, created_at, expires_at, ended_at)
 VALUES (:delivery_id, :key, :destination, :session_key, :turn_id, :part, :parts,
-  :content_id, :state, :at, :at, :expires_at, CASE :state WHEN 'available' THEN :at END)
+  :content_id, :state, :at, :at, :expires_at,
+  CASE WHEN :state = 'available' THEN CAST(:at AS BIGINT) END)
 RETURNING ordinal;
 
 -- name: mark_pulled
@@ -66,7 +67,7 @@ SELECT state, count(*) FROM deliveries GROUP BY state ORDER BY state;
 
 -- name: count_attempts
 -- One number over all of them.
-SELECT coalesce(sum(attempts), 0) AS attempts FROM deliveries;
+SELECT CAST(coalesce(sum(attempts), 0) AS BIGINT) AS attempts FROM deliveries;
 
 -- name: get_delivery
 -- One delivery with its words.

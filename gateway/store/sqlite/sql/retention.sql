@@ -1,7 +1,7 @@
 -- name: prune_events
 -- From the old end only: the log never has holes.
 DELETE FROM events WHERE seq <= (
-  SELECT max(seq) FROM (SELECT seq, at FROM events ORDER BY seq LIMIT :limit)
+  SELECT max(seq) FROM (SELECT seq, at FROM events ORDER BY seq LIMIT :limit) AS oldest
   WHERE at < :before OR seq <= (SELECT seq FROM log_head WHERE id = 1) - :keep);
 
 -- name: raise_log_floor

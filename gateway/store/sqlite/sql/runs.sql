@@ -3,14 +3,15 @@
 INSERT INTO runs (run_id, task, manifest_hash, session_key, input, status, epoch, holder,
   lease_until, created_at, updated_at, principal, root, tags)
 VALUES (:run_id, :task, :manifest_hash, :session_key, :input, 'running', 1, :holder,
-  :lease_until, :at, :at, :principal, :root, :tags);
+  clock(:at) + :lease_until - :at, :at, :at, :principal, :root, :tags);
 
 -- name: take_run
 -- The next epoch, if nobody else's lease is live; the old owner's writes stop counting here.
-UPDATE runs SET epoch = epoch + 1, holder = :holder, lease_until = :lease_until,
-  status = 'running', reason = '', wake_at = NULL, updated_at = :now
-WHERE run_id = :run_id
-  AND (status = 'suspended' OR (status = 'running' AND (lease_until <= :now OR holder = :holder)))
+UPDATE runs SET epoch = epoch + 1, holder = :holder,
+  lease_until = clock(:now) + :lease_until - :now, status = 'running', reason = '',
+  wake_at = NULL, updated_at = :now
+WHERE run_id = :run_id AND (status = 'suspended'
+  OR (status = 'running' AND (lease_until <= clock(:now) OR holder = :holder)))
 RETURNING epoch;
 
 -- name: count_recovery
@@ -23,8 +24,8 @@ WHERE run_id = :run_id AND epoch = :epoch AND status = 'running';
 INSERT INTO steps (run_id, path, intent, kind, effect, fingerprint, status, attempts, started_at)
 SELECT :run_id, :path, :intent, :kind, :effect, :fingerprint, 'running', 1, :at
 WHERE EXISTS (SELECT 1 FROM runs
-  WHERE run_id = :run_id AND epoch = :epoch AND status = 'running')
-ON CONFLICT (run_id, path) DO UPDATE SET status = 'running', attempts = attempts + 1,
+  WHERE run_id = :run_id AND epoch = :epoch AND status = 'running' /* FOR SHARE */)
+ON CONFLICT (run_id, path) DO UPDATE SET status = 'running', attempts = steps.attempts + 1,
   started_at = excluded.started_at, completed_at = NULL, error = NULL
 WHERE steps.status <> 'completed' AND steps.intent = excluded.intent;
 
@@ -33,7 +34,7 @@ WHERE steps.status <> 'completed' AND steps.intent = excluded.intent;
 UPDATE steps SET status = 'completed', result = :result, completed_at = :at
 WHERE run_id = :run_id AND path = :path AND status = 'running'
   AND EXISTS (SELECT 1 FROM runs
-    WHERE run_id = :run_id AND epoch = :epoch AND status = 'running')
+    WHERE run_id = :run_id AND epoch = :epoch AND status = 'running' /* FOR SHARE */)
 RETURNING (SELECT cancel_requested FROM runs WHERE run_id = :run_id);
 
 -- name: record_step
@@ -42,8 +43,8 @@ INSERT INTO steps (run_id, path, intent, kind, effect, fingerprint, status, atte
   started_at, completed_at)
 SELECT :run_id, :path, :intent, :kind, 'pure', :fingerprint, 'completed', 1, :result, :at, :at
 WHERE EXISTS (SELECT 1 FROM runs
-  WHERE run_id = :run_id AND epoch = :epoch AND status = 'running')
-ON CONFLICT (run_id, path) DO UPDATE SET status = 'completed', attempts = attempts + 1,
+  WHERE run_id = :run_id AND epoch = :epoch AND status = 'running' /* FOR SHARE */)
+ON CONFLICT (run_id, path) DO UPDATE SET status = 'completed', attempts = steps.attempts + 1,
   result = excluded.result, error = NULL, completed_at = excluded.completed_at
 WHERE steps.status <> 'completed' AND steps.intent = excluded.intent
 RETURNING (SELECT cancel_requested FROM runs WHERE run_id = :run_id);
@@ -53,7 +54,7 @@ RETURNING (SELECT cancel_requested FROM runs WHERE run_id = :run_id);
 UPDATE steps SET status = 'failed', error = :error, completed_at = :at
 WHERE run_id = :run_id AND path = :path AND status = 'running'
   AND EXISTS (SELECT 1 FROM runs
-    WHERE run_id = :run_id AND epoch = :epoch AND status = 'running');
+    WHERE run_id = :run_id AND epoch = :epoch AND status = 'running' /* FOR SHARE */);
 
 -- name: end_run
 -- The one end of a run, by its owner only.
@@ -97,8 +98,8 @@ ON CONFLICT DO NOTHING;
 
 -- name: renew_leases
 -- One statement for all runs of a worker; a lease already over stays over.
-UPDATE runs SET lease_until = :lease_until
-WHERE status = 'running' AND lease_until > :now AND holder = :holder;
+UPDATE runs SET lease_until = clock(:now) + :lease_until - :now
+WHERE status = 'running' AND lease_until > clock(:now) AND holder = :holder;
 
 -- name: release_leases
 -- Run once when the file is opened: the lock proves that every former owner is dead.
@@ -135,7 +136,7 @@ SELECT run_id, task, manifest_hash, session_key, input, status, epoch, holder, l
   recoveries, recovered_steps, cancel_requested, reason, wake_at, created_at, updated_at, ended_at,
   result, error, principal, root, tags, outcome, origin
 FROM runs INDEXED BY runs_leased
-WHERE status = 'running' AND lease_until <= :now AND run_id > :after
+WHERE status = 'running' AND lease_until <= clock(:now) AND run_id > :after
 ORDER BY run_id LIMIT :limit;
 
 -- name: wakeable_runs
@@ -168,13 +169,15 @@ SELECT key, payload, emitted_at FROM run_events WHERE run_id = :run_id ORDER BY 
 
 -- name: run_costs
 -- One run's, over all its steps.
-SELECT model, sum(calls) AS calls, sum(tokens_in) AS tokens_in, sum(tokens_out) AS tokens_out
+SELECT model, CAST(sum(calls) AS BIGINT) AS calls, CAST(sum(tokens_in) AS BIGINT) AS tokens_in,
+  CAST(sum(tokens_out) AS BIGINT) AS tokens_out
 FROM costs WHERE run_id = :run_id GROUP BY model ORDER BY model;
 
 -- name: root_costs
 -- Of all runs with one root.
-SELECT c.model, sum(c.calls) AS calls, sum(c.tokens_in) AS tokens_in,
-  sum(c.tokens_out) AS tokens_out
+SELECT c.model, CAST(sum(c.calls) AS BIGINT) AS calls,
+  CAST(sum(c.tokens_in) AS BIGINT) AS tokens_in,
+  CAST(sum(c.tokens_out) AS BIGINT) AS tokens_out
 FROM runs r JOIN costs c ON c.run_id = r.run_id
 WHERE r.root = :root AND r.root <> '' GROUP BY c.model ORDER BY c.model;
 

@@ -15,6 +15,22 @@ def test_secrets_are_masked(shell: Shell) -> None:
     assert "(set)" in done.stdout
 
 
+def test_the_password_of_a_database_is_masked(shell: Shell) -> None:
+    """Where it is, is no secret."""
+    url = "postgresql://ann:hunter2222@db.example/gate"
+    for command in (("show",), ("explain", "TURNGATE_STORE")):
+        done = shell.run("config", *command, TURNGATE_STORE=url)
+        assert done.returncode == 0
+        assert "hunter2222" not in done.stdout
+        assert "db.example/gate" in done.stdout
+
+
+def test_a_store_of_another_kind_is_refused(shell: Shell) -> None:
+    done = shell.run("config", "show", TURNGATE_STORE="mysql://db/gate")
+    assert done.returncode == 78
+    assert "postgresql://" in done.stderr
+
+
 def test_a_setting_says_where_it_comes_from(shell: Shell) -> None:
     done = shell.run("config", "explain", "TURNGATE_PORT", TURNGATE_PORT="9000")
     assert "9000" in done.stdout

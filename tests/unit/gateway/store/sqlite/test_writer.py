@@ -13,12 +13,12 @@ from gateway.core.clock import settle
 from gateway.core.errors import NotFound, StoreUnavailable
 from gateway.store.base.bindings import PutBinding, RemoveBinding
 from gateway.store.base.store import Durability, NewEvent, Unit
+from gateway.store.grouped import Submitted
 from gateway.store.sqlite.database import BUSY_TIMEOUT_MS, Database
 from gateway.store.sqlite.store import SqliteStore, open_database, open_sqlite
 from gateway.store.sqlite.writer import (
     CHECKPOINT_BYTES,
     FORCED_CHECKPOINT_BYTES,
-    Submitted,
     Writer,
 )
 from tests.contract.store_units import a_content, a_session, happened, put, refusal

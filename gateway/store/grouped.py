@@ -1,0 +1,115 @@
+"""What stores that group their writes share: units on their way, and who waits for them.
+
+A store hands each unit to its writer and is called back with a batch that holds or was refused. How
+a batch is written is the writer's; nothing here knows a database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast, get_args
+
+from gateway.core.errors import StoreUnavailable, TurngateError
+from gateway.store.base.catalog import Op
+from gateway.store.base.query import Query, Row
+from gateway.store.base.store import Committed, Listener, NewEvent, Receipt, Unit
+
+PENDING_UNITS = 10_000
+"""Most units waiting for the writer; past it `commit` waits, which slows their makers down."""
+PENDING_POSTED = 2 * PENDING_UNITS
+"""Past it `post` drops and counts: only makers that never await a commit get this far."""
+
+
+@dataclass(slots=True, eq=False)
+class Submitted:
+    """A unit on its way to the writer and back; `future` is None for a posted one."""
+
+    unit: Unit
+    future: asyncio.Future[Receipt] | None
+    receipt: Receipt = field(default_factory=Receipt)
+    error: TurngateError | None = None
+
+
+class GroupedStore:
+    """`commit`, `post` and `listen` of `gateway.store.base.store.Store`, over some writer."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Listener] = []
+        self._pending = 0
+        self._room = asyncio.Event()
+        self._closed = False
+        self.posted_refused = 0
+        """Posted units that were dropped, refused by a guard, or lost with their batch."""
+
+    @abstractmethod
+    def _submit(self, item: Submitted) -> None:
+        """Give a unit to the writer; order of submission is order of execution."""
+
+    async def commit(self, unit: Unit) -> Receipt:
+        while self._pending >= PENDING_UNITS:
+            self._room.clear()
+            await self._room.wait()
+        if self._closed:
+            raise StoreUnavailable("the store is closed; nothing was written")
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self._pending += 1
+        self._submit(Submitted(unit, future))
+        return await future
+
+    def post(self, unit: Unit) -> None:
+        if self._closed or self._pending >= PENDING_POSTED:
+            self.posted_refused += 1
+            return
+        self._pending += 1
+        self._submit(Submitted(unit, None))
+
+    def listen(self, listener: Listener) -> None:
+        self._listeners.append(listener)
+
+    def _settle(self, batch: Sequence[Submitted], committed: Committed | None) -> None:
+        """On the loop: listeners first, so that who awaited a commit finds its events heard."""
+        self._pending -= len(batch)
+        self._room.set()
+        if committed is not None:
+            self._tell(committed)
+        for item in batch:
+            if item.future is None:
+                self.posted_refused += item.error is not None
+            elif not item.future.done():
+                if item.error is not None:
+                    item.future.set_exception(item.error)
+                else:
+                    item.future.set_result(item.receipt)
+
+    def _tell(self, committed: Committed) -> None:
+        for listener in self._listeners:
+            try:
+                listener(committed)
+            # A boundary: what one listener does wrong must not keep a committer waiting for ever.
+            except Exception as error:  # noqa: BLE001
+                asyncio.get_running_loop().call_exception_handler(
+                    {"message": f"the store's listener {listener!r} failed", "exception": error}
+                )
+
+
+def row_type(query: type[Query[Row]]) -> type[Row]:
+    """`Query[EventRow]` says which tuple a statement's rows become."""
+    bases = cast("tuple[Any, ...]", query.__orig_bases__)  # type: ignore[attr-defined]  # typing's own record of the parameter
+    return cast("type[Row]", get_args(bases[0])[0])
+
+
+def said(error: type[TurngateError], op: Op) -> str:
+    """The sentence of a refusal: which operation on what, and the error's own summary."""
+    name = type(op).__name__
+    what = next(iter(op), "")
+    summary = (error.__doc__ or "").split("\n")[0].rstrip(".")
+    return f"{name} {what!r}: {summary[:1].lower()}{summary[1:]}"
+
+
+def check_event(event: NewEvent) -> None:
+    """Raises what binding it would raise: events are bound after their unit can be refused."""
+    "".join(event[1:]).encode()
+    event.at.to_bytes(8, signed=True)

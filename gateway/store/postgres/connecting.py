@@ -1,0 +1,130 @@
+"""How to reach one database: where it is, what a connection is like, and which errors mean lost.
+
+Holds the URL and never shows it: whoever is told where something failed is told a name without
+secrets.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from gateway.core.errors import ConfigError, StoreUnavailable
+
+CONNECT_S = 5.0
+"""How long making a connection may take: a machine that is gone does not refuse, it is silent."""
+STATEMENT_S = 30.0
+"""How long one statement may take; ours are milliseconds, locks in their way included."""
+CACHED_STATEMENTS = 300
+"""Prepared statements a connection keeps: more than there are."""
+OLDEST_SERVER = 14
+
+_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.exceptions.OperatorInterventionError,  # it is shutting down, or starting
+    asyncpg.exceptions.ReadOnlySQLTransactionError,  # it has become somebody's copy
+    asyncpg.TooManyConnectionsError,
+    OSError,
+    TimeoutError,
+)
+
+
+class Dial:
+    """Makes connections to the database of one URL."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.name = masked(url)
+
+    async def connect(self) -> Any:
+        """A connection, ready; raises `StoreUnavailable`, or `ConfigError` if it never will be."""
+        try:
+            connection = await asyncpg.connect(self._url, timeout=CONNECT_S, **_OPTIONS)
+        except Exception as error:  # noqa: BLE001  # a boundary: a text may hold the password
+            raise self.failure(error) from None
+        try:
+            await prepare(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    async def pool(self, size: int) -> Any:
+        """A pool of at most `size` connections, for reading. Raises like `connect`."""
+        try:
+            return await asyncpg.create_pool(
+                self._url,
+                min_size=1,
+                max_size=size,
+                timeout=CONNECT_S,
+                init=prepare,
+                reset=_leave_alone,
+                **_OPTIONS,
+            )
+        except Exception as error:  # noqa: BLE001  # a boundary, as above
+            raise self.failure(error) from None
+
+    def failure(self, error: Exception) -> StoreUnavailable | ConfigError:
+        """What a failed connection means, in words without secrets."""
+        if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
+            return ConfigError(
+                f"{self.name} does not let us in: check user and password in TURNGATE_STORE"
+            )
+        if isinstance(error, asyncpg.InvalidCatalogNameError):
+            return ConfigError(f"{self.name}: there is no such database; create it (createdb)")
+        if isinstance(error, (asyncpg.InterfaceError, ValueError)):
+            return ConfigError(
+                f"TURNGATE_STORE cannot be used as an address ({type(error).__name__}); expected "
+                "postgresql://user:password@host:port/database"
+            )
+        return StoreUnavailable(f"{self.name} does not answer: {type(error).__name__}")
+
+
+_OPTIONS: dict[str, Any] = {
+    "command_timeout": STATEMENT_S,
+    "statement_cache_size": CACHED_STATEMENTS,
+    "max_cached_statement_lifetime": 0,
+    "server_settings": {"application_name": "turngate", "timezone": "UTC"},
+}
+
+
+async def prepare(connection: Any) -> None:
+    """Let text hold what PostgreSQL's cannot, a zero character."""
+    await connection.set_type_codec(
+        "text", schema="pg_catalog", encoder=_escape, decoder=_unescape, format="text"
+    )
+
+
+def is_lost(connection: Any, error: BaseException) -> bool:
+    """Whether an error says that the connection, or the server behind it, is gone."""
+    return isinstance(error, _LOST) or connection.is_closed()
+
+
+def masked(url: str) -> str:
+    """A URL as it may be shown: where, and as whom, but no password and no options."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "postgresql://…"
+    user = f"{parts.username}@" if parts.username else ""
+    return f"postgresql://{user}{host}{port}{parts.path}"
+
+
+def _escape(text: str) -> str:
+    if "\0" in text or "\x1b" in text:
+        return text.replace("\x1b", "\x1b1").replace("\0", "\x1b0")
+    return text
+
+
+def _unescape(text: str) -> str:
+    if "\x1b" in text:
+        return text.replace("\x1b0", "\0").replace("\x1b1", "\x1b")
+    return text
+
+
+async def _leave_alone(connection: Any) -> None:
+    """Nothing to reset: our reads leave nothing behind, and asking would cost a round trip."""

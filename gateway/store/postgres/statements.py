@@ -1,0 +1,96 @@
+"""The SQL of PostgreSQL: the statements of SQLite, and the few that only it has.
+
+The shared files are written so that both understand them. What differs is marked in them:
+`clock(:now)` is the caller's time there and the database's here, so that leases do not depend on
+the clocks of several machines; `/* FOR SHARE */` is a comment there and a lock here, because there
+nobody else writes; `INDEXED BY` is advice that this planner does not take.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from gateway.store.base import catalog
+from gateway.store.sqlite import statements as sqlite
+
+_PARAMETER = re.compile(r"(?<!:):(\w+)")
+_CLOCK = re.compile(r"\bclock\((:\w+)\)")
+_LOCKING = re.compile(r"/\* (FOR SHARE) \*/")
+_ADVICE = re.compile(r" INDEXED BY \w+")
+_DATABASE_CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+_LOCK = "_lock"
+
+
+@cache
+def raw() -> dict[str, str]:
+    """Every statement by its name, with its marks."""
+    return sqlite.raw() | own()
+
+
+@cache
+def own() -> dict[str, str]:
+    """The statements that only PostgreSQL has."""
+    return sqlite.named(_read("locks.sql")) | sqlite.named(_read("writer.sql"))
+
+
+def bound(
+    name: str, fields: tuple[str, ...], *, callers_clock: bool = False
+) -> tuple[str, tuple[str, ...]]:
+    """The statement `name` with `:field` replaced by its number, and the fields in that order.
+
+    A field the statement does not mention is left out: PostgreSQL takes no parameter without use.
+    """
+    text = _LOCKING.sub(r"\1", _ADVICE.sub("", raw()[name]))
+    text = _CLOCK.sub(r"CAST(\1 AS BIGINT)" if callers_clock else _DATABASE_CLOCK, text)
+    mentioned = set(_PARAMETER.findall(text))
+    if unknown := mentioned - set(fields):
+        raise ValueError(f"{name}: there is no field {', '.join(sorted(unknown))}")
+    used = tuple(field for field in fields if field in mentioned)
+    return _PARAMETER.sub(lambda match: f"${used.index(match[1]) + 1}", text), used
+
+
+class Statements:
+    """All statements with one choice of clock."""
+
+    def __init__(self, *, callers_clock: bool = False) -> None:
+        self._callers_clock = callers_clock
+        self.writes = {cls: self._write(cls, "") for cls in catalog.GUARDS}
+        self.locks = {
+            cls: self._write(cls, _LOCK)
+            for cls in catalog.GUARDS
+            if f"{catalog.statement_name(cls)}{_LOCK}" in own()
+        }
+        """What has to be locked before an operation looks whether it may."""
+        self._reads: dict[type[Any], tuple[str, tuple[str, ...]]] = {}
+
+    def read(self, cls: type[Any]) -> tuple[str, tuple[str, ...]]:
+        """The SQL of a query class and the names of its parameters, in order."""
+        if cls not in self._reads:
+            fields = tuple(field.name for field in dataclasses.fields(cls))
+            name = catalog.statement_name(cls)
+            self._reads[cls] = bound(name, fields, callers_clock=self._callers_clock)
+        return self._reads[cls]
+
+    def _write(self, cls: Any, suffix: str) -> tuple[str, tuple[int, ...]]:
+        """The SQL of an operation, and the places of its parameters among its fields, in order."""
+        name = f"{catalog.statement_name(cls)}{suffix}"
+        sql, used = bound(name, cls._fields, callers_clock=self._callers_clock)
+        return sql, tuple(cls._fields.index(field) for field in used)
+
+
+def migrations() -> list[tuple[int, str]]:
+    """Numbered scripts in order."""
+    folder = resources.files(__package__) / "sql" / "migrations"
+    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
+    return [(int(name[:4]), _read(f"migrations/{name}")) for name in names]
+
+
+def _read(name: str) -> str:
+    path = resources.files(__package__) / "sql"
+    for piece in name.split("/"):
+        path = path / piece
+    return path.read_text(encoding="utf-8")
