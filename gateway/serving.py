@@ -80,7 +80,7 @@ async def serving(
     async with open_gateway(settings, channels=channels, chosen=chosen) as gateway:
         await _open_credentials(gateway.credentials, settings.turngate_home, preset)
         health, metrics = Health(clock), Metrics()
-        admission = Admission(health, clock, metrics.shed)
+        admission = Admission(health, clock, metrics.shed, waiting=lambda: gateway.lanes.waiting)
         rpc = open_rpc(gateway, gated(METHODS, admission, metrics, clock))
         surface = Surface(
             rpc=rpc,

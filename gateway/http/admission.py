@@ -1,13 +1,14 @@
 """The gates a request passes before it is worked on, each with its own refusal.
 
-Does the gateway take new work (it starts, or stops) → has this principal sent too much → is the
-whole gateway busy. Refusing is cheap and comes early; what is let in is finished. What steers or
+Does the gateway take new work (it starts, or stops) → do too many turns wait → has this principal
+sent too much → is the whole gateway busy. Refusing is cheap and comes early, before a request costs
+a task or a write; what is let in is finished. What steers or
 looks (`always`) passes by all gates: an operator must get through when it matters most.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from gateway.core.clock import Clock
@@ -21,7 +22,12 @@ WORK_RATE = Rate(burst=500, per_s=250)
 flushed to disk, and the burst of a channel that reconnects."""
 IN_FLIGHT = 256
 """Requests worked on at once in all: sixteen connections that use all their places."""
+BACKLOG = 500
+"""Turns that wait for a slot, all conversations together. Each is durable, so more would wait for
+minutes, and taking them in would take the time of those that are answered: without this bound, five
+times the load is answered a thousandth as often."""
 RESTART_MS = 5000
+BACKLOG_MS = 5000
 BUSY_MS = 1000
 
 
@@ -36,23 +42,39 @@ class Admission:
         *,
         rate: Rate = WORK_RATE,
         in_flight: int = IN_FLIGHT,
+        waiting: Callable[[], int] = lambda: 0,
+        backlog: int = BACKLOG,
     ) -> None:
         self._health = health
         self._clock = clock
         self._shed = shed
         self._budget = Budget(rate)
         self._bound = in_flight
+        self._waiting = waiting
+        self._backlog = backlog
         self._working = 0
         self._peak = 0
 
-    def check_work(self, principal: str) -> None:
-        """Whether this principal may add work now. Raises `Busy` or `RateLimited`."""
+    def check_open(self) -> None:
+        """Whether anybody may add work now. Raises `Busy`."""
         if not self._health.accepts:
             self._shed(self._health.state)
             raise Busy(
                 f"the gateway is {self._health.state} and takes no new work; try again in seconds",
                 retry_after_ms=RESTART_MS,
             )
+        waiting = self._waiting()
+        if waiting >= self._backlog:
+            self._shed("backlog")
+            raise Busy(
+                f"{waiting} turns wait already, which is the most; nothing was accepted, send it "
+                "again when some are answered",
+                retry_after_ms=BACKLOG_MS,
+            )
+
+    def check_work(self, principal: str) -> None:
+        """Whether this principal may add work now. Raises `Busy` or `RateLimited`."""
+        self.check_open()
         wait = self._budget.take(principal, self._clock.monotonic())
         if wait > 0:
             self._shed("rate")
@@ -61,15 +83,18 @@ class Admission:
                 retry_after_ms=max(1, round(wait * 1000)),
             )
 
-    @contextmanager
-    def working(self) -> Iterator[None]:
-        """Count a request as worked on for the block. Raises `Busy` when there are too many."""
+    def check_room(self) -> None:
+        """Whether one more request may be worked on. Raises `Busy`."""
         if self._working >= self._bound:
             self._shed("in_flight")
             raise Busy(
                 f"{self._bound} requests are being worked on, which is the most at once",
                 retry_after_ms=BUSY_MS,
             )
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Count a request as worked on for the block."""
         self.take_back()
         try:
             yield
@@ -86,6 +111,6 @@ class Admission:
         self._peak = max(self._peak, self._working)
 
     def load(self) -> float:
-        """The highest share of the bound since this was last asked."""
+        """The highest share of a bound since this was last asked."""
         peak, self._peak = self._peak, self._working
-        return peak / self._bound
+        return max(peak / self._bound, self._waiting() / self._backlog)

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from gateway.core.clock import Clock
-from gateway.core.errors import describe
+from gateway.core.errors import Busy, describe
 from gateway.http.admission import Admission
 from gateway.rpc.call import Call, Working
 from gateway.rpc.method import Method
@@ -32,7 +32,8 @@ def gated(
 ) -> list[Method[Any]]:
     """The same methods, admitted and counted."""
     metrics.know_methods(method.name for method in methods)
-    return [replace(method, handler=_Gate(method, admission, metrics, clock)) for method in methods]
+    gates = [_Gate(method, admission, metrics, clock) for method in methods]
+    return [replace(gate.method, handler=gate, ready=gate.check_ready) for gate in gates]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,24 @@ class _Gate:
             self.metrics.rpc_answered(self.method.name, outcome, self.clock.monotonic() - begun)
         return result
 
+    def check_ready(self) -> None:
+        """What needs no look at who asks; under load it is all a request costs. Raises `Busy`."""
+        try:
+            if self.method.always:
+                return
+            if self.method.name in WORK:
+                self.admission.check_open()
+            self.admission.check_room()
+        except Busy as busy:
+            self.metrics.rpc_answered(self.method.name, describe(busy).kind, 0.0)
+            raise
+
     async def _admitted(self, call: Call, params: Any) -> BaseModel:
         if self.method.always:
             return await self.method.handler(call, params)
         if self.method.name in WORK:
             self.admission.check_work(call.principal.credential_id)
+        self.admission.check_room()
         with self.admission.working():
             working = _Resting(call.working, self.admission)
             return await self.method.handler(replace(call, working=working), params)

@@ -65,6 +65,12 @@ class Dispatcher:
         method = self._methods.get(request.method)
         return method is not None and method.always
 
+    def check_ready(self, request: Request) -> None:
+        """Whether anybody may call this now. Raises `Busy`."""
+        method = self._methods.get(request.method)
+        if method is not None:
+            method.ready()
+
     def call(
         self,
         principal: Principal,

@@ -16,6 +16,10 @@ from gateway.wire.methods.base import Params
 P = TypeVar("P", bound=Params)
 
 
+def _always_ready() -> None:
+    """Nobody is refused."""
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """A call as the documentation shows it and a test runs it: JSON values."""
@@ -31,7 +35,8 @@ class Method(Generic[P]):
     `scope` None: anybody may call it, authenticated or not (only `connect` and discovery).
     `always`: admitted however busy the connection is (cancel, status). `lasting`: needs a
     connection that stays. `in_batch` False: refused within a batch, because it may wait long.
-    `errors` are those beyond what every method may answer.
+    `errors` are those beyond what every method may answer. `ready` raises `Busy` when nobody may
+    call it now; it is asked before a request costs anything, and the handler asks again.
     """
 
     name: str
@@ -45,3 +50,4 @@ class Method(Generic[P]):
     lasting: bool = False
     in_batch: bool = True
     errors: tuple[type[TurngateError], ...] = ()
+    ready: Callable[[], None] = _always_ready

@@ -110,6 +110,8 @@ class RpcSession:
         try:
             if let_in and not always:
                 self._check_room()
+                for request in let_in:
+                    self._dispatcher.check_ready(request)
         except Busy as error:
             await self._refuse(entries, error, batch=parsed.batch)
             return

@@ -66,6 +66,11 @@ class Lanes:
     def __len__(self) -> int:
         return len(self._lanes)
 
+    @property
+    def waiting(self) -> int:
+        """How many turns could run and wait for a slot; parked ones are not among them."""
+        return self._slots.waiting
+
     async def start(self, engine: Engine, task: TurnTask) -> None:
         """Take up every input that has not ended; what was running comes back by `requeue`.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -45,18 +45,20 @@ class _Waiter:
     alone: bool
     admitted: asyncio.Future[None] = field(repr=False)
 
-    def rank(self) -> tuple[bool, int]:
-        return (self.source is not SourceClass.PERSON, self.order)
-
 
 class TurnSlots:
-    """Slots for running turns; waiting ones are served people first, then in order."""
+    """Slots for running turns; waiting ones are served people first, then in order.
+
+    However many wait, a turn that begins or ends looks at the first of each class only.
+    """
 
     def __init__(self, rules: SlotRules = SlotRules()) -> None:
         self._rules = rules
         self._running: Counter[SourceClass] = Counter()
         self._lonely = False
-        self._waiting: list[_Waiter] = []
+        self._waiting: dict[SourceClass, deque[_Waiter]] = {
+            source: deque() for source in SourceClass
+        }
         self._order = itertools.count()
 
     @property
@@ -67,7 +69,7 @@ class TurnSlots:
     @property
     def waiting(self) -> int:
         """How many turns wait for a slot."""
-        return len(self._waiting)
+        return sum(map(len, self._waiting.values()))
 
     @asynccontextmanager
     async def hold(self, source: SourceClass, *, alone: bool = False) -> AsyncIterator[None]:
@@ -77,8 +79,7 @@ class TurnSlots:
         """
         loop = asyncio.get_running_loop()
         waiter = _Waiter(next(self._order), source, alone, loop.create_future())
-        self._waiting.append(waiter)
-        self._waiting.sort(key=_Waiter.rank)
+        self._waiting[source].append(waiter)
         self._admit()
         try:
             await waiter.admitted
@@ -87,8 +88,8 @@ class TurnSlots:
             self._leave(waiter)
 
     def _leave(self, waiter: _Waiter) -> None:
-        if waiter in self._waiting:
-            self._waiting.remove(waiter)
+        if waiter.admitted.cancelled():
+            self._waiting[waiter.source].remove(waiter)
         else:
             self._running[waiter.source] -= 1
             if waiter.alone:
@@ -96,17 +97,30 @@ class TurnSlots:
         self._admit()
 
     def _admit(self) -> None:
-        for waiter in tuple(self._waiting):
-            if self._lonely:
-                return
-            if waiter.admitted.cancelled():
-                continue  # it leaves with its next step
-            if waiter.alone:
-                if self._running.total():
-                    return  # it is first in line: let the others run out
-                self._lonely = True
-            elif not self._rules.admits(waiter.source, self._running):
-                continue
-            self._waiting.remove(waiter)
+        while (waiter := self._next()) is not None:
+            self._waiting[waiter.source].remove(waiter)
             self._running[waiter.source] += 1
+            self._lonely = waiter.alone
             waiter.admitted.set_result(None)
+
+    def _next(self) -> _Waiter | None:
+        """Who may begin now."""
+        if self._lonely:
+            return None
+        for waiter in self._firsts():
+            if waiter.alone:
+                # It is first in line: let the others run out.
+                return None if self._running.total() else waiter
+            if self._rules.admits(waiter.source, self._running):
+                return waiter
+        return None
+
+    def _firsts(self) -> list[_Waiter]:
+        """The first of each class, in the order in which they are served."""
+        found: list[_Waiter] = []
+        for queue in self._waiting.values():
+            # Whoever was cancelled leaves with its next step.
+            first = next((each for each in queue if not each.admitted.cancelled()), None)
+            if first is not None:
+                found.append(first)
+        return sorted(found, key=lambda each: (each.source is not SourceClass.PERSON, each.order))

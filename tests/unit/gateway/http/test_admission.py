@@ -16,8 +16,15 @@ class Gates:
         self.clock = ManualClock()
         self.health = Health(self.clock)
         self.shed: list[str] = []
+        self.waiting = 0
         self.admission = Admission(
-            self.health, self.clock, self.shed.append, rate=Rate(burst=2, per_s=4), in_flight=2
+            self.health,
+            self.clock,
+            self.shed.append,
+            rate=Rate(burst=2, per_s=4),
+            in_flight=2,
+            waiting=lambda: self.waiting,
+            backlog=10,
         )
 
 
@@ -62,12 +69,27 @@ def test_a_refusal_by_an_earlier_gate_costs_no_budget(gates: Gates) -> None:
 
 def test_only_so_many_are_worked_on_at_once(gates: Gates) -> None:
     with gates.admission.working(), gates.admission.working():
-        with pytest.raises(Busy) as busy, gates.admission.working():
-            pass
+        with pytest.raises(Busy) as busy:
+            gates.admission.check_room()
         assert busy.value.retry_after_ms == 1000
-    with gates.admission.working():
-        pass
+    gates.admission.check_room()
     assert gates.shed == ["in_flight"]
+
+
+def test_no_work_while_too_much_waits_and_the_refusal_costs_no_budget(gates: Gates) -> None:
+    """Whoever asks; what waits is durable and would wait for minutes."""
+    gates.health.ready()
+    gates.waiting = 10
+    with pytest.raises(Busy, match="10 turns wait already") as busy:
+        gates.admission.check_work("k")
+    assert busy.value.retry_after_ms == 5000
+    for _ in range(4):
+        with pytest.raises(Busy):
+            gates.admission.check_work("k")
+    assert gates.admission.load() == 1.0
+    gates.waiting = 9
+    gates.admission.check_work("k")
+    assert gates.shed == ["backlog"] * 5
 
 
 def test_who_rests_leaves_room_and_comes_back_whatever_the_count(gates: Gates) -> None:

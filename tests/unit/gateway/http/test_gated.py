@@ -90,8 +90,8 @@ def test_what_adds_a_turn_is_work() -> None:
 def test_nothing_else_about_a_method_changes() -> None:
     world = World()
     wrapped = gated(METHODS, world.admission, world.metrics, world.clock)
-    assert [replace(method, handler=handle) for method in wrapped] == [
-        replace(method, handler=handle) for method in METHODS
+    assert [replace(method, handler=handle, ready=print) for method in wrapped] == [
+        replace(method, handler=handle, ready=print) for method in METHODS
     ]
 
 
@@ -132,6 +132,22 @@ async def test_what_steers_passes_when_everything_is_busy(world: World) -> None:
         assert await world.call("turns.cancel", handle) == "params"
         gate.set()
     assert working.result() == "params"
+
+
+def test_what_cannot_be_worked_on_is_refused_before_it_costs_anything(world: World) -> None:
+    """And counted all the same."""
+    wrapped = gated(METHODS, world.admission, world.metrics, world.clock)
+    ready = {method.name: method.ready for method in wrapped}
+    world.health.drain()
+    with pytest.raises(Busy):
+        ready["send"]()
+    for name in ("turns.get", "status", "connect"):
+        ready[name]()
+    assert world.count("busy") == 1
+    with world.admission.working():
+        with pytest.raises(Busy):
+            ready["turns.get"]()
+        ready["turns.cancel"]()
 
 
 async def test_who_waits_for_a_turn_holds_no_place(world: World) -> None:
