@@ -12,6 +12,8 @@ from collections.abc import Iterable
 
 MARKER = 'DISTRIBUTION = "turngate"'
 PACKAGES = ("gateway", "channels", "agents")
+EXIT_INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells say it."""
 EXIT_CONFIG = 78
 """EX_CONFIG of sysexits.h: the environment is wrong, trying again will not help."""
 
@@ -21,9 +23,12 @@ def main() -> None:
     if refusal := intrusion():
         sys.stderr.write(refusal)
         sys.exit(EXIT_CONFIG)
-    from gateway.cli.main import main as run  # noqa: PLC0415 - the guard comes before any other project import
+    try:
+        from gateway.cli.main import main as run  # noqa: PLC0415 - the guard comes before any other project import
 
-    sys.exit(run())
+        sys.exit(run())
+    except KeyboardInterrupt:  # while something was being loaded: nobody wants to read where
+        sys.exit(EXIT_INTERRUPTED)
 
 
 def intrusion(packages: Iterable[str] = PACKAGES) -> str | None:

@@ -37,7 +37,7 @@ from gateway.core.tasks import BoundedQueue, Ending, QueueClosed, QueueFull, Tas
 from gateway.wire.jsonrpc import MAX_FRAME_BYTES
 from gateway.wire.methods.base import Result
 from gateway.wire.methods.status import Status
-from gateway.wire.methods.turns import DEFAULT_WAIT_MS, Answer, Started
+from gateway.wire.methods.turns import DEFAULT_WAIT_MS, OPEN_STATES, Answer, Started
 
 FIRST_PAUSE_S = 0.05
 MAX_PAUSE_S = 3.0
@@ -51,6 +51,8 @@ CLOSE_S = 2.0
 """How long a gateway may take to say goodbye."""
 PATIENCE_S = 30.0
 """How long a call waits for a gateway that went away: a restart takes a second or two."""
+STOPPING_S = 0.25
+"""How soon a gateway that stops is asked again how far a turn is."""
 TRIES = 20
 """How often in a row a call may lose its connection; then it is the call that breaks it."""
 PENDING_EVENTS = 1000
@@ -177,8 +179,8 @@ class Client:
         `where` are further parameters of the method `send`, as `peer_id`. Without a key one is made
         up, so that the message is accepted once however often it has to be sent.
         """
-        params = {**self._message(said, idempotency_key), "wait_ms": wait_ms, **where}
-        return _as(Answer, await self.call("send", params))
+        params = {**self._message(said, idempotency_key), **where}
+        return await self._answer("send", params, wait_ms)
 
     async def start(self, said: Said, *, idempotency_key: str = "", **where: Any) -> Started:
         """Say something; returns once it is durable. See `send`."""
@@ -190,9 +192,24 @@ class Client:
         return {**what, "idempotency_key": key or self._keys.new("key")}
 
     async def wait(self, turn_id: str, *, wait_ms: int = DEFAULT_WAIT_MS) -> Answer:
-        """Wait for the end of a turn."""
-        params = {"turn_id": turn_id, "wait_ms": wait_ms}
-        return _as(Answer, await self.call("turns.wait", params))
+        """Wait for the end of a turn, over any reconnect."""
+        return await self._answer("turns.wait", {"turn_id": turn_id}, wait_ms)
+
+    async def _answer(self, method: str, params: Mapping[str, Any], wait_ms: int) -> Answer:
+        until = self._clock.monotonic() + wait_ms / 1000
+        answer = _as(Answer, await self.call(method, {**params, "wait_ms": wait_ms}))
+        while answer.state in OPEN_STATES:
+            left_ms = round((until - self._clock.monotonic()) * 1000)
+            if left_ms <= 0:
+                break
+            # A gateway that stops says how far it is; its next start goes on with the turn.
+            await self._clock.sleep(min(STOPPING_S, left_ms / 1000))
+            again = {"turn_id": answer.turn_id, "wait_ms": max(0, left_ms)}
+            try:
+                answer = _as(Answer, await self.call("turns.wait", again))
+            except GatewayUnreachable:
+                break
+        return answer
 
     async def status(self) -> Status:
         """How the gateway is."""

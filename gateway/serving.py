@@ -38,6 +38,8 @@ LOAD_S = 0.5
 
 RUNNING_S = 13.0
 """How long running turns may go on after the gateway was told to stop."""
+ANSWERED_S = 0.01
+"""How often it is looked whether everybody who waited has been answered."""
 DRAIN_S = 18.0
 """The same, and giving back those that did not end. With goodbyes to clients and the sends under
 way (`gateway.app`) it stays below what the watchdog allows."""
@@ -97,12 +99,22 @@ async def serving(
             # What is only queued stays so until the next start.
             await gateway.lanes.stop(grace_s=RUNNING_S)
 
+        async def answer_waiters() -> None:
+            gateway.waiters.release()
+            while len(gateway.waiters) or admission.busy:  # the server's step has a bound
+                await clock.sleep(ANSWERED_S)
+
         watching = TaskOwner("serving", _report)
         async with serve(
             surface,
             listen,
             home=settings.turngate_home,
-            stopping=Stopping(drain=drain, drain_s=DRAIN_S),
+            stopping=Stopping(
+                drain=drain,
+                answer_waiters=answer_waiters,
+                hurry=gateway.lanes.hurry,
+                drain_s=DRAIN_S,
+            ),
             own_process=own_process,
             announce=announce,
         ) as server:

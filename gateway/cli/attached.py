@@ -14,6 +14,7 @@ from gateway.core import parts
 from gateway.core.ids import AgentId, DeliveryId, TurnId
 from gateway.core.keys import Destination, parse_session_key
 from gateway.events.kinds import Kind
+from gateway.wire.methods.turns import OPEN_STATES
 
 ENDS = (Kind.TURN_COMPLETED, Kind.TURN_FAILED, Kind.TURN_CANCELLED, Kind.INPUT_CANCELLED)
 OTHER_ENDS = (Kind.INPUT_EXPIRED, Kind.INPUT_MERGED)
@@ -121,7 +122,7 @@ class Attached:
     async def _look_up(self, turn_id: TurnId, destination: Destination) -> None:
         """It was said before: an answer that has been given is shown again under its key."""
         answer = await self._client.wait(turn_id, wait_ms=0)
-        if answer.state in ("queued", "running", "waiting"):
+        if answer.state in OPEN_STATES:
             if answer.answered_by != turn_id:
                 self._open.setdefault(TurnId(answer.answered_by), destination)
             return

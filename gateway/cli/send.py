@@ -8,11 +8,10 @@ import click
 
 from gateway.cli.output import show
 from gateway.cli.target import connected, speaks_rpc
-from gateway.wire.methods.turns import DEFAULT_WAIT_MS, MAX_WAIT_MS
+from gateway.wire.methods.turns import DEFAULT_WAIT_MS, MAX_WAIT_MS, OPEN_STATES
 
 TRY_LATER = 75
 FAILED = 1
-OPEN = ("queued", "running", "waiting")
 
 
 def command(name: str) -> click.Command:
@@ -61,7 +60,7 @@ async def _send(
         show(answer.model_dump(mode="json"), as_json=True)
     elif answer.reply is not None:
         click.echo(answer.reply)
-    if answer.state in OPEN:
+    if answer.state in OPEN_STATES:
         click.echo(
             f"turngate: not answered yet, and still being worked on; ask again with: "
             f"turngate turns wait {answer.turn_id}",

@@ -110,6 +110,11 @@ class Admission:
         self._working += 1
         self._peak = max(self._peak, self._working)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being worked on."""
+        return self._working > 0
+
     def load(self) -> float:
         """The highest share of a bound since this was last asked."""
         peak, self._peak = self._peak, self._working

@@ -11,7 +11,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ from gateway.telemetry.health import probe_lag
 log = structlog.get_logger(__name__)
 
 
+HURRIED_S = 1.0
+"""How long each step may still take once somebody asked again."""
 CUT_S = 1.0
 """How long cancelled tasks may take to end; then they are left behind."""
 
@@ -55,6 +57,8 @@ class Stopping:
     """Returns when what runs has ended; it is not waited for longer than `drain_s`."""
     answer_waiters: Step = _nothing
     """Tell everybody who still waits for a turn how far it is."""
+    hurry: Callable[[], None] = lambda: None
+    """Somebody asked again: `drain` is to give back what runs and return soon."""
     drain_s: float = 20.0
     answer_s: float = 1.0
     flush_s: float = 1.5
@@ -68,6 +72,7 @@ class Server:
 
     def __init__(self, url: str, clients: Clients) -> None:
         self.url = url
+        self.hurried = asyncio.Event()
         self._clients = clients
         self._asked = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -80,6 +85,10 @@ class Server:
     def stop(self) -> None:
         """Ask for a stop; may be called from a signal handler, again, or from another thread."""
         self._loop.call_soon_threadsafe(self._asked.set)
+
+    def hurry(self) -> None:
+        """Ask for an end within seconds; may be called like `stop`, before or while it stops."""
+        self._loop.call_soon_threadsafe(self.hurried.set)
 
     async def asked_to_stop(self) -> None:
         """Wait for a signal or for `stop`; cancelling it has no other effect."""
@@ -111,22 +120,21 @@ async def serve(
     running = _Running(surface, listen, home, bounds or Bounds(), steps)
     try:
         server = await running.start()
-        with ExitStack() as stack:
-            watchdog = Watchdog(asyncio.get_running_loop(), steps.watchdog_s)
+        watchdog = Watchdog(asyncio.get_running_loop(), steps.watchdog_s)
 
-            def on_signal() -> None:
-                watchdog.arm()
-                server.stop()
+        def on_signal(_number: int) -> None:
+            watchdog.arm()
+            server.stop()
 
+        if own_process:  # for good: what is left to do is to end
+            stop_on_signals(on_signal, server.hurry, clock=surface.clock)
+        (announce or _print)(server.url)
+        try:
+            yield server
+        finally:
             if own_process:
-                stack.enter_context(stop_on_signals(on_signal))
-            (announce or _print)(server.url)
-            try:
-                yield server
-            finally:
-                if own_process:
-                    watchdog.arm()
-                await running.stop()
+                watchdog.arm()
+            await running.stop(server.hurried)
     finally:
         await running.cut_off()
 
@@ -219,7 +227,7 @@ class _Running:
         config.load()
         return config
 
-    async def stop(self) -> None:
+    async def stop(self, hurried: asyncio.Event) -> None:
         """All steps in order; a step that fails or takes too long is logged and passed over."""
         for listener in self._listeners:
             listener.close()
@@ -227,22 +235,33 @@ class _Running:
         self._surface.health.drain()
         log.info("http.stopping", clients=len(self._clients))
         steps = self._stopping
-        await self._step("drain", steps.drain, steps.drain_s)
-        await self._step("answer_waiters", steps.answer_waiters, steps.answer_s)
-        await self._step("flush", self._flush, steps.flush_s)
-        await self._step("goodbye", self._goodbye, steps.goodbye_s)
+        urged = self._tasks.start("urged", hurried.wait(), ending=Ending.CANCELLABLE)
+        for name, work, bound_s in (
+            ("drain", steps.drain, steps.drain_s),
+            ("answer_waiters", steps.answer_waiters, steps.answer_s),
+            ("flush", self._flush, steps.flush_s),
+            ("goodbye", self._goodbye, steps.goodbye_s),
+        ):
+            # A task of its own, so that the watchdog can name it and one that ignores its
+            # cancellation holds nobody up.
+            task = self._tasks.start(f"stop.{name}", work(), ending=Ending.CANCELLABLE)
+            try:
+                await self._step(task, urged, bound_s)
+            except TimeoutError:
+                log.warning("http.stop_step_late", step=name, bound_s=bound_s)
+            finally:
+                task.cancel()
 
-    async def _step(self, name: str, work: Step, bound_s: float) -> None:
-        # A task of its own, so that the watchdog can name it and one that ignores its
-        # cancellation holds nobody up.
-        task = self._tasks.start(f"stop.{name}", work(), ending=Ending.CANCELLABLE)
-        try:
-            async with self._surface.clock.timeout(bound_s):
+    async def _step(
+        self, task: asyncio.Task[None], urged: asyncio.Task[Any], bound_s: float
+    ) -> None:
+        """Wait for a step; raises `TimeoutError` when it takes too long, or longer than urged."""
+        async with self._surface.clock.timeout(bound_s):
+            await asyncio.wait({task, urged}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            self._stopping.hurry()
+            async with self._surface.clock.timeout(min(bound_s, HURRIED_S)):
                 await asyncio.wait({task})
-        except TimeoutError:
-            log.warning("http.stop_step_late", step=name, bound_s=bound_s)
-        finally:
-            task.cancel()
 
     async def _flush(self) -> None:
         for client in self._clients:

@@ -61,6 +61,7 @@ class Lanes:
         self._upkeep = TaskOwner("lanes", _report)
         self._admitted = asyncio.Event()
         self._aging = asyncio.Event()
+        self._hurried = asyncio.Event()
         self._stopping = False
 
     def __len__(self) -> int:
@@ -155,15 +156,22 @@ class Lanes:
         await self._admitted.wait()
         await self._owner.join()
 
+    def hurry(self) -> None:
+        """Let no `stop`, now or later, wait for running turns."""
+        self._hurried.set()
+
     async def stop(self, *, grace_s: float) -> None:
         """Begin nothing new, give running turns `grace_s` to end, then give the rest back."""
         self._stopping = True
         await self._upkeep.close()
-        try:
+        joining = self._upkeep.start("join", self._owner.join(), ending=Ending.CANCELLABLE)
+        hurried = self._upkeep.start("hurry", self._hurried.wait(), ending=Ending.CANCELLABLE)
+        with suppress(TimeoutError):
             async with self._clock.timeout(grace_s):
-                await self._owner.join()
-        except TimeoutError:
+                await asyncio.wait({joining, hurried}, return_when=asyncio.FIRST_COMPLETED)
+        if not joining.done():
             log.info("lanes.interrupted", turns=self._engine.executing)
+        await self._upkeep.close()
         await self._engine.stop()
         await self._owner.close()
 

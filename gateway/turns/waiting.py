@@ -22,8 +22,8 @@ from gateway.store.base.events import EventRow
 from gateway.store.base.inputs import GetInput, InputRow
 from gateway.store.base.outbox import DeliveriesOfTurn
 from gateway.store.base.store import Committed, Store
+from gateway.wire.methods.turns import OPEN_STATES
 
-OPEN_STATES = frozenset({"queued", "running", "waiting"})
 _STATES: dict[str, str] = {
     Kind.TURN_COMPLETED: "answered",
     Kind.TURN_FAILED: "failed",
@@ -53,7 +53,8 @@ class TurnWaiters:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting: dict[str, set[asyncio.Future[Ended | TurnId]]] = {}
+        self._waiting: dict[str, set[asyncio.Future[Ended | TurnId | None]]] = {}
+        self._released = False
         store.listen(self._heard)
 
     def __len__(self) -> int:
@@ -64,11 +65,22 @@ class TurnWaiters:
         """How many wait for a turn."""
         return len(self._waiting.get(turn_id, ()))
 
-    async def ended(self, turn_id: TurnId) -> Ended:
-        """How the turn ended, as soon as it has; raises `NotFound`. Cancelling changes nothing."""
+    def release(self) -> None:
+        """Let nobody wait from now on: the gateway stops, and turns go on at its next start."""
+        self._released = True
+        for waiting in self._waiting.values():
+            for future in waiting:
+                if not future.done():
+                    future.set_result(None)
+
+    async def ended(self, turn_id: TurnId) -> Ended | None:
+        """How the turn ended, as soon as it has; None when it has not and nobody may wait longer.
+
+        Raises `NotFound`. Cancelling changes nothing.
+        """
         while True:
             outcome = await self._next(turn_id)
-            if isinstance(outcome, Ended):
+            if outcome is None or isinstance(outcome, Ended):
                 return outcome
             turn_id = outcome
 
@@ -90,9 +102,9 @@ class TurnWaiters:
                 text = "\n".join(_shown(piece.body) or "" for piece in deliveries)
         return Ended(TurnId(row.turn_id), row.state, row.detail, key, text)
 
-    async def _next(self, turn_id: TurnId) -> Ended | TurnId:
-        """The end of a turn, or the turn it was merged into."""
-        future: asyncio.Future[Ended | TurnId] = asyncio.get_running_loop().create_future()
+    async def _next(self, turn_id: TurnId) -> Ended | TurnId | None:
+        """The end of a turn, or the turn it was merged into; None: neither, and no more waiting."""
+        future: asyncio.Future[Ended | TurnId | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(turn_id, set()).add(future)
         try:
             rows = await self._store.read(GetInput(turn_id))
@@ -103,7 +115,8 @@ class TurnWaiters:
             row = rows[0]
             if row.state == "merged":
                 return TurnId(row.merged_into)
-            return await self.so_far(row) or await future
+            ended = await self.so_far(row)
+            return ended if ended is not None or self._released else await future
         finally:
             waiting = self._waiting[turn_id]
             waiting.discard(future)

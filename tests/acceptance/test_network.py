@@ -5,14 +5,17 @@ again: calls are answered, streams go on where they were, nothing is seen twice.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from gateway.app import Chosen
 from gateway.client import Client, ConnectionLost
@@ -231,6 +234,41 @@ async def test_a_message_is_answered_and_seen_in_lists_status_and_events(place: 
         assert kinds[:3] == ["input.accepted", "turn.started", "turn.completed"]
         with pytest.raises(NotFound, match="t_nothing"):
             await client.call("turns.get", {"turn_id": "t_nothing"})
+
+
+async def test_at_a_stop_whoever_waits_is_told_how_far_it_is(tmp_path: Path) -> None:
+    """As a success and before the goodbye; nothing new is taken meanwhile, and the turn goes on."""
+
+    def request(text: str) -> str:
+        params = {"text": text}
+        return json.dumps({"jsonrpc": "2.0", "id": 1, "method": "send", "params": params})
+
+    async with AsyncExitStack() as sockets, asyncio.timeout(PATIENCE_S):
+        life = AsyncExitStack()
+        place = await life.enter_async_context(listening(tmp_path))
+        url = place.url.replace("http", "ws", 1) + "/ws"
+        auth = {"Authorization": f"Bearer {place.token}"}
+        waiting = await sockets.enter_async_context(connect(url, additional_headers=auth))
+        late = await sockets.enter_async_context(connect(url, additional_headers=auth))
+        await waiting.send(request("hold one"))
+        await place.model.gates["one"].entered.wait()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(life.aclose())
+            while not place.served.health.ends:
+                await SystemClock().sleep(0.01)
+            await late.send(request("too late"))
+            refused = json.loads(await late.recv())["error"]["data"]
+            assert (refused["kind"], refused["retryable"]) == ("busy", True)
+            place.served.server.hurry()
+            told = json.loads(await waiting.recv())["result"]
+            assert told["state"] in ("queued", "running")
+            assert told["reply"] is None
+            with pytest.raises(ConnectionClosed):
+                await waiting.recv()
+            assert waiting.close_code == 1012
+    async with listening(tmp_path) as place, place.client() as client:
+        place.model.gates["one"].release()
+        assert (await client.wait(told["turn_id"])).reply == "You said: hold one"
 
 
 async def test_starting_and_waiting_are_two_calls(place: Place) -> None:

@@ -212,13 +212,33 @@ async def test_a_signal_ends_the_process_with_zero_when_a_peer_stalls(tmp_path: 
 
 
 @pytest.mark.timeout(30)  # a process takes its time to import
-async def test_the_second_signal_does_not_ask(tmp_path: Path) -> None:
-    async with process(tmp_path, "endless") as gateway:
+async def test_a_signal_that_comes_again_at_once_asks_for_nothing_more(tmp_path: Path) -> None:
+    """As `timeout` sends it, to the process and to its group."""
+    async with process(tmp_path, "quick") as gateway, peer(gateway.port) as client:
+        await client.opened(gateway.netloc, AUTH)
         gateway.child.send_signal(signal.SIGTERM)
-        await gateway.draining()
-        gateway.child.send_signal(signal.SIGINT)
-        code, _ = await gateway.ended(within_s=0.9)
-    assert code == 128 + signal.SIGINT
+        gateway.child.send_signal(signal.SIGTERM)
+        assert await client.close_code() == 1012
+        client.abort()
+        code, _ = await gateway.ended(within_s=5)
+    assert code == 0
+
+
+async def test_asked_again_it_stops_sooner_and_still_in_order(tmp_path: Path) -> None:
+    """What drains is hurried; goodbyes are said."""
+    hurried = asyncio.Event()
+    server = AsyncExitStack()
+    steps = Stopping(drain=lambda: SystemClock().sleep(60), hurry=hurried.set, goodbye_s=0.3)
+    gateway = await server.enter_async_context(running(tmp_path, stopping=steps))
+    async with server, peer(gateway.port) as client:
+        await client.opened(gateway.netloc, AUTH)
+        async with asyncio.TaskGroup() as stopping:
+            stopping.create_task(server.aclose())
+            await until(lambda: gateway.health.ends)
+            gateway.server.hurry()
+            assert await client.close_code() == 1012
+            client.abort()
+    assert hurried.is_set()
 
 
 @pytest.mark.timeout(30)  # a process takes its time to import

@@ -12,9 +12,9 @@ from gateway.rpc.transcripts import entry_of
 from gateway.store.base import conversations as store
 from gateway.store.base.inputs import TurnsOfSession
 from gateway.store.base.query import Query
-from gateway.turns.waiting import OPEN_STATES
 from gateway.wire.methods import sessions as wire
 from gateway.wire.methods.base import MAX_PAGE
+from gateway.wire.methods.turns import OPEN_STATES
 
 BYTES_PER_TOKEN = 4
 """What tokenizers of today make of text on average; an estimate is all that is promised."""

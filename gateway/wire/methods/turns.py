@@ -22,6 +22,8 @@ MAX_WAIT_MS = 600_000
 State = Literal[
     "queued", "running", "waiting", "answered", "merged", "failed", "expired", "cancelled"
 ]
+OPEN_STATES: frozenset[State] = frozenset({"queued", "running", "waiting"})
+"""A turn that has not ended."""
 Place = Annotated[str, Field(max_length=512)]
 Url = Annotated[str, Field(pattern=r"^(https://|data:)", max_length=1 << 20)]
 WaitMs = Annotated[

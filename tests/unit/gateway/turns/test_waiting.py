@@ -86,13 +86,20 @@ def event(kind: str, turn_id: str = T1, *, content_id: str = "", **data: str) ->
     return NewEvent(1, kind, SESSION, "main", turn_id, orjson.dumps(data).decode(), content_id)
 
 
-async def begin_waiting(waiters: TurnWaiters, turn_id: TurnId = T1) -> asyncio.Task[Ended]:
+async def begin_waiting(waiters: TurnWaiters, turn_id: TurnId = T1) -> asyncio.Task[Ended | None]:
     """A task that waits, past its look at the store."""
     task = asyncio.get_running_loop().create_task(waiters.ended(turn_id))
     async with asyncio.timeout(4):
         while len(waiters) == 0:
             await settle(1)
     return task
+
+
+async def end_of(waiters: TurnWaiters, turn_id: TurnId) -> Ended:
+    """How a turn ended that has."""
+    ended = await waiters.ended(turn_id)
+    assert ended is not None
+    return ended
 
 
 @pytest.mark.parametrize(
@@ -138,9 +145,9 @@ async def test_an_answer_in_pieces_is_read_whole(store: Store, waiters: TurnWait
     """From the transcript; without it, the pieces are better than nothing."""
     pieces = (said("c1", "one"), said("c2", "two"), delivery(1, 2, "c1"), delivery(2, 2, "c2"))
     await put(store, accepted(), StartInput(T1), *pieces, EndInput(T1, "answered", "", 5))
-    assert (await waiters.ended(T1)).text == "one\ntwo"
+    assert (await end_of(waiters, T1)).text == "one\ntwo"
     await put(store, said("c3", "one two"), AppendEntry(SESSION, 0, T1, "c3", 5))
-    assert (await waiters.ended(T1)).text == "one two"
+    assert (await end_of(waiters, T1)).text == "one two"
 
 
 async def test_words_that_are_gone_are_none(store: Store, waiters: TurnWaiters) -> None:
@@ -149,9 +156,9 @@ async def test_words_that_are_gone_are_none(store: Store, waiters: TurnWaiters) 
     assert await waiters.ended(T1) == Ended(T1, "answered")
     user = PutContent("c9", SESSION, '{"role": "user", "parts": []}')
     await put(store, user, AppendEntry(SESSION, 0, T1, "c9", 5))
-    assert (await waiters.ended(T1)).text is None
+    assert (await end_of(waiters, T1)).text is None
     await put(store, AppendEntry(SESSION, 1, T1, "gone", 5))
-    assert (await waiters.ended(T1)).text is None
+    assert (await end_of(waiters, T1)).text is None
 
 
 async def test_the_turn_that_answers_a_merged_message_is_waited_for(
@@ -169,7 +176,7 @@ async def test_the_turn_that_answers_a_merged_message_is_waited_for(
     await put(store, said("c1", "both"), event=event("turn.completed", content_id="c1"))
     assert await early == await late == Ended(T1, "answered", text="both")
     await put(store, EndInput(T1, "answered", "", 5))
-    assert (await waiters.ended(T2)).turn_id == T1
+    assert (await end_of(waiters, T2)).turn_id == T1
 
 
 async def test_what_is_not_there_is_not_waited_for(waiters: TurnWaiters) -> None:
@@ -188,7 +195,19 @@ async def test_events_before_the_end_wake_nobody(store: Store, waiters: TurnWait
     await settle()
     assert not task.done()
     await put(store, EndQueued(T1, "expired", 2), event=event("input.expired"))
-    assert (await task).state == "expired"
+    assert await task == Ended(T1, "expired")
+
+
+async def test_at_a_stop_nobody_waits_any_longer(store: Store, waiters: TurnWaiters) -> None:
+    """Who waits learns that there is no end yet, who comes later too; an end is still an end."""
+    await put(store, accepted(), accepted(T2), StartInput(T1))
+    task = await begin_waiting(waiters)
+    waiters.release()
+    assert await task is None
+    assert await waiters.ended(T2) is None
+    assert len(waiters) == 0
+    await put(store, EndInput(T1, "answered", "", 5))
+    assert await waiters.ended(T1) == Ended(T1, "answered")
 
 
 async def test_all_who_wait_are_told_and_one_may_leave(store: Store, waiters: TurnWaiters) -> None:
@@ -202,7 +221,7 @@ async def test_all_who_wait_are_told_and_one_may_leave(store: Store, waiters: Tu
     leaving.cancel()
     await asyncio.wait({leaving})
     await put(store, event=event("turn.completed"))
-    assert (await staying).state == "answered"
+    assert await staying == Ended(T1, "answered")
     assert len(waiters) == 0
 
 
@@ -246,7 +265,7 @@ async def test_an_end_while_the_state_is_being_read_is_not_missed(store: Store) 
     await slow.asked.wait()
     await put(store, EndInput(T1, "answered", "", 5), event=event("turn.completed"))
     slow.release.set()
-    assert (await task).state == "answered"
+    assert await task == Ended(T1, "answered")
 
 
 async def test_a_store_that_is_gone_ends_the_waiting(store: Store) -> None:
