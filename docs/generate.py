@@ -29,6 +29,7 @@ from gateway.core import errors
 from gateway.core.keys import DM_SCOPES, Scope
 from gateway.rpc.protocol_page import protocol_page
 from gateway.setting_sources import FILE_SUFFIX, OTHER_VARIABLES
+from gateway.simulate.catalog import GROUPS as FAULT_GROUPS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -227,15 +228,30 @@ def layers() -> str:
     return "\n".join([*picture, "```"])
 
 
+def faults() -> str:
+    """Every fault of the simulator."""
+    lines: list[str] = []
+    for title, group in FAULT_GROUPS.items():
+        rows = ((f"`{f.name}`", f.shows, f"`{f.leads_to}`") for f in group)
+        lines += [
+            f"### {title.capitalize()}",
+            "",
+            *_table(("fault", "a client sees", "it is"), rows),
+            "",
+        ]
+    return "\n".join(lines).rstrip()
+
+
 def pages() -> dict[Path, str]:
     """Every file this program writes, as it should be."""
-    design = DOCS / "design.md"
+    design, simulator = DOCS / "design.md", DOCS / "simulator.md"
     return {
         DOCS / "configuration.md": configuration(),
         DOCS / "errors.md": errors_page(),
         DOCS / "commands.md": commands_page(),
         DOCS / "protocol.md": f"{WRITTEN}\n{protocol_page()}",
         design: _between_marks(design.read_text("utf-8"), "layers", layers),
+        simulator: _between_marks(simulator.read_text("utf-8"), "faults", faults),
     }
 
 
@@ -255,9 +271,9 @@ def _row(cells: tuple[str, ...]) -> str:
 
 def _between_marks(text: str, name: str, make: Callable[[], str]) -> str:
     start, end = f"<!-- {name}: written by docs/generate.py -->", f"<!-- /{name} -->"
-    pattern = re.compile(f"({re.escape(start)}\n).*?(\n{re.escape(end)})", re.DOTALL)
+    pattern = re.compile(f"({re.escape(start)}\n).*?({re.escape(end)})", re.DOTALL)
     made = make()
-    fresh, count = pattern.subn(lambda found: f"{found[1]}{made}{found[2]}", text)
+    fresh, count = pattern.subn(lambda found: f"{found[1]}{made}\n{found[2]}", text)
     if count != 1:
         raise SystemExit(f"the marks of {name!r} are missing")
     return fresh

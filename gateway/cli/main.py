@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "deliveries": ("gateway.cli.methods", "Answers on their way: list, get, retry, purge, stats."),
     "tokens": ("gateway.cli.methods", "Credentials: create, list, revoke."),
     "model": ("gateway.cli.model", "The model inside: pull, status, remove."),
+    "simulate": ("gateway.cli.simulate", "Play a model server that fails on request."),
     "config": ("gateway.cli.config", "Settings: show, explain."),
     "conformance": ("gateway.cli.conformance", "Does a server speak this protocol?"),
 }

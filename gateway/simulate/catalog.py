@@ -6,9 +6,21 @@ import difflib
 
 from gateway.core.errors import ConfigError
 from gateway.simulate.fault import Fault
+from gateway.simulate.faults_body import BODY
+from gateway.simulate.faults_connection import CONNECTION
+from gateway.simulate.faults_overflow import OVERFLOW
 from gateway.simulate.faults_status import STATUS
+from gateway.simulate.faults_stream import STREAM
 
-FAULTS: dict[str, Fault] = {fault.name: fault for fault in (*STATUS,)}
+GROUPS: dict[str, tuple[Fault, ...]] = {
+    "status": STATUS,
+    "overflow": OVERFLOW,
+    "body": BODY,
+    "stream": STREAM,
+    "connection": CONNECTION,
+}
+
+FAULTS: dict[str, Fault] = {fault.name: fault for group in GROUPS.values() for fault in group}
 
 
 def find(name: str) -> Fault:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gateway.core.errors import ModelCategory
-from gateway.simulate.answers import Raw
+from gateway.simulate.answers import Raw, Wait
 
 Outcome = ModelCategory | Literal["answer"]
 """The category a client must find, or that it must take what comes for an answer."""
@@ -24,6 +24,12 @@ class Fault:
     """A function gets the wall time in milliseconds, for what holds a date."""
     retry_after_ms: int | None = None
     """The wish to be left alone that a client must find."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether it takes time."""
+        raw = self.raw(0)
+        return any(isinstance(piece, Wait) for piece in raw.pieces)
 
     def raw(self, now_ms: int) -> Raw:
         """What goes over the wire at this moment."""

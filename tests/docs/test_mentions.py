@@ -244,4 +244,6 @@ def test_a_machine_can_read_what_is_meant_for_one() -> None:
             if block.language == "json":
                 json.loads(block.text)
             if block.language == "toml":
-                assert set(tomllib.loads(block.text)) <= set(Settings.model_fields)
+                found = tomllib.loads(block.text)
+                # A file of another name is read by something else.
+                assert block.file or set(found) <= set(Settings.model_fields)

@@ -14,7 +14,8 @@ from gateway.core.clock import ManualClock
 from gateway.core.errors import ConfigError
 from gateway.simulate.answers import Reply
 from gateway.simulate.rules import Rule, When
-from gateway.simulate.server import Simulator, simulating
+from gateway.simulate.server import simulating
+from gateway.simulate.simulator import Simulator
 
 
 @pytest.fixture
@@ -132,5 +133,5 @@ async def test_a_port_that_is_taken_is_a_sentence() -> None:
     async with simulating() as simulator:
         port = int(simulator.url.rpartition(":")[2])
         with pytest.raises(ConfigError, match=f"port {port}"):
-            async with simulating(port=port):
+            async with simulating(address=("127.0.0.1", port)):
                 pass
