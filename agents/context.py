@@ -26,10 +26,13 @@ from agents.base.messages import (
     AssistantMessage,
     Message,
     Messages,
+    Said,
+    SummaryMessage,
     ToolCall,
     ToolMessage,
     UserMessage,
 )
+from agents.resilience.shrinking import summarised
 from gateway.core.parts import Text
 
 INTERRUPTED = "This call was interrupted; it is not known whether it took effect."
@@ -56,9 +59,34 @@ MAX_NAME_CHARS = 64
 _NOT_WORD = re.compile(r"[^a-zA-Z0-9_-]+")
 
 
+def view(history: Messages) -> tuple[Said, ...]:
+    """The history as models see it: the last summary in the place of what it stands for."""
+    place = next(
+        (at for at in reversed(range(len(history))) if isinstance(history[at], SummaryMessage)),
+        None,
+    )
+    if place is None:
+        return tuple(said for said in history if not isinstance(said, SummaryMessage))
+    summary = history[place]
+    assert isinstance(summary, SummaryMessage)  # that is how it was found
+    before = [said for said in history[:place] if _counts(said)]
+    kept = before[max(len(before) - summary.keeps, 0) :]
+    return view(summarised(summary.text, (*kept, *history[place + 1 :])))
+
+
+def counted(messages: Messages) -> int:
+    """How many of them a summary counts as kept."""
+    return sum(map(_counts, messages))
+
+
+def _counts(message: Message) -> bool:
+    """The place of a deleted message is there until it is read anew, so it does not count."""
+    return not isinstance(message, SummaryMessage) and message != UserMessage(())
+
+
 def repair(history: Messages) -> Messages:
     """The history in a form any provider accepts."""
-    said = _merged(_paired(history))
+    said = _merged(_paired(view(history)))
     if said and not isinstance(said[0], UserMessage):
         return (UserMessage((Text(STARTED_BY_AGENT),)), *said)
     return tuple(said)
@@ -99,7 +127,7 @@ def interrupted(call: ToolCall) -> ToolMessage:
     return ToolMessage(call.id, call.name, INTERRUPTED, is_error=True)
 
 
-def _paired(history: Messages) -> Iterator[Message]:
+def _paired(history: tuple[Said, ...]) -> Iterator[Said]:
     """Each call with its result right behind it; results that belong to no call are gone."""
     taken: set[str] = set()
     for head, tail in _stretches(history):
@@ -113,7 +141,7 @@ def _paired(history: Messages) -> Iterator[Message]:
 
 
 def _stretches(
-    history: Messages,
+    history: tuple[Said, ...],
 ) -> Iterator[tuple[AssistantMessage | None, list[UserMessage | ToolMessage]]]:
     """Each assistant message with what follows it up to the next one.
 
@@ -181,9 +209,9 @@ def _marked(message: AssistantMessage) -> str:
     return f"{message.text.rstrip()}\n{CUT_SHORT}".lstrip()
 
 
-def _merged(messages: Iterable[Message]) -> list[Message]:
+def _merged(messages: Iterable[Said]) -> list[Said]:
     """No two of a kind in a row, and user messages that hold something."""
-    said: list[Message] = []
+    said: list[Said] = []
     for message in messages:
         last = said[-1] if said else None
         match last, message:

@@ -56,8 +56,16 @@ OUT_OF_TOKENS = (
 CUT_AT_LIMIT = "[cut off at the output limit of {limit} tokens; ask to go on]"
 
 
+TOO_LONG = (
+    "The message alone is too long for the model: about {tokens} tokens, and it takes {window}; "
+    "send less, or start a new conversation."
+)
+
+
 def sentence(failure: ModelFailure) -> str:
     """What to tell the person."""
+    if failure.category == "overflow" and failure.tokens and failure.window:
+        return TOO_LONG.format(tokens=failure.tokens, window=failure.window)
     return SENTENCES[failure.category].format(when=_when(failure.retry_after_ms))
 
 

@@ -11,18 +11,15 @@ ends it itself.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from agents import context, failures, prompt
 from agents.base.agents import Agent
 from agents.base.effects import (
-    CallModel,
-    CallTools,
     Cancelled,
     ModelFailure,
     ModelOutcome,
-    Outcome,
     Snapshot,
     Turn,
     TurnResult,
@@ -35,8 +32,10 @@ from agents.base.messages import (
     ToolMessage,
     UserMessage,
 )
-from agents.base.models import ModelReply, ModelRequest, ToolSpec
+from agents.base.models import Limits, ModelReply, ModelRequest, ToolSpec
 from agents.base.tools import Tool, ToolResult
+from agents.calling import call_tools
+from agents.resilience.ladder import Talk, ask
 from gateway.core.parts import Text
 
 MAX_ROUNDS = 32
@@ -55,28 +54,39 @@ CUT_CALL = (
 class ToolLoop:
     """The turn program of every agent.
 
-    `models` is the order in which models are tried for agents that name none.
+    `models` is the order in which models are tried for agents that name none; `limits` says what
+    is known of the first of such an order.
     """
 
     def __init__(
-        self, tools: Iterable[Tool], *, models: tuple[str, ...], max_rounds: int = MAX_ROUNDS
+        self,
+        tools: Iterable[Tool],
+        *,
+        models: tuple[str, ...],
+        max_rounds: int = MAX_ROUNDS,
+        limits: Callable[[tuple[str, ...]], Limits] = lambda models: Limits(),
     ) -> None:
+        self._limits = limits
         self._specs = tuple(tool.spec for tool in tools)
         self._models = models
         self._max_rounds = max_rounds
 
     def prepare(self, agent: Agent, *, revision: int, now_ms: int) -> Snapshot:
         """Everything the turn depends on, as it is now."""
+        models = self._order(agent)
+        limits = self._limits(models)
         return Snapshot(
             agent=agent.id,
             system=prompt.system_prompt(agent),
             tools=tuple(spec for spec in self._specs if spec.name not in agent.denied_tools),
-            models=self._order(agent),
+            models=models,
             max_tokens=agent.max_tokens,
             temperature=agent.temperature,
             max_rounds=self._max_rounds,
             revision=revision,
             now_ms=now_ms,
+            window=limits.window,
+            ratio=limits.ratio,
         )
 
     def _order(self, agent: Agent) -> tuple[str, ...]:
@@ -89,40 +99,25 @@ class ToolLoop:
         return _run(snapshot, history)
 
 
-def call_model(request: ModelRequest, round_: int) -> Generator[CallModel, Outcome, ModelOutcome]:
-    """Ask a model: `reply = yield from call_model(request, round_)`."""
-    outcome = yield CallModel(request, round_)
-    if not isinstance(outcome, ModelReply | ModelFailure):
-        raise TypeError(f"a model call was answered with {type(outcome).__name__}")
-    return outcome
-
-
-def call_tools(
-    calls: tuple[ToolCall, ...], round_: int
-) -> Generator[CallTools, Outcome, tuple[ToolResult, ...]]:
-    """Run tools side by side: `results = yield from call_tools(calls, round_)`."""
-    outcome = yield CallTools(calls, round_)
-    if not isinstance(outcome, tuple) or len(outcome) != len(calls):
-        raise TypeError(f"{len(calls)} tool calls were answered with {outcome!r}")
-    return outcome
-
-
 def _run(snapshot: Snapshot, history: Messages) -> Turn:
-    added: list[Message] = []
-    notices: list[str] = []
+    talk = Talk(snapshot, history)
+    return _noticed((yield from _rounds(snapshot, history, talk)), talk.notices)
+
+
+def _rounds(snapshot: Snapshot, history: Messages, talk: Talk) -> Turn:
+    added = talk.added
     for round_ in range(snapshot.max_rounds):
         try:
-            outcome = yield from call_model(_request(snapshot, (*history, *added)), round_)
+            outcome = yield from ask(talk, lambda sent: _request(snapshot, sent), round_)
         except Cancelled as stop:
             return _cancelled(stop, (*added, *_partial(stop.partial_text)))
-        if isinstance(outcome, ModelReply) and outcome.notice:
-            notices.append(outcome.notice)
+        _note(talk, outcome)
         ended = _ended(snapshot, outcome, added)
         if ended is not None:
-            return _noticed(ended, notices)
+            return ended
         assert isinstance(outcome, ModelReply)  # a failure has ended the turn above
         calls = _with_fresh_ids(outcome.tool_calls, (*history, *added))
-        added.append(AssistantMessage(outcome.text, calls))
+        talk.say(AssistantMessage(outcome.text, calls))
         refused = _refusals(snapshot, outcome, calls)
         runnable = tuple(call for call in calls if call.id not in refused)
         try:
@@ -131,22 +126,25 @@ def _run(snapshot: Snapshot, history: Messages) -> Turn:
             done = {finished.call.id: finished.result for finished in stop.finished_tools}
             return _cancelled(stop, (*added, *_answers(calls, refused | done)))
         by_id = {call.id: result for call, result in zip(runnable, results, strict=True)}
-        added.extend(_answers(calls, refused | by_id))
-    return _noticed((yield from _close(snapshot, history, added)), notices)
+        talk.say(*_answers(calls, refused | by_id))
+    return (yield from _close(snapshot, talk))
 
 
-def _close(snapshot: Snapshot, history: Messages, added: list[Message]) -> Turn:
+def _close(snapshot: Snapshot, talk: Talk) -> Turn:
     """The rounds are used up: one last call that must answer.
 
     The tools stay in the request, although none will be run: providers refuse a history with calls
     when no tools are declared, and the cached prefix stays the same.
     """
     demand = UserMessage((Text(CLOSE_NOW.format(rounds=snapshot.max_rounds)),))
-    request = _request(snapshot, (*history, *added, demand))
+    added = talk.added
     try:
-        outcome = yield from call_model(request, snapshot.max_rounds)
+        outcome = yield from ask(
+            talk, lambda sent: _request(snapshot, (*sent, demand)), snapshot.max_rounds
+        )
     except Cancelled as stop:
         return _cancelled(stop, (*added, *_partial(stop.partial_text)))
+    _note(talk, outcome)
     if isinstance(outcome, ModelReply):
         outcome = replace(outcome, tool_calls=())
         if not outcome.text.strip() and outcome.finish_reason not in _CUT:
@@ -155,6 +153,11 @@ def _close(snapshot: Snapshot, history: Messages, added: list[Message]) -> Turn:
     ended = _ended(snapshot, outcome, added)
     assert ended is not None  # without calls there is nothing to go on with
     return ended
+
+
+def _note(talk: Talk, outcome: ModelOutcome) -> None:
+    if isinstance(outcome, ModelReply) and outcome.notice:
+        talk.notices.append(outcome.notice)
 
 
 _CUT = ("length", "content_filter")

@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 
 from agents.base.agents import Agents
-from agents.base.models import Model
+from agents.base.models import Limits, Model
 from agents.base.tools import Tool
 from agents.models.fetching import Fetcher
 from agents.models.openai import OpenAIModel
@@ -125,7 +125,11 @@ async def open_gateway(
             store=store,
             clock=clock,
             agents=agents,
-            program=ToolLoop(chosen.tools, models=_models(settings)),
+            program=ToolLoop(
+                chosen.tools,
+                models=_models(settings),
+                limits=model.limits if isinstance(model, Resilient) else lambda models: Limits(),
+            ),
             world=World(clock, ids, model, by_name(chosen.tools), previews),
             sessions=sessions,
             boundary=Boundary(clock=clock, ids=ids, outbox=outbox),

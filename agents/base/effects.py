@@ -24,7 +24,8 @@ class Snapshot:
     """What a turn was prepared with; recorded once, so edits between crash and resume do not show.
 
     `revision` is the number of transcript entries the turn starts from; `now_ms` is wall time;
-    `models` is the order in which models are tried.
+    `models` is the order in which models are tried. `window` is how many tokens the first of them
+    takes, 0 where that is not known, `ratio` how many it counts where we guess one.
     """
 
     agent: AgentId
@@ -36,13 +37,16 @@ class Snapshot:
     max_rounds: int
     revision: int
     now_ms: int
+    window: int = 0
+    ratio: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFailure:
     """A model call that ended without an answer, as a value.
 
-    `window` is how many tokens the model takes, where it said that this was too much.
+    `window` is how many tokens the model takes, where it said that this was too much; `tokens` is
+    how many we think these are.
     """
 
     category: ModelCategory
@@ -50,6 +54,7 @@ class ModelFailure:
     retry_after_ms: int | None = None
     window: int = 0
     attempts: tuple[ModelAttempt, ...] = ()
+    tokens: int = 0
 
 
 ModelOutcome = ModelReply | ModelFailure
@@ -64,6 +69,19 @@ class CallModel:
 
 
 @dataclass(frozen=True, slots=True)
+class Compact:
+    """Ask for a summary of `beginning`; answered with a `ModelOutcome`, shown to nobody.
+
+    `tokens` is the size of the conversation before.
+    """
+
+    request: ModelRequest
+    round: int
+    beginning: Messages
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class CallTools:
     """Run these calls side by side; answered with results in the order of the calls."""
 
@@ -71,7 +89,7 @@ class CallTools:
     round: int
 
 
-Effects = CallModel | CallTools
+Effects = CallModel | Compact | CallTools
 Outcome = ModelOutcome | tuple[ToolResult, ...]
 
 

@@ -48,7 +48,20 @@ class ToolMessage:
     is_error: bool = False
 
 
-Message = UserMessage | AssistantMessage | ToolMessage
+@dataclass(frozen=True, slots=True)
+class SummaryMessage:
+    """Stands for everything before it but the `keeps` messages right before it.
+
+    What it stands for stays in the transcript; only models are shown the summary instead.
+    """
+
+    text: str
+    keeps: int
+
+
+Said = UserMessage | AssistantMessage | ToolMessage
+"""What somebody said; a summary is nobody's words."""
+Message = Said | SummaryMessage
 Messages = tuple[Message, ...]
 
 
@@ -72,6 +85,8 @@ def to_json(message: Message) -> dict[str, Any]:
             if is_error:
                 value["is_error"] = True
             return value
+        case SummaryMessage(text, keeps):
+            return {"role": "summary", "text": text, "keeps": keeps}
         case _:
             assert_never(message)
 
@@ -95,6 +110,8 @@ def from_json(value: Any) -> Message:
                     str(value["text"]),
                     bool(value.get("is_error", False)),
                 )
+            case "summary":
+                return SummaryMessage(str(value["text"]), int(value["keeps"]))
             case role:
                 raise InvalidInput(f"role must be user, assistant or tool, got {role!r}")
     except (KeyError, TypeError) as error:

@@ -68,6 +68,15 @@ class Emit(Protocol):
     def __call__(self, text: str) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is known of a model: how many tokens it takes, 0 where nobody said, and how many it
+    counts where we guess one."""
+
+    window: int = 0
+    ratio: float = 1.0
+
+
 PATIENCE_S = 15.0
 """How long a person waits for a model to come back rather than be told to try again."""
 

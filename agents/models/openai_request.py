@@ -8,7 +8,14 @@ from __future__ import annotations
 import json
 from typing import Any, assert_never
 
-from agents.base.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
+from agents.base.messages import (
+    AssistantMessage,
+    Message,
+    SummaryMessage,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+)
 from agents.base.models import ModelRequest, ToolSpec
 from gateway.core.parts import File, Image, Part, Text, text_of
 
@@ -48,6 +55,8 @@ def _message(message: Message) -> dict[str, Any]:
             # Beside calls, servers that refuse an empty text take none at all.
             value: dict[str, Any] = {"role": "assistant", "content": _clean(text) or None}
             return value | {"tool_calls": [_call(call) for call in calls]}
+        case SummaryMessage(text):
+            return {"role": "user", "content": _clean(text)}
         case ToolMessage(call_id, _, text, is_error):
             content = f"Error: {text}" if is_error else text or NO_OUTPUT
             return {"role": "tool", "tool_call_id": call_id, "content": _clean(content)}

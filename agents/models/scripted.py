@@ -12,7 +12,14 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from agents.base.messages import AssistantMessage, Messages, ToolCall, ToolMessage, UserMessage
+from agents.base.messages import (
+    AssistantMessage,
+    Message,
+    Messages,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+)
 from agents.base.models import ModelContext, ModelReply, ModelRequest, Usage
 from gateway.core.errors import ConfigError, ModelCategory, ModelFailed
 from gateway.core.parts import text_of
@@ -185,7 +192,7 @@ def _reply(
     return ModelReply(text, calls, finish_reason, usage, model="scripted", profile="scripted")
 
 
-def _text(message: UserMessage | AssistantMessage | ToolMessage) -> str:
+def _text(message: Message) -> str:
     return text_of(message.parts) if isinstance(message, UserMessage) else message.text
 
 

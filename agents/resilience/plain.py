@@ -21,11 +21,11 @@ MAX_RESULT_CHARS = 500
 """As much of a tool's result is shown as text; models without tools are small."""
 
 
-def fitted(request: ModelRequest, profile: Profile, model: str) -> ModelRequest:
-    """The request for this model at this profile."""
-    fit = request if model == request.model else replace(request, model=model)
-    if profile.window and fit.max_tokens > profile.window // 2:
-        fit = replace(fit, max_tokens=max(profile.window // 2, 1))
+def fitted(request: ModelRequest, profile: Profile, model: str, *, output: int) -> ModelRequest:
+    """The request for this model at this profile, whose answer may have `output` tokens."""
+    fit = request
+    if (model, output) != (request.model, request.max_tokens):
+        fit = replace(request, model=model, max_tokens=output)
     if not profile.images and any(_holds_image(said) for said in fit.messages):
         fit = replace(fit, messages=tuple(_blind(said) for said in fit.messages))
     if profile.tools:

@@ -14,11 +14,12 @@ from typing import Literal
 
 import structlog
 
-from agents.base.models import Model, ModelContext, ModelReply, ModelRequest
+from agents.base.models import Limits, Model, ModelContext, ModelReply, ModelRequest
 from agents.base.profiles import Forgetful, ProfileState, Standing
 from agents.models.profile import Profile
-from agents.resilience import choosing, cooldown, plain
+from agents.resilience import choosing, cooldown, estimate, plain, shrinking
 from agents.resilience.choosing import Candidate, Choice, Nobody, Tried
+from agents.resilience.estimate import Scale
 from agents.resilience.standings import Standings
 from gateway.core.clock import Clock
 from gateway.core.errors import ModelAttempt, ModelCategory, ModelFailed
@@ -31,6 +32,13 @@ MAX_WARM = 10_000
 """Conversations whose last key is remembered; the longest unused are forgotten first."""
 WARM_MS = 300_000
 """How long providers keep the beginning of a prompt: after it one key is as good as another."""
+
+PROMPT_CUT = (
+    "the model server read only part of the conversation; from now on it will be shortened to fit"
+)
+
+SURELY = 1.1
+"""Times a guess, so that prompt and answer fit together although it was a little low."""
 
 HOPELESS: frozenset[ModelCategory] = frozenset({"overflow", "too_large", "filtered", "bad_request"})
 """Failures of the request itself: nobody else would answer it either."""
@@ -73,6 +81,7 @@ class Resilient:
         self._strategy = strategy
         self._warm: OrderedDict[str, _Warm] = OrderedDict()
         self._turn = 0
+        self._scales: dict[str, Scale] = {}
 
     async def open(self) -> None:
         """Take up what is known of the keys, and make the first client ready; the others follow
@@ -112,6 +121,30 @@ class Resilient:
             turn=self._turn - 1 if self._strategy == "round_robin" else 0,
         )
 
+    def limits(self, models: tuple[str, ...]) -> Limits:
+        """What is known of the model that would be asked first now."""
+        now_ms = self._clock.now_ms()
+        able = choosing.candidates(models, self.profiles)
+        ready = (
+            one
+            for one in able
+            if cooldown.ready_ms(self.standings.of(*one.key), now_ms=now_ms) <= now_ms
+        )
+        first = next(ready, able[0] if able else None)
+        if first is None:
+            return Limits()
+        return Limits(self.window(first), round(self.scale(first.model).ratio, 3))
+
+    def window(self, candidate: Candidate) -> int:
+        """How many tokens it takes: as the settings say, or less if the server said so."""
+        learnt = self.standings.of(*candidate.key).window
+        said = candidate.profile.window
+        return min(learnt, said) if learnt and said else learnt or said
+
+    def scale(self, model: str) -> Scale:
+        """How this model counts."""
+        return self._scales.setdefault(model, Scale())
+
     def client(self, profile: str) -> Model:
         """Who asks there."""
         return self._endpoints[profile].client
@@ -138,13 +171,27 @@ class _Search:
         self._policy = policy
         self._request = request
         self._context = context
-        self._able = policy.able(request, context.session)
+        self._guessed = estimate.of_request(request)
+        self._able, self._small = self._fitting(policy.able(request, context.session))
         self._tried = Tried()
         self._failures: list[tuple[Candidate, ModelFailed]] = []
         self._patience_ms = round(context.patience_s * 1000)
         self._waited_ms = 0
         self._emitted = False
         self.attempts: list[ModelAttempt] = []
+
+    def _fitting(self, able: list[Candidate]) -> tuple[list[Candidate], int]:
+        """Those whose window this fits, and the largest window it does not fit."""
+        fitting: list[Candidate] = []
+        small = 0
+        for one in able:
+            window = self._policy.window(one)
+            tokens = self._guessed * self._policy.scale(one.model).ratio
+            if window and tokens > shrinking.room(window, self._request.max_tokens):
+                small = max(small, window)
+            else:
+                fitting.append(one)
+        return fitting, small
 
     async def run(self) -> ModelReply:
         while len(self.attempts) < MAX_ATTEMPTS:
@@ -200,7 +247,9 @@ class _Search:
             took_ms = round((clock.monotonic() - began) * 1000)
             return ModelAttempt(*candidate.key, choice.why, category, waited_ms, took_ms)
 
-        request = plain.fitted(self._request, candidate.profile, candidate.model)
+        request = plain.fitted(
+            self._request, candidate.profile, candidate.model, output=self._output(candidate)
+        )
         context = replace(self._context, emit=self._emit)
         try:
             reply = await policy.client(candidate.profile.name).complete(request, context)
@@ -210,8 +259,39 @@ class _Search:
             return None
         self.attempts.append(attempt(""))
         standings.succeeded(*candidate.key, now_ms=clock.now_ms())
-        notice = policy.answered(self._context.session, candidate, self._request.model)
+        notices = [
+            policy.answered(self._context.session, candidate, self._request.model),
+            self._counted(candidate, request, reply.usage.input_tokens),
+        ]
+        notice = "; ".join(filter(None, notices))
         return replace(reply, attempts=tuple(self.attempts), notice=notice)
+
+    def _counted(self, candidate: Candidate, request: ModelRequest, counted: int) -> str:
+        """Learn from the provider's count; some cut a prompt that is too long, and say nothing."""
+        guessed = self._guessed
+        if request is not self._request:
+            guessed = estimate.of_request(request)
+        if self._policy.scale(candidate.model).learn(guessed, counted):
+            return ""
+        # The window in which just this much is the room of a prompt, see `shrinking.room`.
+        window = min(counted + request.max_tokens, counted * 4 // 3)
+        self._policy.standings.learn_window(*candidate.key, window)
+        log.warning(
+            "model.prompt_cut",
+            profile=candidate.profile.name,
+            model=candidate.model,
+            guessed=guessed,
+            counted=counted,
+        )
+        return PROMPT_CUT
+
+    def _output(self, candidate: Candidate) -> int:
+        """Tokens the answer may have beside this prompt; some servers refuse both together."""
+        window, wanted = self._policy.window(candidate), self._request.max_tokens
+        if not window:
+            return wanted
+        tokens = round(SURELY * self._guessed * self._policy.scale(candidate.model).ratio)
+        return min(wanted, max(window - tokens, window // 4, 1))
 
     def _emit(self, text: str) -> None:
         self._emitted = True
@@ -250,6 +330,9 @@ class _Search:
         """The failure to tell of: of those who come back, the soonest, for it says when."""
         attempts = tuple(self.attempts)
         now_ms = self._context.clock.now_ms()
+        if self._small:  # somebody could answer a shorter prompt
+            said = f"the prompt has about {self._guessed} tokens and the model takes {self._small}"
+            return ModelFailed("overflow", said, window=self._small, attempts=attempts)
         if not self._able:
             return ModelFailed("not_found", f"no profile serves {self._request.model!r}")
         if not self._failures:

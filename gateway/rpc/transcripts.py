@@ -7,7 +7,7 @@ from typing import Any, assert_never
 import orjson
 
 from agents.base import messages
-from agents.base.messages import AssistantMessage, ToolMessage, UserMessage
+from agents.base.messages import AssistantMessage, SummaryMessage, ToolMessage, UserMessage
 from gateway.core.parts import text_of, to_json
 from gateway.store.base.conversations import HistoryRow
 from gateway.wire.methods.sessions import Entry
@@ -31,5 +31,7 @@ def _said(message: messages.Message) -> dict[str, Any]:
         case ToolMessage(call_id, name, text, is_error):
             said = {"call_id": call_id, "name": name, "text": text}
             return {"role": "tool", **said, "is_error": is_error}
+        case SummaryMessage(text):
+            return {"role": "summary", "text": text}
         case _:
             assert_never(message)

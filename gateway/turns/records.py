@@ -43,6 +43,8 @@ def snapshot_to_json(snapshot: Snapshot) -> dict[str, Any]:
         "max_rounds": snapshot.max_rounds,
         "revision": snapshot.revision,
         "now_ms": snapshot.now_ms,
+        "window": snapshot.window,
+        "ratio": snapshot.ratio,
     }
 
 
@@ -61,6 +63,8 @@ def snapshot_from_json(value: Any) -> Snapshot:
         max_rounds=value["max_rounds"],
         revision=value["revision"],
         now_ms=value["now_ms"],
+        window=value.get("window", 0),
+        ratio=value.get("ratio", 1.0),
     )
 
 
@@ -80,7 +84,7 @@ def outcome_to_json(outcome: ModelOutcome) -> dict[str, Any]:
             if outcome.notice:
                 value["notice"] = storable(outcome.notice)
             return value | _attempts_to_json(outcome.attempts)
-        case ModelFailure(category, message, retry_after_ms, window, attempts):
+        case ModelFailure(category, message, retry_after_ms, window, attempts, _):
             said = storable(message)
             told = {"failed": category, "message": said, "retry_after_ms": retry_after_ms}
             return told | ({"window": window} if window else {}) | _attempts_to_json(attempts)

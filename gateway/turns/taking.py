@@ -19,9 +19,11 @@ from agents.base.effects import (
     CallModel,
     CallTools,
     Cancelled,
+    Compact,
     Effects,
     FinishedTool,
     ModelFailure,
+    ModelOutcome,
     Outcome,
     Snapshot,
     Turn,
@@ -102,6 +104,8 @@ class Taking:
         match effect:
             case CallModel():
                 return await self._ask(effect, snapshot)
+            case Compact():
+                return await self._summarise(effect, snapshot)
             case CallTools(calls):
                 branches = [(_safe(call.id), self._branch(call, snapshot)) for call in calls]
                 return await self._context.branches(branches)
@@ -121,13 +125,7 @@ class Taking:
                 outcome = await self._world.call_model(effect, watched)
             finally:
                 live.flush()
-            if isinstance(outcome, ModelReply):
-                self._context.charge(
-                    attempt,
-                    records.storable(outcome.model or effect.request.model),
-                    tokens_in=outcome.usage.input_tokens,
-                    tokens_out=outcome.usage.output_tokens,
-                )
+            self._charge(attempt, effect.request.model, outcome)
             return records.outcome_to_json(outcome)
 
         value = await self._context.step(
@@ -137,6 +135,36 @@ class Taking:
             input={"round": effect.round, "revision": snapshot.revision},
         )
         return records.outcome_from_json(value)
+
+    async def _summarise(self, effect: Compact, snapshot: Snapshot) -> Outcome:
+        """A recorded summary; nobody sees it on its way."""
+
+        async def work(attempt: Attempt) -> Json:
+            left_s = self._began + TURN_S - self._world.clock.monotonic()
+            # Without the session: a summary shares no beginning with it that could be cached.
+            context = ModelContext(self._world.clock, _unseen, within_s=max(left_s, 0))
+            await self._world.remember(self._agent.id, self._session.key, effect.beginning)
+            outcome = await self._world.call_model(effect, context)
+            self._charge(attempt, effect.request.model, outcome)
+            sizes = {"messages": len(effect.beginning), "tokens": effect.tokens}
+            return records.outcome_to_json(outcome) | {"compacted": sizes}
+
+        value = await self._context.step(
+            f"compact:{effect.round}",
+            work,
+            kind="llm",
+            input={"round": effect.round, "revision": snapshot.revision},
+        )
+        return records.outcome_from_json(value)
+
+    def _charge(self, attempt: Attempt, model: str, outcome: ModelOutcome) -> None:
+        if isinstance(outcome, ModelReply):
+            self._context.charge(
+                attempt,
+                records.storable(outcome.model or model),
+                tokens_in=outcome.usage.input_tokens,
+                tokens_out=outcome.usage.output_tokens,
+            )
 
     def _branch(
         self, call: ToolCall, snapshot: Snapshot
@@ -210,6 +238,10 @@ class Taking:
             "partial_text": records.storable("".join(self._shown)),
             "finished_tools": [records.finished_to_json(done) for done in self._finished],
         }
+
+
+def _unseen(text: str) -> None:
+    """Nobody is shown this."""
 
 
 def _safe(call_id: str) -> str:

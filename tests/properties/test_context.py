@@ -14,6 +14,7 @@ from agents.base.effects import (
     CallModel,
     CallTools,
     Cancelled,
+    Compact,
     Effects,
     FinishedTool,
     ModelFailure,
@@ -235,7 +236,7 @@ def finish(turn: Turn, *, most_effects: int, data: st.DataObject) -> TurnResult:
 
 
 def outcome(effect: Effects, data: st.DataObject) -> Outcome:
-    if isinstance(effect, CallModel):
+    if isinstance(effect, CallModel | Compact):
         assert complaints(effect.request.messages) == []
         return data.draw(st.one_of(REPLIES, REPLIES, REPLIES, FAILURES))
     assert effect.calls

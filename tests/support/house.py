@@ -122,6 +122,7 @@ class House:
         agents: Sequence[Agent] = (),
         able: Capabilities = DEDUPES,
         lazy: bool = False,
+        models: tuple[str, ...] = ("",),
     ) -> None:
         self.clock = ManualClock()
         self.ids = SequentialIds()
@@ -135,7 +136,10 @@ class House:
         self.gateway: Gateway
         self.database = folder / "turngate.db"
         self._settings = Settings(
-            workspace_dir=folder / "workspace", turngate_store=str(self.database)
+            workspace_dir=folder / "workspace",
+            turngate_store=str(self.database),
+            llm_model=models[0],
+            llm_fallback_models=models[1:],
         )
         self._able = able
         self._lazy = lazy

@@ -80,7 +80,7 @@ class Entry(Result):
     position: int
     turn_id: str
     at: Milliseconds
-    role: Literal["user", "assistant", "tool", "deleted"]
+    role: Literal["user", "assistant", "tool", "summary", "deleted"]
     text: str = ""
     parts: list[PartShape] = Field(default=[])
     tool_calls: list[CallShape] = Field(default=[])

@@ -26,13 +26,13 @@ REQUEST = ModelRequest(
 
 
 def test_who_can_take_everything_gets_it_as_it_is() -> None:
-    assert fitted(REQUEST, ABLE, "big") is REQUEST
-    assert fitted(REQUEST, ABLE, "small") == replace(REQUEST, model="small")
+    assert fitted(REQUEST, ABLE, "big", output=1000) is REQUEST
+    assert fitted(REQUEST, ABLE, "small", output=9) == replace(REQUEST, model="small", max_tokens=9)
 
 
 def test_without_tools_past_calls_become_text_and_the_model_is_told() -> None:
     """A server without tools refuses or misreads them; a model that is not told makes them up."""
-    fit = fitted(REQUEST, TALKS_ONLY, "big")
+    fit = fitted(REQUEST, TALKS_ONLY, "big", output=1000)
     assert fit.tools == ()
     assert fit.system == f"Be brief.\n\n{NO_TOOLS}"
     assert fit.messages == (
@@ -44,15 +44,12 @@ def test_without_tools_past_calls_become_text_and_the_model_is_told() -> None:
 
 def test_an_agent_that_never_had_tools_is_told_nothing() -> None:
     request = replace(REQUEST, tools=(), messages=REQUEST.messages[:1])
-    assert fitted(request, TALKS_ONLY, "big") is request
+    assert fitted(request, TALKS_ONLY, "big", output=1000) is request
 
 
 def test_who_sees_no_images_is_told_that_there_was_one() -> None:
     said = UserMessage((Text("what is it?"), Image("https://x/y.png")))
-    fit = fitted(replace(REQUEST, messages=(said,)), replace(ABLE, images=False), "big")
+    fit = fitted(
+        replace(REQUEST, messages=(said,)), replace(ABLE, images=False), "big", output=1000
+    )
     assert fit.messages == (UserMessage((Text("what is it?"), Text(NO_IMAGE))),)
-
-
-def test_the_answer_leaves_room_for_the_question() -> None:
-    assert fitted(REQUEST, replace(ABLE, window=512), "big").max_tokens == 256
-    assert fitted(REQUEST, replace(ABLE, window=8192), "big").max_tokens == 1000

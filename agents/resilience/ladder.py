@@ -1,0 +1,128 @@
+"""A model call whose prompt is made to fit: before it is sent where that is known, after a refusal
+where it is not.
+
+A generator like the turn it serves: it asks for summaries by an effect, so each is recorded and
+paid once. At most `MAX_RUNGS` refusals are answered by shrinking, and a rung that does not shrink
+ends it: whatever a provider says, the number of calls is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+
+from agents import context
+from agents.base.effects import Compact, Effects, ModelFailure, ModelOutcome, Outcome, Snapshot
+from agents.base.messages import Message, Messages, SummaryMessage
+from agents.base.models import ModelReply, ModelRequest
+from agents.calling import call_model, compact
+from agents.resilience import estimate, shrinking
+
+MAX_RUNGS = 3
+"""Refusals of one call that are answered by making it smaller."""
+SURELY = 1.25
+"""Times the room that no guess is wrong by: such a prompt is not even sent."""
+GUESS = 0.6
+"""Share of a refused prompt that may fit, where the provider does not say what does."""
+LEFT_OUT_NOTICE = "the beginning of the conversation was too long and was left out"
+
+Make = Callable[[Messages], ModelRequest]
+
+
+class Talk:
+    """A conversation in a turn: `added` is what the transcript gets, `sent` what models see."""
+
+    def __init__(self, snapshot: Snapshot, history: Messages) -> None:
+        self.sent: Messages = context.view(history)
+        self.added: list[Message] = []
+        self.notices: list[str] = []
+        self.window = snapshot.window
+        self.room = shrinking.room(snapshot.window, snapshot.max_tokens) if snapshot.window else 0
+        self._ratio = snapshot.ratio
+
+    def say(self, *said: Message) -> None:
+        """Go on."""
+        self.added.extend(said)
+        self.sent = (*self.sent, *said)
+
+    def tokens(self, request: ModelRequest) -> int:
+        """How large it is, as its model counts."""
+        return round(estimate.of_request(request) * self._ratio)
+
+    def refused(self, tokens: int, window: int, max_tokens: int) -> None:
+        """A prompt of so many tokens did not fit."""
+        self.window = window or self.window
+        room = shrinking.room(window, max_tokens) if window else round(GUESS * tokens)
+        if shrinking.FULL_SHARE * room >= shrinking.PROGRESS * tokens:
+            room = round(GUESS * tokens)  # by our count it would have fitted: we count too low
+        self.room = min(room, self.room or room)
+
+    def guess(self, tokens: int) -> int:
+        """So many of the model's tokens in ours."""
+        return int(tokens / self._ratio)
+
+
+def ask(talk: Talk, make: Make, round_: int) -> Generator[Effects, Outcome, ModelOutcome]:
+    """The outcome of a model call that fits, or a failure with both sizes."""
+    tokens = 0
+    for rung in range(MAX_RUNGS + 1):
+        before = talk.tokens(make(talk.sent))
+        tokens = before
+        if talk.room and before > shrinking.FULL_SHARE * talk.room:
+            yield from _shrink(talk, make, round_)
+            tokens = talk.tokens(make(talk.sent))
+            hopeless = tokens > shrinking.PROGRESS * before and rung > 0
+            if hopeless or tokens > SURELY * talk.room:
+                return _too_long(tokens, talk.window)
+        outcome = yield from call_model(make(talk.sent), round_)
+        if not isinstance(outcome, ModelFailure) or outcome.category != "overflow":
+            return outcome
+        talk.refused(tokens, outcome.window, make(()).max_tokens)
+    return _too_long(tokens, talk.window)
+
+
+def _shrink(talk: Talk, make: Make, round_: int) -> Generator[Effects, Outcome, None]:
+    """Rung after rung until it fits."""
+
+    def take(smaller: Messages) -> None:
+        if _size(smaller) <= shrinking.PROGRESS * _size(talk.sent):
+            talk.sent = smaller
+
+    def over(share: float) -> bool:
+        return talk.tokens(make(talk.sent)) > share * talk.room
+
+    for rung in (shrinking.cleared, lambda said: shrinking.truncated(said, talk.guess(talk.room))):
+        if over(shrinking.GOAL_SHARE):
+            take(rung(talk.sent))
+    if over(shrinking.FULL_SHARE):
+        yield from _summarise(talk, make, round_)
+    if over(shrinking.FULL_SHARE):
+        fixed = estimate.of_request(make(())) + estimate.of_text(shrinking.LEFT_OUT)
+        goal = talk.guess(int(shrinking.FULL_SHARE * talk.room)) - fixed
+        before = talk.sent
+        take(shrinking.dropped(talk.sent, goal))
+        if talk.sent is not before and LEFT_OUT_NOTICE not in talk.notices:
+            talk.notices.append(LEFT_OUT_NOTICE)
+
+
+def _summarise(talk: Talk, make: Make, round_: int) -> Generator[Effects, Outcome, None]:
+    place = shrinking.split(talk.sent)
+    if not place:
+        return
+    beginning, rest = talk.sent[:place], talk.sent[place:]
+    asked = shrinking.summary_request(make(()), beginning, talk.guess(talk.room))
+    reply = yield from compact(Compact(asked, round_, beginning, talk.tokens(make(talk.sent))))
+    if not isinstance(reply, ModelReply) or not reply.text.strip():
+        return
+    smaller = shrinking.summarised(reply.text, rest)
+    if _size(smaller) <= shrinking.PROGRESS * _size(talk.sent):
+        talk.sent = smaller
+        talk.added.append(SummaryMessage(reply.text, context.counted(rest)))
+
+
+def _size(messages: Messages) -> int:
+    return sum(map(estimate.of_message, messages))
+
+
+def _too_long(tokens: int, window: int) -> ModelFailure:
+    said = f"the prompt has about {tokens} tokens and the model takes {window or 'fewer'}"
+    return ModelFailure("overflow", said, window=window, tokens=tokens)

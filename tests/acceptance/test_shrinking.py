@@ -1,0 +1,175 @@
+"""Conversations that outgrow their model, in a whole gateway: paid once, bounded, usable after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agents.base.messages import SummaryMessage
+from agents.base.models import ModelContext, ModelReply, ModelRequest, Usage
+from agents.models.openai import OpenAIModel
+from agents.models.profile import Profile
+from agents.resilience import estimate, shrinking
+from agents.resilience.policy import Endpoint, Resilient
+from channels.memory import Gate
+from gateway.core.errors import ModelFailed
+from tests.support.failover import key_of
+from tests.support.house import House, Notebook, open_house
+from tests.support.upstream import Answer, Call, Upstream
+from tests.support.upstream_faults import FAULTS
+from tests.support.upstream_replies import Reply, document, refusal
+
+LONG = "x" * 2000
+"""Five hundred tokens."""
+
+
+class Windowed:
+    """A model with a window, counted as we guess; `gate` holds its answers, not its summaries."""
+
+    def __init__(self, window: int, *, gate: Gate | None = None) -> None:
+        self.window = window
+        self.gate = gate
+        self.summaries = 0
+        self.answers = 0
+        self.refusals = 0
+
+    async def open(self) -> None:
+        """There is nothing to open."""
+
+    async def complete(self, request: ModelRequest, context: ModelContext) -> ModelReply:
+        tokens = estimate.of_request(request)
+        if tokens > self.window:
+            self.refusals += 1
+            raise ModelFailed("overflow", "too long", window=self.window)
+        if request.system == shrinking.SUMMARY_SYSTEM:
+            self.summaries += 1
+            return ModelReply("they said x", usage=Usage(tokens, 1))
+        if self.gate is not None:
+            await self.gate.passed()
+        self.answers += 1
+        return ModelReply("fine", usage=Usage(tokens, 1))
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+def counted(call: Call, *, at_most: int = 1_000_000) -> Answer:
+    """An answer whose provider counts as we guess."""
+    tokens = sum(len(str(said["content"])) for said in call.messages) // 4
+    usage = {"prompt_tokens": min(tokens, at_most), "completion_tokens": 1}
+    choice = {"message": {"content": "fine"}, "finish_reason": "stop"}
+    return document({"choices": [choice], "usage": usage})
+
+
+async def test_a_conversation_goes_on_past_the_window(tmp_path: Path) -> None:
+    model = Windowed(4000)
+    house = House(tmp_path, model=model)
+    async with open_house(house):
+        for _ in range(20):
+            assert await house.ask(LONG) == "fine"
+        accepted = await house.say("hi")
+        await house.idle()
+        session = (await house.input(accepted.turn_id)).session_key
+        transcript = await house.transcript(session)
+    assert 0 < model.summaries < 10
+    assert sum(isinstance(said, SummaryMessage) for said in transcript) == model.summaries
+    assert len(transcript) == 42 + model.summaries, "originals stay"
+
+
+async def test_a_summary_that_was_paid_for_is_not_paid_for_again(tmp_path: Path) -> None:
+    """The process dies between the summary and the answer."""
+    model = Windowed(4000)
+    house = House(tmp_path, model=model)
+    gate = Gate()
+    async with open_house(house):
+        while not model.summaries:
+            gate = model.gate = Gate()
+            await house.say(LONG)
+            await gate.entered.wait()
+            if not model.summaries:
+                gate.release()
+                await house.idle()
+        await house.again()
+        gate.release()
+        await house.idle()
+        assert house.seen()[-1].text == "fine"
+    assert model.summaries == 1
+
+
+async def test_a_provider_that_always_says_overflow_leaves_the_session_usable(
+    tmp_path: Path,
+) -> None:
+    """S5."""
+    model = Windowed(100_000)
+    house = House(tmp_path, model=model)
+    async with open_house(house):
+        for _ in range(6):
+            await house.ask(LONG)
+        model.window = 0
+        said = await house.ask("more")
+        assert said == "The conversation is too long for the model; start a new one."
+        assert model.refusals <= 7
+        model.window = 100_000
+        assert await house.ask("and now?") == "fine"
+
+
+async def test_a_fallback_with_half_the_window_gets_half_the_conversation(tmp_path: Path) -> None:
+    """No call is wasted on what is known not to fit, and no tool is run again."""
+
+    def reply(call: Call) -> Answer:
+        if call.model == "big" and limited:
+            return refusal(429, {"message": "no"}, retry_after="600")
+        return counted(call)
+
+    limited = False
+    async with Upstream(reply) as upstream:
+        house = House(tmp_path, models=("big", "small"))
+        big = Profile(upstream.base_url, "k1", "big", name="k1", models=("big",), window=8000)
+        small = Profile(upstream.base_url, "k2", "big", name="k2", models=("small",), window=4000)
+        endpoints = [Endpoint(profile, OpenAIModel(profile)) for profile in (big, small)]
+        house.model = Resilient(endpoints, clock=house.clock)
+        async with open_house(house):
+            for _ in range(7):
+                assert await house.ask(LONG) == "fine"
+            limited = True
+            answer = await house.ask("and now?")
+        asked = [(key_of(call), call.model) for call in upstream.calls[7:]]
+    assert answer == "fine\n\n[answered by small, because big is not available right now]"
+    assert asked == [("k1", "big"), ("k2", "small"), ("k2", "small")], "a summary, then the answer"
+
+
+async def test_a_prompt_that_was_cut_in_silence_is_noticed_and_made_to_fit(tmp_path: Path) -> None:
+    """Ollama answers from what is left; only its count tells."""
+
+    def reply(call: Call) -> Answer:
+        return counted(call, at_most=1500)
+
+    async with Upstream(reply) as upstream:
+        house = House(tmp_path)
+        profile = Profile(upstream.base_url, "", "big")
+        house.model = Resilient([Endpoint(profile, OpenAIModel(profile))], clock=house.clock)
+        async with open_house(house):
+            answers = [await house.ask(LONG) for _ in range(10)]
+    noticed = [place for place, said in enumerate(answers) if "read only part" in said]
+    assert len(noticed) == 1
+    sizes = [sum(len(str(said["content"])) for said in call.messages) for call in upstream.calls]
+    assert max(sizes[noticed[0] + 1 :]) < 4 * 2200
+
+
+async def test_tools_are_not_run_again_when_a_key_dies_between_two_rounds(tmp_path: Path) -> None:
+    """P9: failover is at the model call, so the result of the tool stays."""
+    tool = Notebook()
+
+    def reply(call: Call) -> Answer:
+        results = [said for said in call.messages if said["role"] == "tool"]
+        if key_of(call) == "k1" and results:
+            return FAULTS["auth"]
+        return "noted it" if results else Reply("", tool_calls=(("note", "{}"),))
+
+    async with Upstream(reply) as upstream:
+        house = House(tmp_path, tools=(tool,))
+        profiles = [Profile(upstream.base_url, k, "big", name=k) for k in ("k1", "k2")]
+        house.model = Resilient([Endpoint(p, OpenAIModel(p)) for p in profiles], clock=house.clock)
+        async with open_house(house):
+            assert await house.ask("note it") == "noted it"
+        assert [key_of(call) for call in upstream.calls] == ["k1", "k1", "k2"]
+    assert len(tool.calls) == 1
