@@ -1,7 +1,8 @@
 """A newcomer who has the pages and nothing else gets what the pages show.
 
-From a shell with curl and wscat, from Python, from Node. No browser runs here: what a browser would
-run, runs in Node, whose `fetch` and `WebSocket` are the same interfaces.
+From a shell with curl and wscat, from Python, from Node. What a browser would run, runs in Node,
+whose `fetch` and `WebSocket` are the same interfaces; the page for a browser's console is tried in
+a real one, in tests/browser.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import pytest
 
 from tests.clients.playing import follow, network_sections
 from tests.clients.running import HANGS_S, Gateway
+from tests.docs import pages
 from tests.docs.pages import Block
 from tests.docs.playing import commands
 
@@ -33,6 +35,7 @@ def test_the_first_page_shows_each_way_in() -> None:
     [inside] = network_sections("README.md").values()
     typed = {command.line.split()[0] for block in inside for command in commands(block.text)}
     assert typed == {"turngate", "python", "curl", "wscat"}
+    assert "console" in pages.read("README.md"), "the page that tests/browser opens"
 
 
 def test_a_wrong_page_is_noticed(own_gateway: Gateway) -> None:

@@ -1,0 +1,1 @@
+"""Pages as people see them: a real gateway, and Debian's chromium."""
