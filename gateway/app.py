@@ -19,6 +19,7 @@ import structlog
 
 from agents.base.agents import Agents
 from agents.base.models import Limits, Model
+from agents.base.profiles import NoProfiles
 from agents.base.tools import Tool
 from agents.models.fetching import Fetcher
 from agents.models.openai import OpenAIModel
@@ -59,6 +60,7 @@ from gateway.store.postgres.opening import open_postgres
 from gateway.store.sqlite.store import open_sqlite
 from gateway.turns.boundary import Boundary
 from gateway.turns.lanes import Lanes
+from gateway.turns.profile_state import StoredProfileState
 from gateway.turns.slots import TurnSlots
 from gateway.turns.task import TurnTask
 from gateway.turns.waiting import TurnWaiters
@@ -107,8 +109,9 @@ async def open_gateway(
     async with AsyncExitStack() as stack:
         store = chosen.store or await _open_store(settings, clock)
         stack.push_async_callback(store.close)
-        model = chosen.model or _model(settings, clock)
+        model = chosen.model or _model(settings, clock, store)
         stack.push_async_callback(model.close)
+        policy = model if isinstance(model, Resilient) else None
         for channel in channels:
             stack.push_async_callback(channel.close)
         events, previews = EventLog(store), Previews()
@@ -128,7 +131,7 @@ async def open_gateway(
             program=ToolLoop(
                 chosen.tools,
                 models=_models(settings),
-                limits=model.limits if isinstance(model, Resilient) else lambda models: Limits(),
+                limits=policy.limits if policy is not None else lambda models: Limits(),
             ),
             world=World(clock, ids, model, by_name(chosen.tools), previews),
             sessions=sessions,
@@ -168,6 +171,7 @@ async def open_gateway(
             engine=engine,
             outbox=outbox,
             waiters=TurnWaiters(store),
+            profiles=policy or NoProfiles(),
         )
         log.info("gateway.stopping", turns=engine.executing)
 
@@ -240,13 +244,15 @@ def _routes(settings: Settings) -> Routes:
     return load_routes('{"default_agent": "main", "bindings": []}', "built in")
 
 
-def _model(settings: Settings, clock: Clock) -> Model:
+def _model(settings: Settings, clock: Clock, store: Store) -> Model:
     if not settings.uses_openai:
         return ScriptedModel()
     return Resilient(
         [Endpoint(profile, OpenAIModel(profile)) for profile in profiles(settings)],
         clock=clock,
+        state=StoredProfileState(store, clock),
         strategy=settings.turngate_profile_strategy,
+        models=_models(settings),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.base.agents import Agents
+from agents.base.profiles import Profiles
 from gateway.core.clock import Clock
 from gateway.core.ids import Ids
 from gateway.delivery.outbox import Outbox
@@ -55,6 +56,7 @@ class Gateway:
     engine: Engine
     outbox: Outbox
     waiters: TurnWaiters
+    profiles: Profiles
 
     async def idle(self) -> None:
         """Wait until every turn that can end has ended and its answer has left."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +58,51 @@ class Forgetful:
 
     def save(self, kept: Kept) -> None:
         """Forget it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAtProfile:
+    """How one model does at one profile, for people. `state` is `ready` or `resting`; times are
+    wall milliseconds, 0 for none; `category` is the last failure's since the last success."""
+
+    model: str
+    state: Literal["ready", "resting"]
+    category: str
+    failures: int
+    until_ms: int
+    ok_ms: int
+    window: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileInfo:
+    """A profile without its key."""
+
+    name: str
+    base_url: str
+    tools: bool
+    images: bool
+    window: int
+    models: tuple[ModelAtProfile, ...]
+
+
+class Profiles(Protocol):
+    """The profiles of a gateway, as operators see them; reading never waits."""
+
+    def seen(self) -> tuple[ProfileInfo, ...]:
+        """All of them in the order they are asked."""
+        ...
+
+    def clear(self, profile: str = "") -> int:
+        """End the pauses of one profile, or of all; returns how many records were forgotten."""
+        ...
+
+
+class NoProfiles:
+    """A gateway whose model needs no key."""
+
+    def seen(self) -> tuple[ProfileInfo, ...]:
+        return ()
+
+    def clear(self, profile: str = "") -> int:
+        return 0

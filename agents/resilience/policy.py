@@ -15,7 +15,13 @@ from typing import Literal
 import structlog
 
 from agents.base.models import Limits, Model, ModelContext, ModelReply, ModelRequest
-from agents.base.profiles import Forgetful, ProfileState, Standing
+from agents.base.profiles import (
+    Forgetful,
+    ModelAtProfile,
+    ProfileInfo,
+    ProfileState,
+    Standing,
+)
 from agents.models.profile import Profile
 from agents.resilience import choosing, cooldown, estimate, plain, shrinking
 from agents.resilience.choosing import Candidate, Choice, Nobody, Tried
@@ -73,7 +79,9 @@ class Resilient:
         clock: Clock,
         state: ProfileState | None = None,
         strategy: Strategy = "ordered",
+        models: tuple[str, ...] = (),
     ) -> None:
+        self.models = models
         self._endpoints = {endpoint.profile.name: endpoint for endpoint in endpoints}
         self.profiles = tuple(endpoint.profile for endpoint in endpoints)
         self.standings = Standings(self.profiles, state or Forgetful())
@@ -134,6 +142,42 @@ class Resilient:
         if first is None:
             return Limits()
         return Limits(self.window(first), round(self.scale(first.model).ratio, 3))
+
+    def seen(self) -> tuple[ProfileInfo, ...]:
+        """The profiles and how their models do, without keys."""
+        now_ms = self._clock.now_ms()
+        return tuple(self._info(profile, now_ms) for profile in self.profiles)
+
+    def clear(self, profile: str = "") -> int:
+        """End the pauses of one profile, or of all; returns how many records were forgotten."""
+        return self.standings.clear(profile)
+
+    def _info(self, profile: Profile, now_ms: int) -> ProfileInfo:
+        learnt = (model for name, model in self.standings.all() if name == profile.name)
+        wanted = (model for model in self.models if profile.serves(model))
+        names = dict.fromkeys((*profile.models, *wanted, *filter(None, learnt)))
+        return ProfileInfo(
+            profile.name,
+            profile.base_url,
+            profile.tools,
+            profile.images,
+            profile.window,
+            tuple(self._at(Candidate(profile, model), now_ms) for model in names),
+        )
+
+    def _at(self, candidate: Candidate, now_ms: int) -> ModelAtProfile:
+        standing = self.standings.of(*candidate.key)
+        ready_ms = cooldown.ready_ms(standing, now_ms=now_ms)
+        resting = ready_ms > now_ms
+        return ModelAtProfile(
+            candidate.model,
+            "resting" if resting else "ready",
+            standing.category,
+            standing.failures,
+            ready_ms if resting else 0,
+            standing.ok_ms,
+            self.window(candidate),
+        )
 
     def window(self, candidate: Candidate) -> int:
         """How many tokens it takes: as the settings say, or less if the server said so."""

@@ -26,6 +26,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "events": ("gateway.cli.events", "The event log: list, follow."),
     "runs": ("gateway.cli.methods", "Durable runs: list, get, steps, cancel."),
     "deliveries": ("gateway.cli.methods", "Answers on their way: list, get, retry, purge, stats."),
+    "profiles": ("gateway.cli.methods", "Keys and how they do: list, clear."),
+    "models": ("gateway.cli.methods", "Models in the order they are asked for."),
     "tokens": ("gateway.cli.methods", "Credentials: create, list, revoke."),
     "model": ("gateway.cli.model", "The model inside: pull, status, remove."),
     "simulate": ("gateway.cli.simulate", "Play a model server that fails on request."),

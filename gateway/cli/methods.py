@@ -22,10 +22,24 @@ from gateway.rpc.method import Method
 _NAMESPACES = {"deliveries": ("deliveries", "delivery")}
 
 
+_LIST_FIRST = ("profiles", "models")
+"""Groups that list when nothing else is asked for."""
+
+
+class _ListFirst(click.Group):
+    """`turngate profiles` is `turngate profiles list`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
 def command(name: str) -> click.Group:
     """The group of a namespace."""
     spaces = _NAMESPACES.get(name, (name,))
-    group = click.Group(name, help=f"Methods of {name} on a running gateway.")
+    kind = _ListFirst if name in _LIST_FIRST else click.Group
+    group = kind(name, help=f"Methods of {name} on a running gateway.")
     for method in METHODS:
         space, _, verb = method.name.partition(".")
         if space in spaces and verb and not method.lasting and verb not in group.commands:

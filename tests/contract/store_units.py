@@ -60,6 +60,7 @@ from gateway.store.base.outbox import (
     RetryDelivery,
     RetrySend,
 )
+from gateway.store.base.profiles import PutStanding
 from gateway.store.base.query import Query
 from gateway.store.base.retention import (
     PruneBlobs,
@@ -359,6 +360,7 @@ CASES: dict[type[Op], Case] = {
     RemoveAgent: Case(
         RemoveAgent("luna"), (PutAgent("luna", "{}", 1),), ((RemoveAgent("luna"), NotFound),)
     ),
+    PutStanding: Case(PutStanding("k1", "big", "{}", 1)),
     PutCredential: Case(
         PutCredential("k1", "bot", "aa", "read", 1),
         refused=((PutCredential("k2", "bot", "bb", "read", 1), Conflict),),

@@ -49,6 +49,7 @@ from gateway.store.base.outbox import (
     PurgeFailed,
     RetryDelivery,
 )
+from gateway.store.base.profiles import ListStandings, PutStanding, StandingRow
 from gateway.store.base.retention import PruneDeliveries
 from gateway.store.base.runs import GetRun, ListRuns, LoadSteps
 from gateway.store.base.store import Store, Unit
@@ -316,3 +317,17 @@ async def test_added_agents_are_kept_replaced_and_removed(store: Store) -> None:
     await put(store, RemoveAgent("ada"))
     assert [row.agent_id for row in await store.read(ListAgents())] == ["luna"]
     assert await refusal(put(store, RemoveAgent("ada"))) is NotFound
+
+
+# Profiles.
+
+
+async def test_of_what_is_known_of_a_key_the_newest_holds(store: Store) -> None:
+    """Two processes may write what they learnt in any order."""
+    await put(store, PutStanding("k2", "big", "{}", 1), PutStanding("k1", "big", '{"a":2}', 5))
+    await put(store, PutStanding("k1", "big", '{"a":1}', 4), PutStanding("k1", "", "{}", 1))
+    assert await store.read(ListStandings()) == [
+        StandingRow("k1", "", "{}", 1),
+        StandingRow("k1", "big", '{"a":2}', 5),
+        StandingRow("k2", "big", "{}", 1),
+    ]

@@ -76,6 +76,9 @@ def _step(step: StepRow) -> wire.StepSummary:
         input_tokens=known.get("input_tokens", 0),
         output_tokens=known.get("output_tokens", 0),
         failed=known.get("failed", ""),
+        requests=[wire.ModelRequestSummary(**tried) for tried in known.get("attempts", ())],
+        compacted=wire.Compacted(**compacted) if (compacted := known.get("compacted")) else None,
+        notice=known.get("notice", ""),
         error=step.error or "",
     )
 
@@ -120,6 +123,9 @@ EXPLAIN = Method(
                     "input_tokens": 0,
                     "output_tokens": 0,
                     "failed": "",
+                    "requests": [],
+                    "compacted": None,
+                    "notice": "",
                     "error": "",
                 },
             ],

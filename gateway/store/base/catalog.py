@@ -27,6 +27,7 @@ from gateway.store.base import (
     credentials,
     inputs,
     outbox,
+    profiles,
     retention,
     runs,
 )
@@ -84,6 +85,7 @@ Op = (
     | bindings.RemoveBinding
     | agents.PutAgent
     | agents.RemoveAgent
+    | profiles.PutStanding
     | credentials.PutCredential
     | credentials.RevokeCredential
     | retention.PruneEvents
@@ -164,6 +166,7 @@ GUARDS: dict[type[Op], Guard] = {
     bindings.RemoveBinding: Guard(refused=NotFound),
     agents.PutAgent: Guard(),
     agents.RemoveAgent: Guard(refused=NotFound),
+    profiles.PutStanding: Guard(),
     credentials.PutCredential: Guard(),
     credentials.RevokeCredential: Guard(refused=NotFound),
     retention.PruneEvents: Guard(),

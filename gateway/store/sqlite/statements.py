@@ -27,6 +27,7 @@ _FAMILIES = (
     "outbox",
     "bindings",
     "agents",
+    "profiles",
     "credentials",
     "retention",
 )

@@ -180,6 +180,27 @@ class Timing(Result):
     ended_at: Milliseconds | None
 
 
+class ModelRequestSummary(Result):
+    """One request to a model server."""
+
+    profile: str
+    model: str
+    why: str = Field(
+        description="`first` in order, `again` at the same one, `waited` for the end of a pause, "
+        "`probe` to see if it is back, or who could not be asked before it and why."
+    )
+    category: str = Field(description="Why it failed; empty: it answered.")
+    waited_ms: int
+    took_ms: int
+
+
+class Compacted(Result):
+    """A beginning that was summarised: how many messages of a conversation of how many tokens."""
+
+    messages: int
+    tokens: int
+
+
 class StepSummary(Result):
     """What a turn asked the world for, without anybody's words."""
 
@@ -196,6 +217,11 @@ class StepSummary(Result):
     input_tokens: int = 0
     output_tokens: int = 0
     failed: str = Field("", description="Category of a model call that failed.")
+    requests: list[ModelRequestSummary] = Field(
+        [], description="What a model call tried, in order; the last one counts."
+    )
+    compacted: Compacted | None = None
+    notice: str = Field("", description="What the person was told of that.")
     error: str = ""
 
 

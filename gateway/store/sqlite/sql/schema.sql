@@ -244,3 +244,12 @@ CREATE INDEX entries_content ON entries (content_id);
 CREATE INDEX inputs_content ON inputs (content_id);
 CREATE INDEX deliveries_content ON deliveries (content_id);
 CREATE INDEX events_content ON events (content_id) WHERE content_id <> '';
+
+-- How each model does at each key: pauses outlive the process that learnt of them.
+CREATE TABLE profile_standings (
+  profile TEXT NOT NULL,
+  model TEXT NOT NULL,
+  body TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (profile, model)
+) STRICT, WITHOUT ROWID;

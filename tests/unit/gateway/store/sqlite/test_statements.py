@@ -44,6 +44,7 @@ SCANS = {
     "count_attempts": "asked for by people, and bounded by retention",
     "count_deliveries": "asked for by people, and bounded by retention",
     "list_agents": "all of them are wanted",
+    "list_standings": "all of them are wanted",
     "list_bindings": "all of them are wanted",
     "list_credentials": "all of them are wanted",
     "open_inputs": "all of a partial index",

@@ -1,0 +1,91 @@
+"""Keys and models: who answers, who rests until when, and ending a pause by hand."""
+
+from __future__ import annotations
+
+from agents.base.profiles import ModelAtProfile, ProfileInfo
+from gateway.core.errors import NotFound
+from gateway.identity.principal import Scope
+from gateway.rpc.call import Call
+from gateway.rpc.method import Example, Method
+from gateway.wire.methods import profiles as wire
+from gateway.wire.methods.base import NoParams
+
+
+async def list_(call: Call, params: NoParams) -> wire.ProfileList:
+    """Each model at each key."""
+    rows = [_entry(info, at) for info in call.backend.profiles.seen() for at in info.models]
+    return wire.ProfileList(profiles=rows)
+
+
+async def clear(call: Call, params: wire.ClearProfiles) -> wire.Cleared:
+    """Whoever was paid or repaired is asked again at once."""
+    profiles = call.backend.profiles
+    known = [info.name for info in profiles.seen()]
+    if params.profile is not None and params.profile not in known:
+        have = ", ".join(known) or "none"
+        raise NotFound(f"there is no profile {params.profile!r}; there are: {have}")
+    return wire.Cleared(cleared=profiles.clear(params.profile or ""))
+
+
+async def models(call: Call, params: NoParams) -> wire.ModelList:
+    """Each model once."""
+    found: dict[str, list[tuple[str, ModelAtProfile]]] = {}
+    for info in call.backend.profiles.seen():
+        for at in info.models:
+            found.setdefault(at.model, []).append((info.name, at))
+    return wire.ModelList(
+        models=[
+            wire.ModelEntry(
+                model=model,
+                state="ready" if any(at.state == "ready" for _, at in places) else "resting",
+                profiles=[name for name, _ in places],
+                window=max(at.window for _, at in places),
+            )
+            for model, places in found.items()
+        ]
+    )
+
+
+def _entry(info: ProfileInfo, at: ModelAtProfile) -> wire.ProfileEntry:
+    return wire.ProfileEntry(
+        profile=info.name,
+        model=at.model,
+        state=at.state,
+        category=at.category,
+        failures=at.failures,
+        back_at=at.until_ms or None,
+        window=at.window,
+        tools=info.tools,
+        images=info.images,
+        base_url=info.base_url,
+    )
+
+
+LIST = Method(
+    "profiles.list",
+    Scope.OPERATOR,
+    NoParams,
+    wire.ProfileList,
+    list_,
+    "How each model does at each key. Empty where the model needs none.",
+    Example({}, {"profiles": []}),
+)
+CLEAR = Method(
+    "profiles.clear",
+    Scope.OPERATOR,
+    wire.ClearProfiles,
+    wire.Cleared,
+    clear,
+    "End the pauses of one profile, or of all.",
+    Example({}, {"cleared": 0}),
+    errors=(NotFound,),
+)
+MODELS = Method(
+    "models.list",
+    Scope.READ,
+    NoParams,
+    wire.ModelList,
+    models,
+    "The models in the order they are asked for. Empty where the model needs no key.",
+    Example({}, {"models": []}),
+)
