@@ -1,8 +1,9 @@
 """One WebSocket client, as the methods it calls see it.
 
-There is one writer: a callback of the loop that hands the socket what waits, as much as the client
-takes, so an idle connection costs no task. What must arrive waits for room in the order in which it
-came; a client for which too much waits is closed 1013 and resumes by sequence number. A client that
+There is one writer, which hands the socket what waits, as much as the client takes; an idle
+connection costs no task. What is sent in one round of the loop leaves in one write. What must
+arrive waits for room in the order in which it came; a client for which too much waits is closed
+1013 and resumes by sequence number. A client that
 takes nothing at all is cut off by the transport, see `progress`.
 """
 
@@ -81,9 +82,9 @@ class ClientConnection:
 
     # --- sending ---------------------------------------------------------------------------------
 
-    async def respond(self, frame: bytes) -> None:
+    async def respond(self, frame: bytes, *, last: bool = False) -> None:
         """Send an encoded response; see `notify`."""
-        await self._send(frame)
+        await self._send(frame, now=last)
 
     async def notify(self, method: str, params: dict[str, Any]) -> None:
         """Send a notification that must arrive; returns once there is room for it.
@@ -102,11 +103,14 @@ class ClientConnection:
         else:
             self._shed("preview")
 
-    async def _send(self, frame: bytes) -> None:
+    async def _send(self, frame: bytes, *, now: bool = False) -> None:
         if self._closed:
             raise asyncio.CancelledError
         if not self._waiting and self._push(frame):
-            self._flush_soon()
+            if now:
+                self._write()
+            else:
+                self._flush_soon()
             return
         sizes = self._bounds.sizes
         if (
@@ -146,6 +150,9 @@ class ClientConnection:
 
     def _flush(self) -> None:
         self._flushing = False
+        self._write()
+
+    def _write(self) -> None:
         while not self._closed and self._socket.is_writable:
             batch = self._queue.take(FLUSH_BYTES)
             if not batch:

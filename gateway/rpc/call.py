@@ -28,8 +28,12 @@ class Connection(Protocol):
         """From now on the client is this principal: `connect` has authenticated or narrowed it."""
         ...
 
-    async def respond(self, frame: bytes) -> None:
-        """Send an encoded response; waits while the client is slow, like `notify`."""
+    async def respond(self, frame: bytes, *, last: bool = False) -> None:
+        """Send an encoded response; waits while the client is slow, like `notify`.
+
+        With `last` nothing else is being worked on for this client: there is nothing to wait for
+        that could leave together with it.
+        """
         ...
 
     async def notify(self, method: str, params: dict[str, Any]) -> None:

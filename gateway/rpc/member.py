@@ -1,13 +1,14 @@
-"""One checked request through `jsonrpcserver`: it finds the method and shapes the answer.
+"""One checked request through `jsonrpcserver`: it calls the method and shapes the answer.
 
 Its own parser, schema check and error texts are not used: alone it answers three of the
-specification's examples wrongly and shows exception texts. Whoever wants to do without it replaces
-`Members.answer`; nothing else here or above names it.
+specification's examples wrongly and shows exception texts. Nor is its way of a batch, which is a
+task a member, nor its look at the signature, which takes any parameters here: the two cost as much
+as all the rest of a request. Whoever wants to do without it replaces `Members.answer`; nothing else
+here or above names it.
 """
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -18,7 +19,11 @@ from gateway.wire.jsonrpc import JsonParams, Request
 with warnings.catch_warnings():
     # It reads a package resource the old way while it is imported.
     warnings.simplefilter("ignore", DeprecationWarning)
-    from jsonrpcserver import Error, Result, Success, async_dispatch_to_serializable
+    from jsonrpcserver import Error, Result, Success
+    from jsonrpcserver.async_dispatcher import call as call_method
+    from jsonrpcserver.dispatcher import to_response
+    from jsonrpcserver.request import Request as Called
+    from jsonrpcserver.response import to_serializable_one
 
 Perform = Callable[[str, Call, JsonParams], Awaitable[tuple[Any, dict[str, Any] | None]]]
 """Runs a method by name; gives its result, or the error object; never raises an `Exception`."""
@@ -31,14 +36,13 @@ class Members:
         self._methods = {name: _adapted(name, perform) for name in names}
 
     async def answer(self, request: Request, call: Call) -> dict[str, Any] | None:
-        """The whole answer; None to a notification."""
-        value: dict[str, Any] = {"method": request.method, "params": request.params}
-        if not request.notification:
-            value["id"] = request.id
-        answer = await async_dispatch_to_serializable(
-            value, self._methods, context=call, deserializer=_same, validator=_same
-        )
-        assert not isinstance(answer, list)  # that would be the answer to a batch
+        """The whole answer; None to a notification. The method must be there."""
+        called = Called(request.method, request.params, request.id)
+        result = await call_method(called, call, self._methods[request.method])
+        if request.notification:
+            return None
+        answer = to_serializable_one(to_response(called, result))
+        assert isinstance(answer, dict)  # what it says of its own functions is wider
         return answer
 
 
@@ -48,10 +52,4 @@ def _adapted(name: str, perform: Perform) -> Callable[..., Awaitable[Result]]:
         result, error = await perform(name, call, list(args) or kwargs)
         return Success(result) if error is None else Error(**error)
 
-    # Looked at with every call; computed again each time it would cost a fifth of it.
-    method.__signature__ = inspect.signature(method)  # type: ignore[attr-defined]  # as PEP 362 has it
     return method
-
-
-def _same(value: Any) -> Any:
-    return value

@@ -38,7 +38,8 @@ GREETINGS = frozenset({"connect", "rpc.login"})
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, although nobody changes them: each request makes one of each, and freezing costs.
+@dataclass(slots=True)
 class _Working:
     """`gateway.rpc.call.Working`; without a place for what passed by the line."""
 
@@ -52,7 +53,7 @@ class _Working:
         return self.flights.cancel(id)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Entry:
     """A member that was let in, or the answer to one that was not."""
 
@@ -60,7 +61,7 @@ class _Entry:
     flight: Flight | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Job:
     """A frame being worked on; `written` is what its answer sets off."""
 
@@ -163,7 +164,7 @@ class RpcSession:
             busy = await _taken(job.place)
             for entry in job.entries:
                 answers.add(entry.member.id, await self._answer(entry, job, busy))
-            await self._respond(answers)
+            await self._respond(answers, last=len(self._requests) == 1)
             for callback in job.written:
                 callback()
         finally:
@@ -206,10 +207,10 @@ class RpcSession:
         if greeting is not None and greeting is not asyncio.current_task():
             await asyncio.wait({greeting})
 
-    async def _respond(self, answers: Answers) -> None:
+    async def _respond(self, answers: Answers, *, last: bool = False) -> None:
         frame = answers.frame()
         if frame is not None and not self._closed:
-            await self._connection.respond(frame)
+            await self._connection.respond(frame, last=last)
 
     def _leave(self, entry: _Entry) -> None:
         if isinstance(entry.member, Request) and entry.flight is not None:

@@ -19,6 +19,7 @@ from gateway.core.tasks import Ending, TaskOwner
 from gateway.rpc.ownership import Ownership
 from gateway.rpc.pulled import Pulled
 from gateway.store.base.store import Store
+from gateway.wire.methods.status import ClientPresence
 
 T = TypeVar("T")
 
@@ -41,6 +42,15 @@ class Presence:
 
     principal: str = ""
     client: str = ""
+    _shown: ClientPresence | None = None
+
+    def shown(self) -> ClientPresence:
+        """Itself as a result, made when something has changed: `status` is asked often."""
+        shown = self._shown
+        if shown is None or (shown.principal, shown.client) != (self.principal, self.client):
+            shown = ClientPresence(principal=self.principal, client=self.client)
+            self._shown = shown
+        return shown
 
 
 class Shared:

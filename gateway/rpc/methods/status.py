@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from gateway.identity.principal import Scope
 from gateway.rpc.call import Call
 from gateway.rpc.method import Example, Method
 from gateway.wire.methods.base import NoParams
-from gateway.wire.methods.status import ClientPresence, Status
+from gateway.wire.methods.status import Status
 
 SHOWN_CLIENTS = 100
 
@@ -18,7 +20,7 @@ async def status(call: Call, params: NoParams) -> Status:
     uptime = backend.clock.monotonic() - backend.about.started
     agents = len(backend.agents.ids())
     bindings = len(backend.router.table.rules)
-    shown = list(present)[:SHOWN_CLIENTS] if call.principal.has(Scope.OPERATOR) else []
+    shown = islice(present, SHOWN_CLIENTS) if call.principal.has(Scope.OPERATOR) else ()
     return Status(
         running=True,
         version=backend.about.version,
@@ -35,7 +37,7 @@ async def status(call: Call, params: NoParams) -> Status:
         turns_waiting=len(backend.lanes),
         destinations_waiting=len(backend.outbox),
         seq=backend.log.head,
-        clients=[ClientPresence(principal=one.principal, client=one.client) for one in shown],
+        clients=[one.shown() for one in shown],
     )
 
 

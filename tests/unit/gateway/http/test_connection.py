@@ -277,3 +277,13 @@ async def test_gone_it_is_counted_no_more(made: Made) -> None:
     made.connection.gone()
     made.connection.gone()
     assert len(made.clients) == 0
+
+
+async def test_an_answer_nothing_else_comes_with_leaves_at_once() -> None:
+    """And takes along what waited for the end of the round."""
+    made = Made(Bounds())
+    await made.connection.respond(b"1")
+    await made.connection.respond(b"2", last=True)
+    assert made.socket.writes == [[b"1", b"2"]]
+    await settle()
+    assert made.socket.writes == [[b"1", b"2"]]

@@ -88,7 +88,7 @@ class MemoryConnection:
     def become(self, principal: Principal) -> None:
         self.principal = principal
 
-    async def respond(self, frame: bytes) -> None:
+    async def respond(self, frame: bytes, *, last: bool = False) -> None:
         await self._flowing.wait()
         self.frames.append(frame)
         self._wake()
