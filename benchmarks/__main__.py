@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from benchmarks import overload, runs, store, surface, turns
+from benchmarks import overload, runs, store, surface, turns, whole
 from benchmarks.tables import Benchmark, machine, say
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "runs": runs.measure,
     "turns": turns.measure,
     "surface": surface.measure,
+    "whole": whole.measure,
     "overload": overload.measure,
 }
 

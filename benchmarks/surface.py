@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import itertools
 import json
-import os
 import socket
 import struct
 import subprocess
@@ -30,6 +29,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_bare
 from websockets.exceptions import ConnectionClosed
 
+from benchmarks.processes import cpu_s, resident_mib
 from benchmarks.tables import Progress, Table
 from gateway.app import open_gateway
 from gateway.config import Settings
@@ -106,21 +106,21 @@ class Figures:
 
 def _measured(name: str) -> Figures:
     with _server(name) as (port, pid):
-        before = _resident(pid)
+        before = resident_mib(pid)
         with _sockets(port, IDLE):
             time.sleep(0.5)
-            grown = _resident(pid) - before
+            grown = resident_mib(pid) - before
         trips = _sequential(port)
-        cpu = _cpu_s(pid)
+        cpu = cpu_s(pid)
         answered = _saturated(port)
-        used = _cpu_s(pid) - cpu
+        used = cpu_s(pid) - cpu
     return Figures(
         p50_us=trips[len(trips) // 2] * 1e6,
         p99_us=trips[int(len(trips) * 0.99)] * 1e6,
         per_s=answered / SATURATED_S,
         cpu_us=used / answered * 1e6,
-        before_mib=before / KIB / KIB,
-        socket_kib=grown / IDLE / KIB,
+        before_mib=before,
+        socket_kib=grown / IDLE * KIB,
     )
 
 
@@ -250,16 +250,6 @@ def _server(name: str) -> Iterator[tuple[int, int]]:
         child.terminate()
         child.wait(30)
         child.stdout.close()
-
-
-def _resident(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def _bare() -> None:

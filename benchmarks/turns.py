@@ -151,6 +151,16 @@ async def _gateway() -> Figures:
     )
 
 
+async def fill(home: Path, workspace: Path) -> None:
+    """Leave a store behind in which all of this was said and answered."""
+    settings = Settings(turngate_home=home, workspace_dir=workspace, turngate_model="scripted")
+    channel = Counting()
+    logs.configure(level="warning")
+    async with open_gateway(settings, channels=[channel]) as gateway:
+        await _talk(gateway, channel)
+        await gateway.idle()
+
+
 async def _talk(gateway: Gateway, channel: Counting) -> list[float]:
     """Each conversation sends its next message when the last was answered."""
     latencies: list[float] = []
