@@ -29,7 +29,12 @@ Milliseconds = Annotated[int, Field(description="Milliseconds since the epoch.")
 class Shape(BaseModel):
     """Frozen, and closed to members it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        defer_build=True,  # a validator is made when it is first used: commands use few of them
+    )
 
 
 class Params(Shape):
