@@ -59,6 +59,14 @@ $(STAMPS)/dev: requirements-dev.lock $(STAMPS)/runtime
 	@$(call pip,$(PIP_LOCKED) -r requirements-dev.lock)
 	@touch $@
 
+# llama.cpp has wheels for most systems and not for all. Without it everything works but the model
+# inside, so a system without a wheel gets a sentence instead of an end.
+$(STAMPS)/local: requirements-local.lock $(STAMPS)/runtime
+	@$(call pip,$(PIP_LOCKED) --no-deps --only-binary :all: -r requirements-local.lock) 2>$(VENV)/local.log || { \
+		echo "turngate: no llama.cpp for this system, so no model inside; set LLM_BASE_URL, LLM_MODEL and LLM_API_KEY" >&2; \
+		echo "turngate: what pip said is in $(VENV)/local.log; 'rm $@' tries again" >&2; }
+	@touch $@
+
 # Clients other people wrote, for the tests that drive a real gateway with them; Node is in a wheel.
 $(STAMPS)/clients: tests/clients/package-lock.json $(STAMPS)/dev
 	@echo "turngate: installing third-party clients (first run only) ..."
@@ -72,18 +80,22 @@ $(STAMPS)/project: pyproject.toml $(STAMPS)/runtime
 	@touch $@
 
 .PHONY: setup
-setup: $(STAMPS)/project $(STAMPS)/dev $(STAMPS)/clients ## create .venv with everything needed to run and to develop
+setup: $(STAMPS)/project $(STAMPS)/local $(STAMPS)/dev $(STAMPS)/clients ## create .venv with everything needed to run and to develop
 	@: # says nothing when there is nothing to do
 
 # --- run -----------------------------------------------------------------------------------------
 
 .PHONY: run
-run: $(STAMPS)/project ## start a working gateway on http://127.0.0.1:8765
+run: $(STAMPS)/project $(STAMPS)/local ## start a working gateway on http://127.0.0.1:8765
 	@$(BIN)/turngate up
 
 .PHONY: chat
-chat: $(STAMPS)/project ## talk to it in this terminal; starts one where none runs
+chat: $(STAMPS)/project $(STAMPS)/local ## talk to it in this terminal; starts one where none runs
 	@$(BIN)/turngate chat
+
+.PHONY: model
+model: $(STAMPS)/project $(STAMPS)/local ## fetch the weights of the model inside (93 MB, once)
+	@$(BIN)/turngate model pull >/dev/null
 
 # --- checks --------------------------------------------------------------------------------------
 
@@ -99,6 +111,7 @@ lint: setup # formatter, linter and types, the quick ones first
 .PHONY: test
 ifeq ($(strip $(T)),)
 test: lint ## everything a change must pass; `make test T=path::name` runs one test
+	@$(MAKE) model || echo "turngate: the tests of the model inside are skipped" >&2
 	@echo "turngate: tests ..."
 	@$(BIN)/pytest -q -m "$(FAST)" -n $(WORKERS) -o timeout=30 || { \
 		echo "turngate: what failed beside others runs once more alone ..."; \
@@ -147,8 +160,10 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-ver
 .PHONY: lock
 lock: setup ## resolve pyproject.toml again and write the hash-locked requirements
 	@echo "turngate: resolving ..."
-	@$(LOCK) $(LOCK_FLAGS) --group build --all-extras pyproject.toml -o requirements.lock
-	@$(LOCK) $(LOCK_FLAGS) --group dev --all-extras pyproject.toml -c requirements.lock -o requirements-dev.lock
+	@$(LOCK) $(LOCK_FLAGS) --group build --all-extras --no-emit-package xllamacpp pyproject.toml -o requirements.lock
+	@$(LOCK) $(LOCK_FLAGS) --group dev --all-extras --no-emit-package xllamacpp pyproject.toml -c requirements.lock -o requirements-dev.lock
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["local"])' \
+		| $(LOCK) $(LOCK_FLAGS) --no-header - -o requirements-local.lock
 
 .PHONY: clean
 clean: ## remove .venv, caches and build results

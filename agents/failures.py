@@ -64,6 +64,8 @@ TOO_LONG = (
 
 def sentence(failure: ModelFailure) -> str:
     """What to tell the person."""
+    if failure.told:
+        return failure.told
     if failure.category == "overflow" and failure.tokens and failure.window:
         return TOO_LONG.format(tokens=failure.tokens, window=failure.window)
     return SENTENCES[failure.category].format(when=_when(failure.retry_after_ms))

@@ -182,7 +182,9 @@ def _ended(snapshot: Snapshot, outcome: ModelOutcome, added: list[Message]) -> T
         return TurnResult("failed", failures.EMPTY, sofar, "bad_response")
     text = outcome.text
     if cut:
-        text += "\n\n" + failures.CUT_AT_LIMIT.format(limit=snapshot.max_tokens)
+        # A small model has a lower limit of its own.
+        limit = min(outcome.usage.output_tokens or snapshot.max_tokens, snapshot.max_tokens)
+        text += "\n\n" + failures.CUT_AT_LIMIT.format(limit=limit)
     return TurnResult("answered", text, (*sofar, AssistantMessage(outcome.text)))
 
 

@@ -21,11 +21,12 @@ from agents.base.agents import Agents
 from agents.base.models import Limits, Model
 from agents.base.profiles import NoProfiles
 from agents.base.tools import Tool
-from agents.models.fetching import Fetcher
+from agents.models.fetching import Fetcher, Progress
+from agents.models.local import LocalModel
 from agents.models.openai import OpenAIModel
 from agents.models.profile import Profile
 from agents.models.scripted import ScriptedModel
-from agents.models.weights import WeightsCache
+from agents.models.weights import SMOLLM2, WeightsCache
 from agents.resilience.policy import Endpoint, Resilient
 from agents.tools.catalog import TOOLS
 from agents.turn import ToolLoop
@@ -37,7 +38,7 @@ from channels.stdio.plain import for_streams
 from channels.websocket import WebSocketChannel
 from gateway.config import OPENAI_URL, Settings
 from gateway.core.clock import Clock, SystemClock
-from gateway.core.errors import ConfigError, StoreUnavailable
+from gateway.core.errors import ConfigError, ModelFailed, StoreUnavailable
 from gateway.core.ids import AgentId, Chance, Ids, SystemIds, system_chance
 from gateway.core.keys import normalise_agent_id
 from gateway.core.tasks import Ending, TaskOwner
@@ -90,6 +91,7 @@ class Chosen:
     agents: Agents | None = None
     tools: Sequence[Tool] = TOOLS
     store: Store | None = None
+    progress: Progress | None = None
 
 
 @asynccontextmanager
@@ -109,7 +111,7 @@ async def open_gateway(
     async with AsyncExitStack() as stack:
         store = chosen.store or await _open_store(settings, clock)
         stack.push_async_callback(store.close)
-        model = chosen.model or _model(settings, clock, store)
+        model = chosen.model or _model(settings, clock, ids, store, chosen.progress)
         stack.push_async_callback(model.close)
         policy = model if isinstance(model, Resilient) else None
         for channel in channels:
@@ -153,7 +155,7 @@ async def open_gateway(
         upkeep.start("sweep", _sweep(sessions, clock), ending=Ending.ETERNAL)
         upkeep.start("forget", _forget(store, clock), ending=Ending.ETERNAL)
         stack.push_async_callback(intake.close)
-        log.info("gateway.ready", agents=list(agents.ids()), model=settings.llm_model or "scripted")
+        log.info("gateway.ready", agents=list(agents.ids()), model=settings.answering)
         yield Gateway(
             about=_about(settings, clock),
             clock=clock,
@@ -177,8 +179,13 @@ async def open_gateway(
 
 
 def _about(settings: Settings, clock: Clock) -> About:
-    model = settings.llm_model if settings.uses_openai else "scripted"
-    return About(version("turngate"), model, settings.workspace_dir, clock.monotonic())
+    return About(
+        version("turngate"),
+        settings.answering,
+        settings.workspace_dir,
+        clock.monotonic(),
+        "" if settings.uses_openai else who_answers(settings),
+    )
 
 
 async def _open_store(settings: Settings, clock: Clock) -> Store:
@@ -244,9 +251,13 @@ def _routes(settings: Settings) -> Routes:
     return load_routes('{"default_agent": "main", "bindings": []}', "built in")
 
 
-def _model(settings: Settings, clock: Clock, store: Store) -> Model:
-    if not settings.uses_openai:
+def _model(
+    settings: Settings, clock: Clock, ids: Ids, store: Store, progress: Progress | None
+) -> Model:
+    if settings.provider == "scripted":
         return ScriptedModel()
+    if settings.provider == "local":
+        return LocalModel(local_weights(settings), clock, ids, progress=progress)
     return Resilient(
         [Endpoint(profile, OpenAIModel(profile)) for profile in profiles(settings)],
         clock=clock,
@@ -256,6 +267,17 @@ def _model(settings: Settings, clock: Clock, store: Store) -> Model:
     )
 
 
+def who_answers(settings: Settings) -> str:
+    """What people should know of the model, in a sentence or two."""
+    if settings.provider == "local":
+        who = f"The small local model {SMOLLM2.name} answers: real, but not clever."
+    elif settings.provider == "scripted":
+        who = "The scripted model answers: no key, no network, no thought."
+    else:
+        return f"{settings.llm_model} answers."
+    return f"{who} For a better one set LLM_BASE_URL, LLM_MODEL and LLM_API_KEY."
+
+
 def local_weights(settings: Settings) -> Fetcher:
     """The weights of the local model in this machine's cache, and how to get them there."""
     return Fetcher(WeightsCache(settings.cache / "models"), SystemClock())
@@ -263,7 +285,7 @@ def local_weights(settings: Settings) -> Fetcher:
 
 def _models(settings: Settings) -> tuple[str, ...]:
     """The order in which models are tried for agents that name none."""
-    return (settings.llm_model or "scripted", *settings.llm_fallback_models)
+    return (settings.answering, *settings.llm_fallback_models)
 
 
 def profiles(settings: Settings) -> tuple[Profile, ...]:
@@ -308,6 +330,8 @@ async def _admit(model: Model, lanes: Lanes) -> None:
     """Importing a client or loading weights takes seconds; messages are accepted meanwhile."""
     try:
         await model.open()
+    except ModelFailed as error:
+        log.error("model.not_opened", reason=str(error))
     except Exception:  # a boundary: turns that fail with a sentence are better than silence
         log.exception("model.not_opened")
     lanes.admit()

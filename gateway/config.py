@@ -142,9 +142,9 @@ class Settings(BaseSettings):
     turngate_open_metrics: bool = Field(
         False, description="Whether `/metrics` is answered without a token.", examples=[True]
     )
-    turngate_model: Literal["auto", "scripted", "openai"] = Field(
+    turngate_model: Literal["auto", "local", "scripted", "openai"] = Field(
         "auto",
-        description="`auto` is `openai` when any LLM setting is there, else `scripted`.",
+        description="`auto` is `openai` when any LLM setting is there, else `local`.",
         examples=["openai"],
     )
     llm_model: str = Field(
@@ -194,12 +194,23 @@ class Settings(BaseSettings):
         return (init_settings, _Found(settings_cls))
 
     @property
+    def provider(self) -> Literal["local", "scripted", "openai"]:
+        """Who answers; `openai` is any OpenAI-compatible server."""
+        if self.turngate_model != "auto":
+            return self.turngate_model
+        key = self.llm_api_key.get_secret_value()
+        given = self.llm_model or self.llm_base_url or key or self.llm_keys
+        return "openai" if given else "local"
+
+    @property
     def uses_openai(self) -> bool:
         """Whether turns go to an OpenAI-compatible server."""
-        if self.turngate_model != "auto":
-            return self.turngate_model == "openai"
-        key = self.llm_api_key.get_secret_value()
-        return bool(self.llm_model or self.llm_base_url or key or self.llm_keys)
+        return self.provider == "openai"
+
+    @property
+    def answering(self) -> str:
+        """The model's name: the provider's own, or which of ours it is."""
+        return self.llm_model if self.uses_openai else self.provider
 
     @property
     def model_key(self) -> str:

@@ -28,12 +28,13 @@ from gateway.turns.waiting import TurnWaiters
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a gateway says of itself. `started` is on the monotonic clock."""
+    """What a gateway says of itself. `started` is on the monotonic clock, `note` of the model."""
 
     version: str
     model: str
     workspace: Path
     started: float
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 # A runner in the background hands down an ignored Ctrl-C, and so would every process a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Tests need predictable answers and no weights; a test that wants the real default sets it itself.
+os.environ.setdefault("TURNGATE_MODEL", "scripted")

@@ -46,7 +46,8 @@ class ModelFailure:
     """A model call that ended without an answer, as a value.
 
     `window` is how many tokens the model takes, where it said that this was too much; `tokens` is
-    how many we think these are.
+    how many we think these are; `told` is what people are told, where the sentence of the category
+    would be wrong.
     """
 
     category: ModelCategory
@@ -55,6 +56,7 @@ class ModelFailure:
     window: int = 0
     attempts: tuple[ModelAttempt, ...] = ()
     tokens: int = 0
+    told: str = ""
 
 
 ModelOutcome = ModelReply | ModelFailure

@@ -162,7 +162,10 @@ def _http_client(profile: Profile) -> httpx2.AsyncClient:
     transport = httpx2.AsyncHTTPTransport(
         trust_env=False,
         proxy=profile.proxy or None,
-        limits=httpx2.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=16),
+        limits=httpx2.Limits(
+            max_connections=MAX_CONNECTIONS,
+            max_keepalive_connections=16 if profile.keep_alive else 0,
+        ),
     )
     return httpx2.AsyncClient(
         transport=BoundedTransport(transport),

@@ -20,8 +20,9 @@ class Profile:
     `models` are the ones this server has; empty means any. `model` is what is asked for where a
     request names none. `tools` and `images` say what the server can take; `window` is how many
     tokens its models take, 0 where that is not known. `proxy` is the only way to a proxy: variables
-    of the environment are not looked at, see `openai_sdk`. Raises `ConfigError` for what could
-    never work or would leak the key.
+    of the environment are not looked at, see `openai_sdk`. `keep_alive` is off for a server that
+    drops idle connections without a word. Raises `ConfigError` for what could never work or would
+    leak the key.
     """
 
     base_url: str
@@ -33,6 +34,7 @@ class Profile:
     tools: bool = True
     images: bool = True
     window: int = 0
+    keep_alive: bool = True
 
     @property
     def fingerprint(self) -> str:

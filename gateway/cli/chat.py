@@ -15,8 +15,9 @@ from typing import Any
 import click
 
 from channels.base.channel import Channel, Intake
-from gateway.app import open_gateway, open_terminal
+from gateway.app import Chosen, open_gateway, open_terminal, who_answers
 from gateway.cli.attached import Attached
+from gateway.cli.progress import FetchProgress
 from gateway.cli.target import running
 from gateway.client import Client
 from gateway.config import Settings, load_settings
@@ -39,7 +40,7 @@ def command(name: str) -> click.Command:
             click.Option(["--home"], help="Folder for the database (TURNGATE_HOME)."),
             click.Option(
                 ["--model"],
-                type=click.Choice(["auto", "scripted", "openai"]),
+                type=click.Choice(["auto", "local", "scripted", "openai"]),
                 help="Which model answers (TURNGATE_MODEL).",
             ),
             click.Option(
@@ -93,9 +94,12 @@ async def _talk(settings: Settings, *, as_json: bool) -> int:
             attached = Attached(client, channel)
             await _converse(channel, attached, attached.idle, attached.listen, stop)
         else:
-            gateway = await stack.enter_async_context(open_gateway(settings, channels=[channel]))
+            chosen = Chosen(progress=FetchProgress(sys.stderr))
+            gateway = await stack.enter_async_context(
+                open_gateway(settings, channels=[channel], chosen=chosen)
+            )
             if greets:
-                _banner(settings)
+                click.echo(f"{who_answers(settings)} {HINTS}", err=True)
             await _converse(channel, gateway.intake, gateway.idle, _nothing, stop)
     return code
 
@@ -132,14 +136,3 @@ async def _converse(
 
 async def _nothing() -> None:
     """A gateway in this process hands its answers to the channel by itself."""
-
-
-def _banner(settings: Settings) -> None:
-    if settings.uses_openai:
-        who = f"{settings.llm_model} answers."
-    else:
-        who = (
-            "The scripted model answers: no key, no network, no thought. For a real one set "
-            "LLM_BASE_URL, LLM_MODEL and LLM_API_KEY."
-        )
-    click.echo(f"{who} {HINTS}", err=True)

@@ -9,6 +9,8 @@ from pathlib import Path
 import click
 import uvloop
 
+from gateway.app import Chosen, who_answers
+from gateway.cli.progress import FetchProgress
 from gateway.config import Settings, load_settings
 from gateway.serving import serving
 from gateway.telemetry import logs
@@ -29,7 +31,7 @@ def command(name: str) -> click.Command:
             click.Option(["--home"], help="Folder for database and token (TURNGATE_HOME)."),
             click.Option(
                 ["--model"],
-                type=click.Choice(["auto", "scripted", "openai"]),
+                type=click.Choice(["auto", "local", "scripted", "openai"]),
                 help="Which model answers (TURNGATE_MODEL).",
             ),
             click.Option(["--tls-cert"], type=Path, help="Certificate (TURNGATE_TLS_CERT)."),
@@ -71,16 +73,16 @@ def _up(
 
 
 async def _serve(settings: Settings) -> None:
-    async with serving(settings) as served:
+    chosen = Chosen(progress=FetchProgress(sys.stderr))
+    async with serving(settings, chosen=chosen) as served:
         _hints(settings)
         await served.server.asked_to_stop()
 
 
 def _hints(settings: Settings) -> None:
     """What a newcomer wants to know; stdout holds only the address."""
-    who = settings.llm_model if settings.uses_openai else "the scripted model (no key is set)"
     for line in (
-        f"turngate {version('turngate')} runs and {who} answers; Ctrl-C stops it.",
+        f"turngate {version('turngate')} runs; Ctrl-C stops it. {who_answers(settings)}",
         '  talk to it:  make chat, or turngate chat, or turngate send "hello"',
         f"  token:       {settings.turngate_home / 'token'}, for programs",
     ):

@@ -168,7 +168,8 @@ class ModelFailed(OperatorError):
     """The upstream model gave no usable answer.
 
     `window` is how many tokens the server said it takes, 0 where it did not; `attempts` is what
-    was tried, empty for a single request.
+    was tried, empty for a single request; `told` is what people are told, where the sentence of
+    the category would be wrong.
     """
 
     def __init__(
@@ -179,11 +180,13 @@ class ModelFailed(OperatorError):
         retry_after_ms: int | None = None,
         window: int = 0,
         attempts: tuple[ModelAttempt, ...] = (),
+        told: str = "",
     ) -> None:
         super().__init__(message, retry_after_ms=retry_after_ms)
         self.category: ModelCategory = category
         self.window = window
         self.attempts = attempts
+        self.told = told
 
 
 class ToolError(TurngateError):

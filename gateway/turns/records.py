@@ -84,10 +84,8 @@ def outcome_to_json(outcome: ModelOutcome) -> dict[str, Any]:
             if outcome.notice:
                 value["notice"] = storable(outcome.notice)
             return value | _attempts_to_json(outcome.attempts)
-        case ModelFailure(category, message, retry_after_ms, window, attempts, _):
-            said = storable(message)
-            told = {"failed": category, "message": said, "retry_after_ms": retry_after_ms}
-            return told | ({"window": window} if window else {}) | _attempts_to_json(attempts)
+        case ModelFailure():
+            return _failure_to_json(outcome)
         case _:
             assert_never(outcome)
 
@@ -95,13 +93,7 @@ def outcome_to_json(outcome: ModelOutcome) -> dict[str, Any]:
 def outcome_from_json(value: Any) -> ModelOutcome:
     """Read a model call's end."""
     if "failed" in value:
-        return ModelFailure(
-            value["failed"],
-            value["message"],
-            value["retry_after_ms"],
-            value.get("window", 0),
-            attempts_from_json(value),
-        )
+        return _failure_from_json(value)
     return ModelReply(
         value["text"],
         tuple(call_from_json(call) for call in value["tool_calls"]),
@@ -134,6 +126,30 @@ def _attempts_to_json(attempts: tuple[ModelAttempt, ...]) -> dict[str, Any]:
 def attempts_from_json(value: Any) -> tuple[ModelAttempt, ...]:
     """What was tried for one outcome; empty in older records."""
     return tuple(ModelAttempt(**attempt) for attempt in value.get("attempts", ()))
+
+
+def _failure_to_json(failure: ModelFailure) -> dict[str, Any]:
+    value: dict[str, Any] = {
+        "failed": failure.category,
+        "message": storable(failure.message),
+        "retry_after_ms": failure.retry_after_ms,
+    }
+    if failure.window:
+        value["window"] = failure.window
+    if failure.told:
+        value["told"] = storable(failure.told)
+    return value | _attempts_to_json(failure.attempts)
+
+
+def _failure_from_json(value: dict[str, Any]) -> ModelFailure:
+    return ModelFailure(
+        value["failed"],
+        value["message"],
+        value["retry_after_ms"],
+        value.get("window", 0),
+        attempts_from_json(value),
+        told=value.get("told", ""),
+    )
 
 
 def call_to_json(call: ToolCall) -> dict[str, str]:

@@ -67,7 +67,12 @@ class World:
         except ModelFailed as error:
             log.warning("model.failed", category=error.category, reason=str(error))
             return ModelFailure(
-                error.category, str(error), error.retry_after_ms, error.window, error.attempts
+                error.category,
+                str(error),
+                error.retry_after_ms,
+                error.window,
+                error.attempts,
+                told=error.told,
             )
         except RunError:
             raise

@@ -1,6 +1,7 @@
-"""What every model does: the scripted one, and the OpenAI client against a real HTTP server.
+"""What every model does: the scripted one, the OpenAI client and the local model.
 
-Both answer by the same script; the client gets it from a server that runs it.
+All answer by the same script; the clients get it over HTTP, from a server that runs it. The local
+model has no tools; what it does with real weights is in `tests/acceptance/test_local_model.py`.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +29,7 @@ from agents.models.scripted import Call, Rule, ScriptedModel
 from gateway.core.clock import ManualClock, settle
 from gateway.core.errors import ModelFailed
 from gateway.core.parts import Image, Text
+from tests.support import local
 from tests.support import upstream as double
 from tests.support.upstream_replies import Raw, Reply, refusal
 
@@ -107,9 +110,25 @@ async def openai_model() -> AsyncIterator[Model]:
         await model.close()
 
 
+@asynccontextmanager
+async def local_model(folder: Path) -> AsyncIterator[Model]:
+    async with double.Upstream(script(RULES)) as upstream:
+        model = local.local_model(folder, upstream.base_url)
+        yield model
+        await model.close()
+
+
 @pytest.fixture(params=[scripted_model, openai_model], ids=["scripted", "openai"])
-async def model(request: pytest.FixtureRequest) -> AsyncIterator[Model]:
+async def tool_model(request: pytest.FixtureRequest) -> AsyncIterator[Model]:
+    """One that takes tools."""
     async with request.param() as model:
+        yield model
+
+
+@pytest.fixture(params=["scripted", "openai", "local"])
+async def model(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Model]:
+    made = {"scripted": scripted_model, "openai": openai_model}.get(request.param)
+    async with made() if made is not None else local_model(tmp_path) as model:
         yield model
 
 
@@ -149,23 +168,23 @@ async def test_an_answer_says_what_it_cost_and_who_gave_it(model: Model) -> None
     assert reply.profile
 
 
-async def test_tools_are_asked_for_and_their_results_are_used(model: Model) -> None:
+async def test_tools_are_asked_for_and_their_results_are_used(tool_model: Model) -> None:
     user = UserMessage((Text("look up gate"),))
-    first = await complete(model, ask(user))
+    first = await complete(tool_model, ask(user))
     (call,) = first.tool_calls
     assert (call.name, call.arguments) == ("lookup", '{"word": "gate"}')
     assert call.id
     assert first.finish_reason == "tool_calls"
     second = await complete(
-        model,
+        tool_model,
         ask(user, AssistantMessage("", first.tool_calls), ToolMessage(call.id, "lookup", "a door")),
     )
     assert second.text == "Found: a door"
     assert second.tool_calls == ()
 
 
-async def test_calls_side_by_side_have_ids_of_their_own(model: Model) -> None:
-    reply = await complete(model, ask(text="look twice"))
+async def test_calls_side_by_side_have_ids_of_their_own(tool_model: Model) -> None:
+    reply = await complete(tool_model, ask(text="look twice"))
     first, second = reply.tool_calls
     assert [first.arguments, second.arguments] == ['{"n": 1}', '{"n": 2}']
     assert first.id != second.id
@@ -225,8 +244,8 @@ async def test_closing_twice_is_closing_once(model: Model) -> None:
     await model.close()
 
 
-async def test_stored_calls_read_back_the_same(model: Model) -> None:
+async def test_stored_calls_read_back_the_same(tool_model: Model) -> None:
     """What a model asks for survives being written down and read again."""
-    reply = await complete(model, ask(text="look up gate"))
+    reply = await complete(tool_model, ask(text="look up gate"))
     stored = to_json(AssistantMessage(reply.text, reply.tool_calls))
     assert stored["tool_calls"][0]["arguments"] == reply.tool_calls[0].arguments

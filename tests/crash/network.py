@@ -72,6 +72,7 @@ class Life:
                 "LLM_MODEL": "test",
                 "LLM_API_KEY": "sk-crash-test-key",
                 "TURNGATE_HOME": str(self._home),
+                "TURNGATE_MODEL": "scripted",
                 "WORKSPACE_DIR": str(self._home / "workspace"),
             },
         )

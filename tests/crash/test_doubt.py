@@ -19,6 +19,7 @@ async def chat(home: Path, text: str, *, crashpoint: str = "") -> tuple[int, str
     environment = {
         "PATH": os.environ["PATH"],
         "TURNGATE_HOME": str(home),
+        "TURNGATE_MODEL": "scripted",
         "WORKSPACE_DIR": str(home / "workspace"),
         "TURNGATE_CRASHPOINT": crashpoint,
     }

@@ -70,6 +70,8 @@ def environment(folder: Path) -> dict[str, str]:
         "HOME": str(folder),
         "LANG": "C.UTF-8",
         "TERM": "xterm",
+        # What the first page asks its reader to set: nobody can say what a real model will answer.
+        "TURNGATE_MODEL": "scripted",
     }
 
 

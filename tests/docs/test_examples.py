@@ -44,7 +44,7 @@ async def test_the_line_for_a_real_model_reaches_one(tmp_path: Path) -> None:
         process = await asyncio.create_subprocess_shell(
             said,
             cwd=tmp_path,
-            env=environment(tmp_path),
+            env=environment(tmp_path) | {"TURNGATE_MODEL": ""},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )

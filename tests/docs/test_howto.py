@@ -65,7 +65,7 @@ class _Reader:
         process = subprocess.Popen(
             [*command.line.split(), "--port", "0"],
             cwd=self._folder,
-            env=environment(self._folder),
+            env=environment(self._folder) | {"TURNGATE_MODEL": ""},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -86,7 +86,7 @@ class _Reader:
         done = subprocess.run(
             ["bash", "-c", self._here(line)],
             cwd=self._folder,
-            env=environment(self._folder),
+            env=environment(self._folder) | {"TURNGATE_MODEL": ""},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

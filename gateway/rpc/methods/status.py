@@ -25,6 +25,7 @@ async def status(call: Call, params: NoParams) -> Status:
         running=True,
         version=backend.about.version,
         model=backend.about.model,
+        model_note=backend.about.note,
         uptime_seconds=round(uptime, 3),
         uptime_secs=int(uptime),
         connected_clients=len(present),
@@ -54,6 +55,8 @@ STATUS = Method(
             "running": True,
             "version": "0.1.0",
             "model": "scripted",
+            "model_note": "The scripted model answers: no key, no network, no thought. "
+            "For a better one set LLM_BASE_URL, LLM_MODEL and LLM_API_KEY.",
             "uptime_seconds": 4.2,
             "uptime_secs": 4,
             "connected_clients": 1,

@@ -24,6 +24,7 @@ class Status(Result):
     running: bool
     version: str
     model: str
+    model_note: str = Field("", description="What to know of it; empty for a model server.")
     uptime_seconds: float
     uptime_secs: int
     connected_clients: int

@@ -28,6 +28,7 @@ class Shell:
         return {
             "PATH": os.environ["PATH"],
             "TURNGATE_HOME": str(self.home),
+            "TURNGATE_MODEL": "scripted",
             "WORKSPACE_DIR": str(self.folder / "workspace"),
             "PYTHONPATH": str(Path(__file__).resolve().parents[4]),
             **more,

