@@ -90,6 +90,19 @@ def test_the_page_may_speak_to_nobody_else(gateway: Gateway, page: Page) -> None
     assert page.evaluate(loaded) is False
 
 
+def test_a_page_of_another_origin_opens_no_socket(gateway: Gateway, page: Page) -> None:
+    """What every browser would let it try, with any token in the world."""
+    there = "http://elsewhere.example/"
+    page.route(there, lambda route: route.fulfill(body="<title>elsewhere</title>"))
+    page.goto(there)
+    opening = """(url) => new Promise((done) => {
+      const socket = new WebSocket(url);
+      socket.onopen = () => done('open');
+      socket.onclose = ({ code }) => done(code);
+    })"""
+    assert page.evaluate(opening, gateway.socket_url) == 1006
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_is_readable(
     gateway: Gateway, page: Page, scheme: Literal["light", "dark"]

@@ -1,0 +1,136 @@
+"""Attacks that only show on a whole gateway: the command, its port and its database."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from gateway.rpc.catalog import METHODS
+from tests.unit.gateway.cli.shell import Shell
+
+pytestmark = pytest.mark.timeout(60)  # gateways are started
+
+SQL = ("'; DROP TABLE inputs; --", '" OR "1"="1', "x') UNION SELECT token_hash FROM credentials --")
+REVOKED_WITHIN_S = 5.0
+
+
+@pytest.fixture
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    return Shell(tmp_path_factory.mktemp("whole"))
+
+
+class Caller:
+    """Somebody with a token."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url = url
+        self.token = token
+        self.headers = {"Authorization": f"Bearer {token}"}
+        self._http = httpx.Client(base_url=url, trust_env=False, verify=False, timeout=20)  # plain
+
+    def post(self, method: str, params: dict[str, Any]) -> Any:
+        """The whole answer."""
+        request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        return self._http.post("/rpc", json=request, headers=self.headers).json()
+
+    def call(self, method: str, **params: Any) -> Any:
+        return self.post(method, params)["result"]
+
+    def ready(self) -> bool:
+        """Whether it takes work: a model may take seconds to load."""
+        return self._http.get("/readyz").status_code == 200
+
+    def close(self) -> None:
+        self._http.close()
+
+
+@contextmanager
+def gateway(shell: Shell, **environment: str) -> Iterator[Caller]:
+    with shell.up(**environment) as (process, url):
+        operator = Caller(url, (shell.home / "token").read_text("utf-8").strip())
+        try:
+            while not operator.ready():
+                pass
+            yield operator
+        finally:
+            operator.close()
+            process.send_signal(signal.SIGKILL)  # nobody says goodbye: what counts is on disk
+            process.wait()
+
+
+def test_an_open_port_needs_a_chosen_token(shell: Shell) -> None:
+    """It does not start; the exit code is that of a configuration, and the sentence says more."""
+    done = shell.run("up", "--host", "0.0.0.0", "--port", "0")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert "TURNGATE_TOKEN" in done.stderr
+
+
+def test_one_message_sent_a_hundred_times_is_one_turn(shell: Shell) -> None:
+    """On one connection and on many, before and after the process was killed."""
+    body = {"text": "pay once", "peer_id": "replayed", "idempotency_key": "k-1"}
+    seen = set()
+    for _ in range(2):
+        with gateway(shell) as operator:
+            seen |= {operator.call("turns.start", **body)["turn_id"] for _ in range(40)}
+            for _ in range(10):
+                again = Caller(operator.url, operator.token)
+                seen.add(again.call("turns.start", **body)["turn_id"])
+                again.close()
+            assert len(operator.call("turns.list")["turns"]) == 1
+    assert len(seen) == 1
+
+
+def test_a_revoked_token_is_over_in_the_middle_of_a_turn(shell: Shell) -> None:
+    """Its socket is closed while the model is silent, and nothing opens another."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        model = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        with gateway(shell, LLM_BASE_URL=model, LLM_MODEL="silent") as operator:
+            made = operator.call("tokens.create", name="ann", scopes=["read", "chat"])
+            ann = Caller(operator.url, made["token"])
+            address = operator.url.replace("http", "ws", 1) + "/ws"
+            with connect(address, additional_headers=ann.headers, proxy=None) as sock:
+                request = {"jsonrpc": "2.0", "id": 1, "method": "send", "params": {"text": "hi"}}
+                sock.send(json.dumps(request))
+                while not operator.call("turns.list")["turns"]:
+                    pass
+                operator.call("tokens.revoke", name="ann")
+                with pytest.raises(ConnectionClosed):
+                    sock.recv(timeout=REVOKED_WITHIN_S)
+                assert sock.close_code == 1008
+            assert ann.post("status", {})["error"]["data"]["kind"] == "unauthenticated"
+            ann.close()
+
+
+def string_fields() -> list[tuple[str, str, list[str]]]:
+    """Every method with each parameter that may be a text, and those it cannot do without."""
+    found = []
+    for method in METHODS:
+        fields = method.params.model_fields
+        required = [name for name, field in fields.items() if field.is_required()]
+        found += [(method.name, field.alias or name, required) for name, field in fields.items()]
+    return found
+
+
+def test_no_text_becomes_a_statement(shell: Shell) -> None:
+    """Through every parameter of every method, and through the header."""
+    with gateway(shell) as operator:
+        operator.call("send", text="still here?", peer_id="kept")
+        for text in SQL:
+            stranger = Caller(operator.url, text)
+            assert stranger.post("status", {})["error"]["data"]["kind"] == "unauthenticated"
+            stranger.close()
+            for method, name, required in string_fields():
+                answer = operator.post(method, {**dict.fromkeys(required, text), name: text})
+                kind = answer.get("error", {}).get("data", {}).get("kind", "")
+                assert kind not in ("internal", "store_unavailable"), (method, name, answer)
+        kept = operator.call("turns.list", limit=100)["turns"]
+        assert any("kept" in turn["session_key"] for turn in kept)
