@@ -2,14 +2,15 @@
 
 The only importer of concrete adapters. Every long-lived task is started here or by the part named
 in `open_gateway`: the writer (store), renew and watch (runs), one task a busy lane (turns), one a
-busy destination (delivery), sweep and forget (below), one reader a channel (whoever owns it).
+busy destination (delivery), one a run of a task (tasks), sweep and forget (below), one reader a
+channel (whoever owns it).
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -54,7 +55,12 @@ from gateway.routing.file import Routes, load_routes, read_routes
 from gateway.routing.router import Router
 from gateway.routing.table import Table
 from gateway.running import About, Gateway
+from gateway.runs.copying import Copies
+from gateway.runs.declared import load_tasks
 from gateway.runs.engine import Engine
+from gateway.runs.functions import FunctionTask, TaskFunction
+from gateway.runs.operating import Operations
+from gateway.runs.queue import RunQueue
 from gateway.sessions.live import LiveSessions
 from gateway.store.base.store import Store
 from gateway.store.postgres.opening import open_postgres
@@ -90,6 +96,7 @@ class Chosen:
     model: Model | None = None
     agents: Agents | None = None
     tools: Sequence[Tool] = TOOLS
+    tasks: Mapping[str, TaskFunction] | None = None
     store: Store | None = None
     progress: Progress | None = None
 
@@ -108,6 +115,11 @@ async def open_gateway(
     ids = chosen.ids or SystemIds(clock)
     agents = KnownAgents(chosen.agents or _agents(settings))
     router = _router(settings, agents)
+    declared = (
+        load_tasks(settings.turngate_tasks, settings.workspace_dir)
+        if chosen.tasks is None
+        else dict(chosen.tasks)
+    )
     async with AsyncExitStack() as stack:
         store = chosen.store or await _open_store(settings, clock)
         stack.push_async_callback(store.close)
@@ -140,7 +152,14 @@ async def open_gateway(
             boundary=Boundary(clock=clock, ids=ids, outbox=outbox),
             lanes=lanes,
         )
-        engine = Engine(store=store, clock=clock, ids=ids)
+        engine = Engine(store=store, clock=clock, ids=ids, chance=chosen.chance)
+        queue = RunQueue()
+        for name, function in declared.items():
+            engine.register(FunctionTask(name, function, store=store, clock=clock, queue=queue))
+        operations = Operations(
+            store=store, clock=clock, ids=ids, engine=engine, tasks=tuple(declared)
+        )
+        copies = Copies(store=store, clock=clock, ids=ids, engine=engine, operations=operations)
         intake = Intake(store=store, clock=clock, ids=ids, router=router, turns=lanes)
         upkeep = TaskOwner("upkeep", _report)
         await events.open()
@@ -149,6 +168,8 @@ async def open_gateway(
         stack.push_async_callback(outbox.stop, grace_s=SEND_GRACE_S)
         await outbox.start()
         stack.push_async_callback(lanes.stop, grace_s=DRAIN_S)
+        stack.callback(queue.stop)
+        queue.start(engine)
         await lanes.start(engine, task)
         stack.push_async_callback(upkeep.close)
         upkeep.start("admit", _admit(model, lanes), ending=Ending.CANCELLABLE)
@@ -171,6 +192,9 @@ async def open_gateway(
             intake=intake,
             lanes=lanes,
             engine=engine,
+            tasks=queue,
+            operations=operations,
+            copies=copies,
             outbox=outbox,
             waiters=TurnWaiters(store),
             profiles=policy or NoProfiles(),

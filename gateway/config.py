@@ -147,6 +147,13 @@ class Settings(BaseSettings):
         description="`auto` is `openai` when any LLM setting is there, else `local`.",
         examples=["openai"],
     )
+    turngate_tasks: CommaList = Field(
+        (),
+        description="Durable tasks that may be started: `file.py:function` of the workspace, "
+        "`module:function`, or an entry point's name, see "
+        "[the tutorial](tutorials/durable-task.md).",
+        examples=["tasks.py:report"],
+    )
     llm_model: str = Field(
         "",
         description="Name of the model, as its provider spells it.",

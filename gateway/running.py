@@ -19,7 +19,10 @@ from gateway.identity.credentials import Credentials
 from gateway.intake.intake import Intake
 from gateway.routing.added import AddedRules
 from gateway.routing.router import Router
+from gateway.runs.copying import Copies
 from gateway.runs.engine import Engine
+from gateway.runs.operating import Operations
+from gateway.runs.queue import RunQueue
 from gateway.sessions.live import LiveSessions
 from gateway.store.base.store import Store
 from gateway.turns.lanes import Lanes
@@ -55,11 +58,15 @@ class Gateway:
     intake: Intake
     lanes: Lanes
     engine: Engine
+    tasks: RunQueue
+    operations: Operations
+    copies: Copies
     outbox: Outbox
     waiters: TurnWaiters
     profiles: Profiles
 
     async def idle(self) -> None:
-        """Wait until every turn that can end has ended and its answer has left."""
+        """Wait until every turn and task that can end has ended and every answer has left."""
         await self.lanes.drained()
+        await self.tasks.drained()
         await self.outbox.drained()

@@ -96,6 +96,7 @@ async def serving(
 
         async def drain() -> None:
             await gateway.intake.close()
+            gateway.tasks.stop()
             # What is only queued stays so until the next start.
             await gateway.lanes.stop(grace_s=RUNNING_S)
 

@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bindings": ("gateway.cli.methods", "Route bindings: list, set, remove."),
     "routes": ("gateway.cli.methods", "Where a message would go, and why."),
     "events": ("gateway.cli.events", "The event log: list, follow."),
-    "runs": ("gateway.cli.methods", "Durable runs: list, get, steps, cancel."),
+    "runs": ("gateway.cli.runs", "Durable runs: list, start, follow, decide, retry, fork, …"),
     "deliveries": ("gateway.cli.methods", "Answers on their way: list, get, retry, purge, stats."),
     "profiles": ("gateway.cli.methods", "Keys and how they do: list, clear."),
     "models": ("gateway.cli.methods", "Models in the order they are asked for."),

@@ -35,6 +35,7 @@ TurngateError
 │   ├── StepResultTooLarge
 │   ├── StepOutcomeUnknown   an unsafe step was cut by a crash: an operator decides
 │   ├── AwaitEventTimeout
+│   ├── EventEmitRace        the key had its event before; the first one stays
 │   ├── RunCancelled
 │   ├── RunParked            control flow: the run waits outside the process
 │   ├── RunTerminal          the run has already ended
@@ -245,6 +246,10 @@ class AwaitEventTimeout(RunError):
     """The awaited event did not come in time."""
 
 
+class EventEmitRace(RunError):
+    """Somebody gave this event before, with another payload; the first one stays."""
+
+
 class RunCancelled(RunError):
     """The run was asked to stop."""
 
@@ -325,6 +330,7 @@ TABLE: dict[type[TurngateError], Row] = {
     StepResultTooLarge: Row(-32009, "step_result_too_large"),
     StepOutcomeUnknown: Row(-32009, "step_outcome_unknown"),
     AwaitEventTimeout: Row(-32009, "await_event_timeout"),
+    EventEmitRace: Row(-32009, "event_emit_race"),
     RunCancelled: Row(-32009, "run_cancelled"),
     RunParked: Row(-32009, "run_parked"),
     RunTerminal: Row(-32009, "run_terminal"),

@@ -21,7 +21,6 @@ from gateway.core.errors import (
     LeaseHeld,
     LeaseLost,
     NotFound,
-    RunCancelled,
     RunParked,
     RunQuarantined,
     RunTerminal,
@@ -38,7 +37,7 @@ from gateway.runs.lease import LEASE_S, Lease
 from gateway.runs.records import Records
 from gateway.runs.recovery import DRAINED, Recovery, recover
 from gateway.runs.results import kept
-from gateway.runs.task import DurableTask, Finish, Manifest, Status
+from gateway.runs.task import DurableTask, Finish, Manifest, status_of
 from gateway.runs.watch import Watch
 from gateway.store.base.runs import (
     AwaitKey,
@@ -202,6 +201,16 @@ class Engine:
         self._watch.nudge()
         return bool(receipt.rows[0])
 
+    def nudge(self) -> None:
+        """Look at once for runs that are due: somebody has written one."""
+        self._watch.nudge()
+
+    async def idle(self) -> None:
+        """Wait until nothing is executed here."""
+        while self._live:
+            self._left.clear()
+            await self._left.wait()
+
     async def stop(self) -> None:
         """Cut every execution short and give its run back; the next start does not count that.
 
@@ -215,9 +224,7 @@ class Engine:
             execution.interrupt()
         try:
             async with self._clock.timeout(STOP_S):
-                while self._live:
-                    self._left.clear()
-                    await self._left.wait()
+                await self.idle()
         except TimeoutError:
             log.error("runs.not_cut_short", runs=list(self._live))
         for execution in stopped:
@@ -302,7 +309,7 @@ class Engine:
             raise
         except Exception:  # a boundary: a run that cannot even be abandoned must not come back
             log.exception("run.not_abandoned", run_id=execution.run_id)
-            await self._end(execution, Finish(_status(error), error=describe(error).kind))
+            await self._end(execution, Finish(status_of(error), error=describe(error).kind))
 
     async def _park(self, execution: Execution, task: DurableTask, parked: RunParked) -> Outcome:
         pause = await task.pause(execution.run_id, parked.reason)
@@ -364,12 +371,6 @@ class Engine:
         for execution in self._live.values():
             execution.fenced = True
             execution.interrupt()
-
-
-def _status(error: TurngateError) -> Status:
-    if isinstance(error, RunQuarantined):
-        return "quarantined"
-    return "cancelled" if isinstance(error, RunCancelled) else "failed"
 
 
 def _report(name: str, error: BaseException) -> None:

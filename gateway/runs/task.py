@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from gateway.core.errors import TurngateError
+from gateway.core.errors import RunCancelled, RunQuarantined, TurngateError
 from gateway.core.ids import RunId
 from gateway.runs.canonical import Json, fingerprint
 from gateway.runs.context import RunContext
@@ -85,3 +85,10 @@ class DurableTask(Protocol):
     def requeue(self, run: RunRow, *, alone: bool) -> None:
         """Arrange for `Engine.execute`; `alone`: with nothing else running, it may be poisonous."""
         ...
+
+
+def status_of(error: TurngateError) -> Status:
+    """How a run ends that raised this."""
+    if isinstance(error, RunQuarantined):
+        return "quarantined"
+    return "cancelled" if isinstance(error, RunCancelled) else "failed"

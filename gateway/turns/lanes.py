@@ -164,7 +164,7 @@ class Lanes:
         """Begin nothing new, give running turns `grace_s` to end, then give the rest back."""
         self._stopping = True
         await self._upkeep.close()
-        joining = self._upkeep.start("join", self._owner.join(), ending=Ending.CANCELLABLE)
+        joining = self._upkeep.start("join", self._quiet(), ending=Ending.CANCELLABLE)
         hurried = self._upkeep.start("hurry", self._hurried.wait(), ending=Ending.CANCELLABLE)
         with suppress(TimeoutError):
             async with self._clock.timeout(grace_s):
@@ -174,6 +174,11 @@ class Lanes:
         await self._upkeep.close()
         await self._engine.stop()
         await self._owner.close()
+
+    async def _quiet(self) -> None:
+        """Until no lane works, and no run that no lane executes is at it either."""
+        await self._owner.join()
+        await self._engine.idle()
 
     def _lane(self, key: str) -> Lane:
         lane = self._lanes.get(key)

@@ -49,6 +49,12 @@ BEHAVIOURS: dict[str, Behaviour] = {
     ),
     "paid.model": Behaviour("P3", "A model call that was recorded is not made again."),
     "paid.tool": Behaviour("P3", "A tool that has finished does not run again, failed or not."),
+    "task.resumes": Behaviour(
+        "P3", "A task written from its page alone is killed half-way and goes on elsewhere."
+    ),
+    "task.operated": Behaviour(
+        "P8", "Such a run is forked from a step, exported, pruned and imported as the page says."
+    ),
     "effects.pure": Behaviour("P4", "A pure call cut by a crash is made again without asking."),
     "effects.idempotent": Behaviour(
         "P4", "An idempotent call cut by a crash is made again with the same key."

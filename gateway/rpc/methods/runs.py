@@ -25,7 +25,7 @@ MAX_SHOWN_BYTES = 8192
 async def list_(call: Call, params: wire.ListRuns) -> wire.RunPage:
     """Runs, newest first."""
     below = decode(params.cursor, str)[0] if params.cursor else FIRST
-    query = store.ListRuns(below, params.status or "", params.limit)
+    query = store.ListRuns(below, params.status or "", params.limit, params.task)
     rows = await call.backend.store.read(query)
     return wire.RunPage(
         runs=[wire.RunInfo.model_validate(_info(row)) for row in rows],
@@ -36,9 +36,13 @@ async def list_(call: Call, params: wire.ListRuns) -> wire.RunPage:
 async def get(call: Call, params: wire.OneRun) -> wire.RunDetail:
     """A run with what it was given and what came out."""
     row = await _run(call, params.run_id)
+    read = call.backend.store.read
     return wire.RunDetail.model_validate(
         {
             **_info(row),
+            "waits": [wait.key for wait in await read(store.RunWaits(row.run_id))],
+            "costs": [cost._asdict() for cost in await read(store.RunCosts(row.run_id))],
+            "root_costs": [cost._asdict() for cost in await read(store.RootCosts(row.root))],
             "input": orjson.loads(row.input),
             "result": orjson.loads(row.result),
             "holder": row.holder,
@@ -89,6 +93,11 @@ def _info(row: store.RunRow) -> dict[str, Any]:
         "updated_at": row.updated_at,
         "ended_at": row.ended_at,
         "error": row.error,
+        "principal": row.principal,
+        "root": row.root,
+        "origin": row.origin,
+        "tags": orjson.loads(row.tags),
+        "outcome": orjson.loads(row.outcome),
     }
 
 
@@ -132,7 +141,13 @@ _RUN = {
     "updated_at": examples.AT + 900,
     "ended_at": examples.AT + 900,
     "error": "",
+    "principal": "",
+    "root": examples.TURN,
+    "origin": "",
+    "tags": {},
+    "outcome": None,
 }
+_COST = {"model": "scripted", "calls": 1, "tokens_in": 3, "tokens_out": 4}
 
 LIST = Method(
     "runs.list",
@@ -141,7 +156,7 @@ LIST = Method(
     wire.RunPage,
     list_,
     "Runs, newest first.",
-    Example({"status": "completed"}, {"runs": [_RUN], "next_cursor": None}),
+    Example({"status": "completed", "task": "turn"}, {"runs": [_RUN], "next_cursor": None}),
 )
 GET = Method(
     "runs.get",
@@ -158,6 +173,9 @@ GET = Method(
             "result": None,
             "holder": "",
             "lease_until": 0,
+            "waits": [],
+            "costs": [_COST],
+            "root_costs": [_COST],
         },
     ),
     errors=(NotFound,),

@@ -72,6 +72,7 @@ Op = (
     | runs.PutStep
     | runs.ReopenRun
     | runs.DropStep
+    | runs.DropRunEvent
     | runs.RenewLeases
     | outbox.EnqueueDelivery
     | outbox.BeginSend
@@ -153,6 +154,7 @@ GUARDS: dict[type[Op], Guard] = {
     runs.PutStep: Guard(),
     runs.ReopenRun: Guard(refused=Conflict),
     runs.DropStep: Guard(refused=Conflict),
+    runs.DropRunEvent: Guard(refused=Conflict),
     runs.RenewLeases: Guard(),
     outbox.EnqueueDelivery: Guard(duplicate=Duplicate, returns=True),
     outbox.BeginSend: Guard(refused=Conflict),

@@ -251,6 +251,13 @@ class DropStep(NamedTuple):
     path: str
 
 
+class DropRunEvent(NamedTuple):
+    """Forget an event of a run that nobody executes; it may be given again."""
+
+    run_id: str
+    key: str
+
+
 class RenewLeases(NamedTuple):
     """Extend every live lease of one worker."""
 

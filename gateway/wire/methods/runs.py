@@ -31,6 +31,7 @@ class ListRuns(Page):
     """Runs of any status, or of one."""
 
     status: Status | None = None
+    task: str = Field("", max_length=512, description="Of this task only.")
 
 
 class RunInfo(Result):
@@ -49,6 +50,20 @@ class RunInfo(Result):
     updated_at: Milliseconds
     ended_at: Milliseconds | None
     error: str
+    principal: str = Field(description="Who started it; empty for turns.")
+    root: str = Field(description="The run that set it off in the end, mostly itself.")
+    origin: str = Field(description="The run it was forked from.")
+    tags: dict[str, str]
+    outcome: Any = Field(description="How good it was, in the task's own words.")
+
+
+class Cost(Result):
+    """What was used of one model."""
+
+    model: str
+    calls: int
+    tokens_in: int
+    tokens_out: int
 
 
 class RunPage(PageResult):
@@ -64,6 +79,9 @@ class RunDetail(RunInfo):
     result: Any
     holder: str
     lease_until: Milliseconds
+    waits: list[str] = Field(description="Keys of events a parked run waits for.")
+    costs: list[Cost] = Field(description="What its own steps used of models.")
+    root_costs: list[Cost] = Field(description="The same of everything its root set off.")
 
 
 class Steps(Params):

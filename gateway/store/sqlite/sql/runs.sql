@@ -217,3 +217,8 @@ WHERE run_id = :run_id AND epoch = :epoch AND status <> 'running';
 -- Nobody executes it, so nobody is told other than what was recorded.
 DELETE FROM steps WHERE run_id = :run_id AND path = :path
   AND EXISTS (SELECT 1 FROM runs WHERE run_id = :run_id AND status <> 'running');
+
+-- name: drop_run_event
+-- Nobody executes it, so nobody has acted on it since.
+DELETE FROM run_events WHERE run_id = :run_id AND key = :key
+  AND EXISTS (SELECT 1 FROM runs WHERE run_id = :run_id AND status <> 'running');

@@ -33,6 +33,7 @@ from gateway.rpc.dispatch import Dispatcher
 from gateway.rpc.rpc import Rpc
 from gateway.rpc.session import RpcSession
 from gateway.running import Gateway
+from gateway.runs.functions import TaskFunction
 from gateway.store.base.credentials import PutCredential
 from gateway.store.base.store import Unit
 from gateway.store.sqlite.store import open_sqlite
@@ -241,7 +242,7 @@ def result_of(answer: Mapping[str, Any]) -> Any:
 
 
 @asynccontextmanager
-async def open_world(
+async def open_world(  # noqa: PLR0913  # one keyword for each side of the world a test is about
     folder: Path,
     *,
     rules: Iterable[Rule] = (),
@@ -251,6 +252,7 @@ async def open_world(
     ids: Ids | None = None,
     declared: bool = False,
     max_result_bytes: int = 1 << 20,
+    tasks: Mapping[str, TaskFunction] | None = None,
 ) -> AsyncIterator[World]:
     """A running gateway for the block; clients still connected are closed at its end."""
     workspace = folder / "workspace"
@@ -268,6 +270,7 @@ async def open_world(
         model=ScriptedModel(rules),
         agents=known,
         store=opened,
+        tasks=tasks or {},
     )
     memory = MemoryChannel()
     channels: list[Channel] = [WebSocketChannel(), memory]

@@ -18,15 +18,18 @@ from gateway.identity.principal import Scope
 from gateway.rpc import examples
 from gateway.rpc.catalog import METHODS
 from tests.unit.gateway.rpc.talk import ADMIN, ALICE, Refusal, World, open_world
+from tests.unit.gateway.rpc.tasks import Office
 
 ORDER = (
     *("events.subscribe", "bindings.set", "sessions.label"),
     *("agents.register", "agents.remove", "bindings.remove", "rpc.off", "events.unsubscribe"),
-    *("deliveries.retry", "deliveries.purge", "turns.cancel", "runs.cancel"),
+    *("deliveries.retry", "deliveries.purge", "turns.cancel", "runs.cancel", "runs.retry"),
     *("sessions.rewind", "sessions.reset", "sessions.delete"),
 )
 """The first three come first, because others look at what they do; the rest comes last."""
-OPEN_ENDED = frozenset({"rpc.discover", "__listMethods", "runs.steps", "deliveries.stats"})
+OPEN_ENDED = frozenset(
+    {"rpc.discover", "__listMethods", "runs.steps", "runs.export", "deliveries.stats"}
+)
 """Of these results only a part is shown."""
 OF_THE_DAY = frozenset({"version", "next_cursor", "file", "text", "token"})
 """Texts that depend on more than the example."""
@@ -46,8 +49,10 @@ def ordered() -> list[Any]:
 async def test_every_example_is_true(tmp_path: Path) -> None:
     """Called by a user or, where it needs more, by an admin."""
     rules = [Rule("^slow", "at last", latency_s=60)]
-    async with open_world(tmp_path, rules=rules) as world:
-        names = await prepare(world)
+    office = Office()
+    tasks = {name: getattr(office, name) for name in ("report", "approval", "payment")}
+    async with open_world(tmp_path, rules=rules, tasks=tasks) as world:
+        names = await prepare(world) | await runs_of(office, world)
         user, admin = world.talk(ALICE), world.talk(ADMIN)
         await user.call("connect", client={"name": "notebook", "version": "1.0"})
         wrong: list[str] = []
@@ -88,6 +93,26 @@ async def prepare(world: World) -> dict[str, str]:
         examples.QUEUED_TURN: queued,
         examples.DEAD_DELIVERY: dead["delivery_id"],
     }
+
+
+async def runs_of(office: Office, world: World) -> dict[str, str]:
+    """Runs in every state the examples speak of."""
+    admin = world.talk(ADMIN)
+
+    async def started(task: str) -> str:
+        run = (await admin.call("runs.start", task=task))["run_id"]
+        await world.backend_settled()
+        return str(run)
+
+    names = {examples.RUN: await started("report"), examples.PARKED_RUN: await started("approval")}
+    office.down = True
+    names[examples.FAILED_RUN] = await started("report")
+    names[examples.UNSURE_RUN] = await started("payment")
+    office.down = False
+    await admin.call("runs.resume", run_id=names[examples.UNSURE_RUN])
+    await world.backend_settled()
+    await admin.session.close()
+    return names
 
 
 def real(value: Any, names: dict[str, str]) -> Any:

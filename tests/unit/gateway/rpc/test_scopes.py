@@ -80,7 +80,11 @@ def test_what_must_always_get_through_does() -> None:
 
 def test_what_may_wait_long_is_not_for_batches() -> None:
     """It would hold up the others."""
-    assert {method.name for method in METHODS if not method.in_batch} == {"send", "turns.wait"}
+    assert {method.name for method in METHODS if not method.in_batch} == {
+        "send",
+        "turns.wait",
+        "runs.stream",
+    }
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)

@@ -1,0 +1,87 @@
+"""`turngate runs`: the namespace's methods, and what is easier with files and a live view."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from gateway.cli import methods
+from gateway.cli.output import show
+from gateway.cli.target import connected, speaks_rpc
+from gateway.core.errors import InvalidInput
+
+WAIT_MS = 20_000
+"""How long one question for more output waits."""
+
+
+def command(name: str) -> click.Group:
+    """The group with its own `follow`, `export` and `import`."""
+    group = methods.command(name)
+    run_id = click.Argument(["run_id"])
+    group.add_command(_command("follow", _follow, run_id, "Print what a run says until it ends."))
+    group.add_command(_command("export", _export, run_id, "Print a run as a document."))
+    file = click.Argument(["file"], type=click.Path(path_type=Path, allow_dash=True))
+    group.add_command(_command("import", _import, file, "Keep the run of a document; - is stdin."))
+    return group
+
+
+def _command(verb: str, work: Any, argument: click.Argument, text: str) -> click.Command:
+    flags = reversed(getattr(work, "__click_params__", ()))
+    return click.Command(verb, params=[argument, *flags], callback=work, help=text)
+
+
+@speaks_rpc
+async def _follow(run_id: str, url: str | None, home: str | None, as_json: bool) -> None:
+    after, is_open = 0, False
+    async with connected(url, home) as client:
+        while True:
+            asked = {"run_id": run_id, "after": after, "wait_ms": WAIT_MS}
+            page = await client.call("runs.stream", asked)
+            for piece in page["pieces"]:
+                is_open = _print(piece, as_json=as_json)
+            after = page["after"]
+            if page["ended"] and not page["pieces"]:
+                break
+    if is_open:
+        click.echo()
+    click.echo(f"turngate: {run_id} is {page['status']}", err=True)
+
+
+def _print(piece: dict[str, Any], *, as_json: bool) -> bool:
+    """Print a piece; whether its line is still open."""
+    body = piece["body"]
+    if as_json or not (isinstance(body, dict) and isinstance(body.get("text"), str)):
+        click.echo(orjson.dumps(piece if as_json else body).decode())
+        return False
+    # What a model wrote must not move the cursor of whoever looks at it.
+    shown = "".join(c if c.isprintable() or c == "\n" else "�" for c in body["text"])
+    click.echo(shown, nl=False)
+    return not shown.endswith("\n")
+
+
+@speaks_rpc
+async def _export(run_id: str, url: str | None, home: str | None, as_json: bool) -> None:
+    async with connected(url, home) as client:
+        found = await client.call("runs.export", {"run_id": run_id})
+    option = 0 if as_json else orjson.OPT_INDENT_2
+    click.echo(orjson.dumps(found["document"], option=option).decode())
+
+
+@speaks_rpc
+async def _import(file: Path, url: str | None, home: str | None, as_json: bool) -> None:
+    document = _document(file)
+    async with connected(url, home) as client:
+        found = await client.call("runs.import", {"document": document}, again=False)
+    show(found, as_json=as_json)
+
+
+def _document(file: Path) -> Any:
+    try:
+        text = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        return orjson.loads(text)
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"{file} is no document of a run: {error}") from error

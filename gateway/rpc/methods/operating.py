@@ -1,0 +1,274 @@
+"""Having a hand in durable runs: thin callers of `gateway.runs.operating` and `.copying`."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import orjson
+
+from gateway.core.errors import Conflict, EventEmitRace, ManifestMismatch, NotFound, RunTerminal
+from gateway.core.ids import RunId
+from gateway.identity.principal import Scope
+from gateway.rpc import examples
+from gateway.rpc.call import Call
+from gateway.rpc.method import Example, Method
+from gateway.runs.task import Manifest
+from gateway.store.base import runs as store
+from gateway.wire.methods import operating as wire
+from gateway.wire.methods.base import Done
+from gateway.wire.methods.runs import OneRun
+
+POLL_S = 0.25
+"""How soon a waiting reader sees new output: it may be written by another process."""
+
+
+async def start(call: Call, params: wire.StartRun) -> wire.StartedRun:
+    """Start a run of a declared task."""
+    manifest = Manifest(params.task, params.input, tuple(params.tags.items()))
+    work = call.backend.operations.start(manifest, by=call.principal.name, key=params.key)
+    return wire.StartedRun(run_id=await call.shared.whole("runs.start", work))
+
+
+async def resume(call: Call, params: OneRun) -> wire.StartedRun:
+    """Let a run go on where it stopped."""
+    work = call.backend.operations.resume(RunId(params.run_id), by=call.principal.name)
+    await call.shared.whole("runs.resume", work)
+    return wire.StartedRun(run_id=params.run_id)
+
+
+async def retry(call: Call, params: wire.RepeatRun) -> wire.StartedRun:
+    """Do a run again from a step on."""
+    work = call.backend.operations.retry(
+        RunId(params.run_id),
+        params.step,
+        by=call.principal.name,
+        repeat_unsafe=params.repeat_unsafe,
+    )
+    await call.shared.whole("runs.retry", work)
+    return wire.StartedRun(run_id=params.run_id)
+
+
+async def fork(call: Call, params: wire.ForkRun) -> wire.StartedRun:
+    """A new run that shares another's records up to a step."""
+    work = call.backend.copies.fork(
+        RunId(params.run_id),
+        step=params.step,
+        by=call.principal.name,
+        repeat_unsafe=params.repeat_unsafe,
+    )
+    return wire.StartedRun(run_id=await call.shared.whole("runs.fork", work))
+
+
+async def decide(call: Call, params: wire.Decide) -> wire.Decided:
+    """Say what became of an unsafe step that was cut short."""
+    work = call.backend.operations.decide(
+        RunId(params.run_id),
+        params.decision,
+        by=call.principal.name,
+        step=params.step,
+        result=params.result,
+    )
+    step = await call.shared.whole("runs.decide", work)
+    return wire.Decided(run_id=params.run_id, step=step)
+
+
+async def emit(call: Call, params: wire.Emit) -> Done:
+    """Give a run an event."""
+    work = call.backend.operations.emit(
+        RunId(params.run_id), params.key, params.payload, by=call.principal.name
+    )
+    await call.shared.whole("runs.emit", work)
+    return Done()
+
+
+async def stream(call: Call, params: wire.Stream) -> wire.StreamPage:
+    """What a run says while it works."""
+    page = await _page(call, params)
+    with suppress(TimeoutError):
+        async with call.working.resting(), call.backend.clock.timeout(params.wait_ms / 1000):
+            while not page.pieces and not page.ended:
+                await call.backend.clock.sleep(POLL_S)
+                page = await _page(call, params)
+    return page
+
+
+async def _page(call: Call, params: wire.Stream) -> wire.StreamPage:
+    # The run first: what it said before it ended is then among the pieces read after.
+    for row in await call.backend.store.read(store.GetRun(params.run_id)):
+        query = store.LoadStream(params.run_id, params.after, params.limit)
+        found = await call.backend.store.read(query)
+        return wire.StreamPage.model_validate(
+            {
+                "pieces": [
+                    {"seq": each.seq, "at": each.at, "body": orjson.loads(each.body)}
+                    for each in found
+                ],
+                "after": found[-1].seq if found else params.after,
+                "status": row.status,
+                "ended": row.ended_at is not None,
+            }
+        )
+    raise NotFound(f"there is no run {params.run_id!r}")
+
+
+async def export(call: Call, params: OneRun) -> wire.Export:
+    """Everything recorded of a run, to be kept or imported elsewhere."""
+    return wire.Export(document=await call.backend.copies.export(RunId(params.run_id)))
+
+
+async def import_(call: Call, params: wire.ImportRun) -> wire.StartedRun:
+    """Keep an exported run here; an unfinished one waits to be resumed."""
+    work = call.backend.copies.take_in(params.document, by=call.principal.name)
+    return wire.StartedRun(run_id=await call.shared.whole("runs.import", work))
+
+
+async def prune(call: Call, params: wire.Prune) -> wire.Pruned:
+    """Forget runs that ended long enough ago."""
+    before = call.backend.clock.now_ms() - params.older_than_s * 1000
+    work = call.backend.operations.prune(before=before, by=call.principal.name)
+    return wire.Pruned(runs=await call.shared.whole("runs.prune", work))
+
+
+_RUN = {"run_id": examples.RUN}
+_ELSEWHERE = "r_019bb1c5d80da1b2c3d4e5f60729"
+_DOCUMENT = {
+    "format": "turngate run 1",
+    "run": {
+        "run_id": _ELSEWHERE,
+        "task": "report",
+        "manifest_hash": Manifest("report", None).hash(),
+        "input": None,
+        "result": None,
+        "outcome": None,
+        "tags": {},
+        "status": "failed",
+        "reason": "",
+        "created_at": examples.AT,
+        "updated_at": examples.AT + 10,
+        "ended_at": examples.AT + 10,
+        "error": "internal",
+        "origin": "",
+    },
+    "steps": [],
+    "events": [],
+}
+
+START = Method(
+    "runs.start",
+    Scope.OPERATOR,
+    wire.StartRun,
+    wire.StartedRun,
+    start,
+    "Start a run of a declared task.",
+    Example({"task": "report", "input": {"for": "ann"}, "key": "report-2026-01-01"}, _RUN),
+    errors=(NotFound, ManifestMismatch),
+)
+RESUME = Method(
+    "runs.resume",
+    Scope.OPERATOR,
+    OneRun,
+    wire.StartedRun,
+    resume,
+    "Let a run that failed, was stopped or is parked go on where it stopped.",
+    Example({"run_id": examples.FAILED_RUN}, {"run_id": examples.FAILED_RUN}),
+    errors=(NotFound, Conflict, RunTerminal),
+)
+RETRY = Method(
+    "runs.retry",
+    Scope.OPERATOR,
+    wire.RepeatRun,
+    wire.StartedRun,
+    retry,
+    "Do a run again from a step on; what was recorded before it holds.",
+    Example({"run_id": examples.RUN, "step": "0"}, {"run_id": examples.RUN}),
+    errors=(NotFound, Conflict),
+)
+FORK = Method(
+    "runs.fork",
+    Scope.OPERATOR,
+    wire.ForkRun,
+    wire.StartedRun,
+    fork,
+    "A new run that shares another's records up to a step and goes on by itself.",
+    Example({"run_id": examples.RUN, "step": "0"}, _RUN),
+    errors=(NotFound, Conflict),
+)
+DECIDE = Method(
+    "runs.decide",
+    Scope.OPERATOR,
+    wire.Decide,
+    wire.Decided,
+    decide,
+    "Say what became of an unsafe step that was cut short: it ran, it did not, or skip it.",
+    Example(
+        {"run_id": examples.UNSURE_RUN, "decision": "ran", "result": {"receipt": "R-17"}},
+        {"run_id": examples.UNSURE_RUN, "step": "0"},
+    ),
+    errors=(NotFound, Conflict, EventEmitRace),
+)
+EMIT = Method(
+    "runs.emit",
+    Scope.OPERATOR,
+    wire.Emit,
+    Done,
+    emit,
+    "Give a run an event it waits for, or will; the first of a key stays.",
+    Example(
+        {"run_id": examples.PARKED_RUN, "key": "approved", "payload": {"by": "ann"}}, {"ok": True}
+    ),
+    errors=(NotFound, EventEmitRace),
+)
+STREAM = Method(
+    "runs.stream",
+    Scope.OPERATOR,
+    wire.Stream,
+    wire.StreamPage,
+    stream,
+    "What a run says while it works, from a cursor on; kept for an hour after its end.",
+    Example(
+        {"run_id": examples.TURN, "limit": 1},
+        {
+            "pieces": [
+                {
+                    "seq": 1_000_001,
+                    "at": examples.AT + 400,
+                    "body": {"step": "1", "attempt": 1, "offset": 0, "text": "You said: "},
+                }
+            ],
+            "after": 1_000_001,
+            "status": "completed",
+            "ended": True,
+        },
+    ),
+    in_batch=False,
+    errors=(NotFound,),
+)
+EXPORT = Method(
+    "runs.export",
+    Scope.OPERATOR,
+    OneRun,
+    wire.Export,
+    export,
+    "Everything recorded of a run as one document, if it fits into a frame.",
+    Example({"run_id": examples.RUN}, {"document": {"format": "turngate run 1"}}),
+    errors=(NotFound,),
+)
+IMPORT = Method(
+    "runs.import",
+    Scope.OPERATOR,
+    wire.ImportRun,
+    wire.StartedRun,
+    import_,
+    "Keep an exported run here; an unfinished one waits to be resumed.",
+    Example({"document": _DOCUMENT}, {"run_id": _ELSEWHERE}),
+    errors=(Conflict, ManifestMismatch),
+)
+PRUNE = Method(
+    "runs.prune",
+    Scope.OPERATOR,
+    wire.Prune,
+    wire.Pruned,
+    prune,
+    "Forget runs that ended long enough ago.",
+    Example({"older_than_s": 86_400}, {"runs": 0}),
+)

@@ -1,0 +1,202 @@
+"""Copies of runs: a fork goes its own way from a step on, a document carries a run elsewhere.
+
+A copy has an id of its own, so its effects have keys of their own: what a fork does again, it does
+again in the world. A document holds everything that was recorded, so it is for operators' eyes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from gateway.core.clock import Clock
+from gateway.core.errors import Conflict, InvalidInput, ManifestMismatch, NotFound
+from gateway.core.ids import Ids, RunId
+from gateway.events.kinds import Kind
+from gateway.runs.canonical import Json
+from gateway.runs.engine import Engine
+from gateway.runs.history import is_question
+from gateway.runs.operating import Operations
+from gateway.runs.results import INLINE_BYTES, apart
+from gateway.runs.task import Manifest
+from gateway.store.base.catalog import Op
+from gateway.store.base.runs import (
+    EmitRunEvent,
+    GetRun,
+    LoadSteps,
+    PutRun,
+    PutStep,
+    RunEventRow,
+    RunEvents,
+    RunRow,
+    StepRow,
+)
+from gateway.store.base.store import Durability, Store, Unit
+
+FORMAT = "turngate run 1"
+"""What a document says it is; another number is another shape."""
+IMPORTED = "imported"
+"""Reason of a run that came unfinished: it is executed nowhere until somebody resumes it."""
+
+_RUN = ("status", "reason", "created_at", "updated_at", "ended_at", "error", "principal", "origin")
+
+
+class Copies:
+    """Forks, exports and imports."""
+
+    def __init__(
+        self, *, store: Store, clock: Clock, ids: Ids, engine: Engine, operations: Operations
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._engine = engine
+        self._operations = operations
+
+    async def fork(
+        self, run_id: RunId, *, by: str, step: str = "", repeat_unsafe: bool = False
+    ) -> RunId:
+        """A new run that has what another recorded before a step, and goes on from there.
+
+        Without `step`: with everything that is complete. Raises `NotFound`, and `Conflict` for
+        turns and as `Operations.retry` does.
+        """
+        row = await self._one(run_id)
+        if row.task not in self._operations.tasks:
+            raise Conflict(
+                f"run {run_id} is of the task {row.task!r}, which cannot be forked here; for a "
+                "conversation there is turngate sessions fork"
+            )
+        if step:
+            rest = await self._operations.rest(run_id, step, repeat_unsafe=repeat_unsafe)
+            steps: Iterable[StepRow] = rest.kept
+            gone = rest.keys
+        else:
+            steps, gone = await self._store.read(LoadSteps(run_id)), frozenset()
+        events = await self._store.read(RunEvents(run_id))
+        done = [found for found in steps if found.status == "completed" and not is_question(found)]
+        copy = RunId(self._ids.new("r"))
+        given = Manifest(row.task, orjson.loads(row.input), tuple(orjson.loads(row.tags).items()))
+        due = self._operations.due(copy, given, by=by)
+        ops: list[Op] = [due._replace(origin=run_id, root=row.root or run_id)]
+        ops += _steps(copy, done)
+        ops += [
+            EmitRunEvent(copy, event.key, event.payload, event.emitted_at)
+            for event in events
+            if event.key not in gone and not event.key.startswith("decision:")
+        ]
+        said = {"action": "fork", "by": by, "step": step, "into": copy}
+        told = self._operations.event(run_id, Kind.RUN_OPERATED, said)
+        started = {"task": row.task, "by": by}
+        began = self._operations.event(copy, Kind.RUN_STARTED, started)
+        await self._store.commit(Unit(tuple(ops), (told, began), Durability.CRITICAL))
+        self._engine.nudge()
+        return copy
+
+    async def export(self, run_id: RunId) -> dict[str, Json]:
+        """Everything recorded of a run, as JSON."""
+        row = await self._one(run_id)
+        # Twice, so that steps and row are of one moment or the row says that it went on.
+        steps = await self._store.read(LoadSteps(run_id))
+        events = await self._store.read(RunEvents(run_id))
+        return {
+            "format": FORMAT,
+            "run": {
+                "run_id": row.run_id,
+                "task": row.task,
+                "manifest_hash": row.manifest_hash,
+                "session_key": row.session_key,
+                "input": orjson.loads(row.input),
+                "result": orjson.loads(row.result),
+                "outcome": orjson.loads(row.outcome),
+                "tags": orjson.loads(row.tags),
+                **{name: getattr(row, name) for name in _RUN},
+            },
+            "steps": [step._asdict() for step in steps],
+            "events": [event._asdict() for event in events],
+        }
+
+    async def take_in(self, document: Json, *, by: str) -> RunId:
+        """Keep an exported run under its own id; an unfinished one waits to be resumed.
+
+        Raises `InvalidInput` (not such a document), `ManifestMismatch` (its hash is not that of
+        what it was given, or the id is here with another one), `Conflict` (it is here already).
+        """
+        run, steps, events = _read(document)
+        manifest = Manifest(run["task"], run["input"])
+        run_id = RunId(run["run_id"])
+        if manifest.hash() != run["manifest_hash"]:
+            raise ManifestMismatch(f"the document's input is not the one run {run_id} was given")
+        for known in await self._store.read(GetRun(run_id)):
+            if known.manifest_hash != run["manifest_hash"]:
+                raise ManifestMismatch(f"there is a run {run_id} with another task or input")
+            raise Conflict(f"the run {run_id} is here already")
+        ended = run["ended_at"] is not None
+        if not ended and run["task"] == "turn":
+            raise Conflict("an unfinished turn cannot be imported without its conversation")
+        result, blob = _text(orjson.dumps(run["result"]).decode())
+        put = PutRun(
+            run_id=run_id,
+            task=run["task"],
+            manifest_hash=run["manifest_hash"],
+            session_key="",
+            input=orjson.dumps(run["input"]).decode(),
+            status=run["status"] if ended else "suspended",
+            reason="" if ended else IMPORTED,
+            wake_at=None,
+            created_at=run["created_at"],
+            updated_at=self._clock.now_ms(),
+            ended_at=run["ended_at"],
+            result=result,
+            error=run["error"],
+            principal=by,
+            root=run_id,
+            tags=orjson.dumps(run["tags"]).decode(),
+            outcome=orjson.dumps(run["outcome"]).decode(),
+            origin=run["origin"],
+        )
+        ops: list[Op] = [put, *blob, *_steps(run_id, steps)]
+        ops += [EmitRunEvent(run_id, e.key, e.payload, e.emitted_at) for e in events]
+        told = self._operations.event(run_id, Kind.RUN_OPERATED, {"action": "import", "by": by})
+        await self._store.commit(Unit(tuple(ops), (told,), Durability.CRITICAL))
+        return run_id
+
+    async def _one(self, run_id: RunId) -> RunRow:
+        for row in await self._store.read(GetRun(run_id)):
+            return row
+        raise NotFound(f"there is no run {run_id!r}")
+
+
+def _steps(run_id: RunId, steps: Iterable[StepRow]) -> list[Op]:
+    ops: list[Op] = []
+    for step in steps:
+        result, blob = (None, ()) if step.result is None else _text(step.result)
+        ops += [PutStep(run_id, *step._replace(result=result)), *blob]
+    return ops
+
+
+def _text(text: str) -> tuple[str, tuple[Op, ...]]:
+    return apart(text) if len(text.encode()) > INLINE_BYTES else (text, ())
+
+
+def _read(document: Any) -> tuple[dict[str, Any], list[StepRow], list[RunEventRow]]:
+    """The three parts of a document, with everything in its place; raises `InvalidInput`."""
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise InvalidInput(f"document: expected one that runs.export gave, with format {FORMAT!r}")
+    try:
+        run = dict(document["run"])
+        for name in ("run_id", "task", "manifest_hash", "status", "error", "origin"):
+            if type(run[name]) is not str:
+                raise TypeError(f"{name} is {run[name]!r}")
+        missing = {"input", "result", "outcome", "tags", "created_at", "ended_at"} - run.keys()
+        if missing:
+            raise KeyError(*sorted(missing))
+        steps = [StepRow(**step) for step in document["steps"]]
+        events = [RunEventRow(**event) for event in document["events"]]
+        for text in (*(step.result or "null" for step in steps), *(e.payload for e in events)):
+            orjson.loads(text)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidInput(f"document: it is damaged: {type(error).__name__}: {error}") from error
+    return run, steps, events

@@ -1,0 +1,128 @@
+"""The page on durable tasks, taken at its word: its file, its commands, a real gateway that dies.
+
+The task is the page's and knows nothing of this test. What it did in the world is in `book.txt`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.manifest import shows
+from tests.clients.running import Gateway, environment, gateway_in
+from tests.docs import pages
+
+PAGE = "docs/tutorials/durable-task.md"
+PATIENCE_S = 20.0
+LOOK_S = 0.1
+
+pytestmark = pytest.mark.timeout(120)  # two lives of a gateway and a dozen commands, all processes
+
+
+class Reader:
+    """Somebody who follows the page in a folder of their own."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.folder = gateway.folder
+        self.names: dict[str, str] = {"RUN": "RUN"}
+        self._blocks = {block.info[-1]: block for block in pages.blocks(pages.read(PAGE))}
+
+    def do(self, name: str) -> list[str]:
+        """Type the lines of a block; what each printed on stdout."""
+        lines = self._blocks[name].text.splitlines()
+        return [self.type(line.replace("RUN", self.names["RUN"])) for line in lines]
+
+    def type(self, line: str) -> str:
+        done = subprocess.run(
+            ["bash", "-c", line],
+            cwd=self.folder,
+            env=environment(HOME=str(self.folder)),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        assert done.returncode == 0, (line, done.stderr)
+        return done.stdout
+
+    def book(self) -> list[str]:
+        """What the task did in the world."""
+        book = self.folder / "book.txt"
+        return book.read_text("utf-8").splitlines() if book.exists() else []
+
+    def run(self, run_id: str = "") -> dict[str, object]:
+        found: dict[str, object] = self.gateway.call("runs.get", run_id=run_id or self.names["RUN"])
+        return found
+
+    def until(self, status: str, run_id: str = "") -> dict[str, object]:
+        """The run, once it has this status."""
+        for _ in range(round(PATIENCE_S / LOOK_S)):
+            if self.run(run_id)["status"] == status:
+                return self.run(run_id)
+            select.select([], [], [], LOOK_S)
+        raise AssertionError(self.run(run_id))
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[Reader]:
+    source = next(block for block in pages.blocks(pages.read(PAGE)) if block.file)
+    place = tmp_path / source.file
+    place.parent.mkdir()
+    place.write_text(source.text, "utf-8")
+    declared = "TURNGATE_TASKS=tasks.py:report"
+    assert declared in pages.read(PAGE)
+    name, _, value = declared.partition("=")
+    with gateway_in(tmp_path, **{name: value}) as gateway:
+        yield Reader(gateway)
+
+
+@shows("task.resumes", "task.operated")
+def test_the_page_is_true_from_its_first_line_to_its_last(reader: Reader) -> None:
+    """Killed while it prints, resumed, told, forked, exported, pruned, imported."""
+    reader.names["RUN"] = json.loads(reader.do("start")[0])["run_id"]
+    for _ in range(round(PATIENCE_S / LOOK_S)):
+        streamed = reader.gateway.call("runs.stream", run_id=reader.names["RUN"])
+        if streamed["pieces"]:
+            break
+        select.select([], [], [], LOOK_S)
+    assert reader.book() == ["counted"]
+    reader.do("kill")
+    assert reader.gateway.stop(signal.SIGKILL) == -signal.SIGKILL
+
+    reader.gateway.start()
+    shown = reader.do("watch")[1]
+    assert "count" in shown
+    parked = reader.until("suspended")
+    while parked["reason"] != "approval":
+        parked = reader.until("suspended")
+    run_id = reader.names["RUN"]
+    assert reader.book() == ["counted", f"printed {run_id}:3"]
+    assert parked["waits"] == ["approved"]
+
+    told = reader.do("emit")
+    result = json.loads(told[2])["result"]
+    assert (result["words"], result["approved"]) == (3, {"by": "ann"})
+    assert "waiting for the printer" in told[1]
+
+    # A second run lives on beside it, so that pruning has something to leave.
+    forked, exported, pruned, imported = reader.do("fork")
+    copy = json.loads(forked)["run_id"]
+    assert exported == ""
+    assert json.loads(pruned)["runs"] >= 1
+    assert json.loads(imported)["run_id"] == run_id
+    reader.until("suspended", copy)
+    assert reader.book()[:2] == ["counted", f"printed {run_id}:3"]
+    assert reader.book().count("counted") == 1
+    back = reader.run()
+    assert (back["status"], back["result"]) == ("completed", result)
+    assert json.loads((reader.folder / "run.json").read_text())["run"]["run_id"] == run_id
+    assert os.listdir(reader.folder / "workspace")

@@ -1,0 +1,49 @@
+"""Tasks as an operator would declare them, for tests of the methods about runs."""
+
+from __future__ import annotations
+
+from agents.base.tools import Effect
+from gateway.runs.canonical import Json
+from gateway.runs.context import Attempt, RunContext
+
+
+class Office:
+    """Tasks with a memory of what they did in the world; `down` makes their work fail."""
+
+    def __init__(self) -> None:
+        self.down = False
+        self.done: list[str] = []
+
+    async def report(self, ctx: RunContext, input: Json) -> Json:
+        """Two steps with an id in between."""
+
+        async def gather(attempt: Attempt) -> Json:
+            self._do("gather")
+            ctx.stream({"text": "gathering"})
+            return {"for": input}
+
+        async def write(attempt: Attempt) -> Json:
+            self._do("write")
+            return f"report {attempt.key.rpartition(':')[2]}"
+
+        found = await ctx.step("gather", gather, input=input)
+        await ctx.now()
+        return {"found": found, "text": await ctx.step("write", write)}
+
+    async def approval(self, ctx: RunContext, input: Json) -> Json:
+        """Waits for somebody."""
+        return await ctx.await_event("approved", timeout_s=3600, reason="approval")
+
+    async def payment(self, ctx: RunContext, input: Json) -> Json:
+        """Must not happen twice."""
+
+        async def pay(attempt: Attempt) -> Json:
+            self._do("pay")
+            return "paid"
+
+        return await ctx.step("pay", pay, effect=Effect.UNSAFE)
+
+    def _do(self, what: str) -> None:
+        self.done.append(what)
+        if self.down:
+            raise ConnectionError("the printer is on fire")
