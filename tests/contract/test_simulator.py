@@ -19,11 +19,15 @@ from gateway.simulate.fault import Fault
 from gateway.simulate.server import simulating
 from gateway.simulate.simulator import Simulator
 
+pytestmark = pytest.mark.timeout(30)  # some bodies have 60 MB
+
 KEY = "sk-live-0123456789abcdef"
 
 
 SILENT = [fault for fault in FAULTS.values() if fault.leads_to == "timeout" and fault.waits]
-KNOWN_GAPS = {"overflow-empty": "a 400 that says nothing at all is taken for a bad request"}
+KNOWN_GAPS = {
+    "overflow-empty": "a 400 that says nothing at all is taken for a bad request, as from a proxy"
+}
 LOUD = [
     pytest.param(
         fault,
