@@ -168,7 +168,9 @@ def _ended(snapshot: Snapshot, outcome: ModelOutcome, added: list[Message]) -> T
     """How this outcome ends the turn; None when there are calls to go on with."""
     sofar = tuple(added)
     if isinstance(outcome, ModelFailure):
-        return TurnResult("failed", failures.sentence(outcome), sofar, outcome.category)
+        return TurnResult(
+            "failed", failures.sentence(outcome), sofar, outcome.kind or outcome.category
+        )
     if outcome.finish_reason == "content_filter":
         # What got through before the filter struck is kept out of the transcript too.
         return TurnResult("failed", failures.SENTENCES["filtered"], sofar, "filtered")

@@ -28,6 +28,7 @@ from agents.models.openai import OpenAIModel
 from agents.models.profile import Profile
 from agents.models.scripted import ScriptedModel
 from agents.models.weights import SMOLLM2, WeightsCache
+from agents.resilience.budgets import Budget, Budgeted
 from agents.resilience.policy import Endpoint, Resilient
 from agents.tools.catalog import TOOLS
 from agents.turn import ToolLoop
@@ -69,6 +70,7 @@ from gateway.turns.boundary import Boundary
 from gateway.turns.lanes import Lanes
 from gateway.turns.profile_state import StoredProfileState
 from gateway.turns.slots import TurnSlots
+from gateway.turns.spending import StoredSpending
 from gateway.turns.task import TurnTask
 from gateway.turns.waiting import TurnWaiters
 from gateway.turns.world import World, by_name
@@ -123,9 +125,10 @@ async def open_gateway(
     async with AsyncExitStack() as stack:
         store = chosen.store or await _open_store(settings, clock)
         stack.push_async_callback(store.close)
-        model = chosen.model or _model(settings, clock, ids, store, chosen.progress)
+        answering = chosen.model or _model(settings, clock, ids, store, chosen.progress)
+        policy = answering if isinstance(answering, Resilient) else None
+        model = Budgeted(answering, _budget(settings), StoredSpending(store), clock.now_ms())
         stack.push_async_callback(model.close)
-        policy = model if isinstance(model, Resilient) else None
         for channel in channels:
             stack.push_async_callback(channel.close)
         events, previews = EventLog(store), Previews()
@@ -305,6 +308,16 @@ def who_answers(settings: Settings) -> str:
 def local_weights(settings: Settings) -> Fetcher:
     """The weights of the local model in this machine's cache, and how to get them there."""
     return Fetcher(WeightsCache(settings.cache / "models"), SystemClock())
+
+
+def _budget(settings: Settings) -> Budget:
+    return Budget(
+        turn_calls=settings.turngate_turn_calls,
+        turn_tokens=settings.turngate_turn_tokens,
+        session_day_tokens=settings.turngate_session_day_tokens,
+        agent_day_tokens=settings.turngate_agent_day_tokens,
+        day_tokens=settings.turngate_day_tokens,
+    )
 
 
 def _models(settings: Settings) -> tuple[str, ...]:

@@ -182,6 +182,27 @@ class Settings(BaseSettings):
         description="How many tokens the models take; 0 means that it is learnt from the server.",
         examples=[32768],
     )
+    turngate_turn_calls: int = Field(
+        64,
+        ge=0,
+        examples=["32"],
+        description="Most model calls of one turn; 0 means no bound, as below.",
+    )
+    turngate_turn_tokens: int = Field(
+        0,
+        ge=0,
+        examples=["200000"],
+        description="Most tokens of one turn, prompts and answers together.",
+    )
+    turngate_session_day_tokens: int = Field(
+        0, ge=0, examples=["500000"], description="Most tokens of one conversation in a day (UTC)."
+    )
+    turngate_agent_day_tokens: int = Field(
+        0, ge=0, examples=["2000000"], description="Most tokens of one agent in a day (UTC)."
+    )
+    turngate_day_tokens: int = Field(
+        0, ge=0, examples=["5000000"], description="Most tokens of everybody in a day (UTC)."
+    )
     turngate_profile_strategy: Literal["ordered", "round_robin"] = Field(
         "ordered",
         description="Which key a new conversation starts with: the first that can answer, or "

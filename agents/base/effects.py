@@ -57,6 +57,8 @@ class ModelFailure:
     attempts: tuple[ModelAttempt, ...] = ()
     tokens: int = 0
     told: str = ""
+    kind: str = ""
+    """The turn's kind where it is not the category."""
 
 
 ModelOutcome = ModelReply | ModelFailure

@@ -90,7 +90,9 @@ class ModelContext:
     """What a model may use of the world besides its own connection.
 
     `restarted` says that what was emitted so far belongs to an answer that will not come. `session`
-    names the conversation, so that it can stay where its beginning is cached. `patience_s` bounds
+    names the conversation, so that it can stay where its beginning is cached, unless
+    the call is `aside` and shares none of it; `turn`, `agent` and
+    `root`, the turn that set it all off, say whose budget this is. `patience_s` bounds
     waiting between requests, `within_s` everything.
     """
 
@@ -98,6 +100,10 @@ class ModelContext:
     emit: Emit
     restarted: Callable[[], None] = _nothing_shown
     session: str = ""
+    aside: bool = False
+    turn: str = ""
+    root: str = ""
+    agent: str = ""
     patience_s: float = PATIENCE_S
     within_s: float | None = None
 

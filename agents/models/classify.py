@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import re
 
-from agents.models.refusal import Refusal
+from agents.models.refusal import MAX_MESSAGE_CHARS, Refusal
 from gateway.core.errors import ModelCategory
-
-MAX_MESSAGE_CHARS = 2000
-"""As much of an error message is looked at: some repeat the whole request behind it."""
 
 CODES: dict[ModelCategory, frozenset[str]] = {
     "overflow": frozenset(
@@ -158,8 +155,18 @@ WORDS: tuple[tuple[frozenset[int | None], re.Pattern[str], ModelCategory], ...] 
 _OVERFLOW_STATUSES = frozenset({400, 413, 422, 500, None})
 
 
-def classify(refusal: Refusal) -> ModelCategory:
-    """The category that says what to do about it."""
+SILENT: tuple[tuple[str, frozenset[int], ModelCategory], ...] = (
+    ("cerebras.ai", frozenset({400, 413}), "overflow"),
+)
+"""Hosts that say nothing but a status, and mean this by it."""
+
+
+def classify(refusal: Refusal, *, host: str = "") -> ModelCategory:
+    """The category that says what to do about it; `host` is who says it."""
+    if not refusal.message and not refusal.codes:
+        for suffix, meant, category in SILENT:
+            if refusal.status in meant and f".{host}".endswith(f".{suffix}"):
+                return category
     for code in refusal.codes:
         for category, words in CODES.items():
             if code in words:

@@ -40,7 +40,7 @@ class SdkConnection:
 
     def __init__(self, profile: Profile, timeouts: Timeouts) -> None:
         self._profile = profile
-        host = httpx2.URL(profile.base_url).host
+        self._host = host = httpx2.URL(profile.base_url).host
         # The servers of OpenAI refuse the old name for newer models, most others know no new one.
         newer = host.endswith(("openai.com", "openai.azure.com"))
         self._limit_field = "max_completion_tokens" if newer else "max_tokens"
@@ -133,15 +133,24 @@ class SdkConnection:
     def _refused(self, refusal: Refusal) -> ModelFailed:
         status = f" with status {refusal.status}" if refusal.status else ""
         said = f": {self._quoted(refusal.message)}" if refusal.message else ""
+        category = classify(refusal, host=self._host)
         return self._failed(
-            classify(refusal), f"refused{status}{said}", retry_after_ms=refusal.retry_after_ms
+            category,
+            f"refused{status}{said}",
+            retry_after_ms=refusal.retry_after_ms,
+            window=refusal.window if category == "overflow" else 0,
         )
 
     def _failed(
-        self, category: ModelCategory, what: str, *, retry_after_ms: int | None = None
+        self,
+        category: ModelCategory,
+        what: str,
+        *,
+        retry_after_ms: int | None = None,
+        window: int = 0,
     ) -> ModelFailed:
         message = f"the model server of profile {self._profile.name!r} {what}"
-        return ModelFailed(category, message, retry_after_ms=retry_after_ms)
+        return ModelFailed(category, message, retry_after_ms=retry_after_ms, window=window)
 
     def _quoted(self, text: str) -> str:
         """Text of the provider for the operator's eyes: one line, bounded, without the key."""

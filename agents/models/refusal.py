@@ -13,8 +13,33 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
+MAX_MESSAGE_CHARS = 2000
+"""As much of an error message is looked at: some repeat the whole request behind it."""
+
 MAX_RETRY_AFTER_MS = 24 * 3600 * 1000
 """Longest hint believed; a quota comes back within a day or not by waiting."""
+
+
+WINDOWS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"maximum context length (?:is|of) ([\d,]+)",
+        r"([\d,]+) maximum context length",
+        r"context length is only ([\d,]+)",
+        r"> ([\d,]+) maximum\b",
+        r"maximum context length \(([\d,]+)\)",
+        r"maximum prompt length is ([\d,]+)",
+        r"maximum number of tokens(?: allowed)? \(?([\d,]+)",
+        r"exceed context limit: [\d,]+ \+ [\d,]+ > ([\d,]+)",
+        r"available context size \(([\d,]+)",
+        r"context (?:window|length|size) of (?:only )?([\d,]+)",
+        r"token limit:? ([\d,]+)",
+    )
+)
+"""Where complaints say how much would have been taken; the first that is found."""
+
+SMALLEST_WINDOW, LARGEST_WINDOW = 256, 100_000_000
+"""What is no window of any model is not taken for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +51,8 @@ class Refusal:
     codes: tuple[str, ...] = ()
     message: str = ""
     retry_after_ms: int | None = None
+    window: int = 0
+    """How many tokens the server says it takes, where it complains of too many; 0 without one."""
 
 
 def read_refusal(
@@ -38,6 +65,7 @@ def read_refusal(
     """What an error body says, whatever its shape: an object, the `error` of one, a list around
     one, bare text. Only text that cannot be a page is taken as a message."""
     error = _unwrap(body)
+    window = 0
     details: list[object] = []
     codes: list[str] = []
     message = ""
@@ -53,6 +81,7 @@ def read_refusal(
         message = found if isinstance(found, str) else ""
         listed = error.get("details")
         details = listed if isinstance(listed, list) else []
+        window = _plausible(error.get("n_ctx"))  # llama.cpp
         reasons = (d.get("reason") for d in details if isinstance(d, dict))
         codes += [reason.lower() for reason in reasons if isinstance(reason, str)]
     hint = retry_after_ms(headers or {}, now_ms=now_ms)
@@ -61,7 +90,22 @@ def read_refusal(
         codes=tuple(codes),
         message=message,
         retry_after_ms=hint if hint is not None else _retry_delay_ms(details),
+        window=window or window_in(message),
     )
+
+
+def window_in(message: str) -> int:
+    """How many tokens a complaint says would be taken; 0 when it does not."""
+    text = message[:MAX_MESSAGE_CHARS]
+    found = next((match for pattern in WINDOWS if (match := pattern.search(text))), None)
+    digits = found[1].replace(",", "") if found is not None else ""
+    return _plausible(int(digits) if 0 < len(digits) < 10 else 0)
+
+
+def _plausible(value: object) -> int:
+    if isinstance(value, int) and SMALLEST_WINDOW <= value <= LARGEST_WINDOW:
+        return value
+    return 0
 
 
 def _unwrap(body: object) -> object:

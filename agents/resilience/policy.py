@@ -215,8 +215,9 @@ class _Search:
         self._policy = policy
         self._request = request
         self._context = context
+        self._session = "" if context.aside else context.session
         self._guessed = estimate.of_request(request)
-        self._able, self._small = self._fitting(policy.able(request, context.session))
+        self._able, self._small = self._fitting(policy.able(request, self._session))
         self._tried = Tried()
         self._failures: list[tuple[Candidate, ModelFailed]] = []
         self._patience_ms = round(context.patience_s * 1000)
@@ -304,7 +305,7 @@ class _Search:
         self.attempts.append(attempt(""))
         standings.succeeded(*candidate.key, now_ms=clock.now_ms())
         notices = [
-            policy.answered(self._context.session, candidate, self._request.model),
+            policy.answered(self._session, candidate, self._request.model),
             self._counted(candidate, request, reply.usage.input_tokens),
         ]
         notice = "; ".join(filter(None, notices))
@@ -350,6 +351,7 @@ class _Search:
                 error.category,
                 str(error),
                 window=error.window or standings.of(*candidate.key).window,
+                told=error.told,
                 attempts=tuple(self.attempts),
             )
         standings.failed(
@@ -397,6 +399,7 @@ class _Search:
             told.category,
             str(told),
             retry_after_ms=nobody.back_ms or told.retry_after_ms,
+            told=told.told if len(self._able) == 1 else "",
             attempts=attempts,
         )
 

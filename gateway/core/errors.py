@@ -20,6 +20,7 @@ TurngateError
 │   ├── GatewayUnreachable   no gateway answers where one was expected
 │   ├── SchemaMismatch       the database was written by a newer turngate
 │   ├── WeightsUnavailable   the file of the local model is missing or cannot be had
+│   ├── BudgetSpent          nothing was asked: what may be used has been used
 │   └── ModelFailed          the upstream model gave no usable answer; says the category
 ├── ToolError                the model changes its call: the text is the tool's result
 ├── DeliveryError            the delivery worker decides: resend, give up, or ask
@@ -163,6 +164,10 @@ class SchemaMismatch(OperatorError):
 
 class WeightsUnavailable(OperatorError):
     """The file of the local model is missing, or cannot be had."""
+
+
+class BudgetSpent(OperatorError):
+    """What may be used of models has been used."""
 
 
 class ModelFailed(OperatorError):
@@ -317,6 +322,7 @@ TABLE: dict[type[TurngateError], Row] = {
     GatewayUnreachable: Row(-32057, "unreachable", retryable=True, exit_code=69),
     SchemaMismatch: Row(-32078, "schema_mismatch", exit_code=78),
     WeightsUnavailable: Row(-32054, "weights_unavailable", exit_code=69),
+    BudgetSpent: Row(-32058, "budget_spent", retryable=True, exit_code=75),
     ModelFailed: Row(-32054, "model_failed", exit_code=69),
     ToolError: Row(-32055, "tool_error"),
     DeliveryTransient: Row(-32056, "delivery_transient", retryable=True),

@@ -27,7 +27,17 @@ from gateway.store.base.inputs import EndInput, InputRow
 from gateway.store.base.store import NewEvent
 
 WORTH_REPEATING = frozenset(
-    {"rate", "quota", "auth", "overloaded", "server", "timeout", "truncated", "not_found"}
+    {
+        "rate",
+        "quota",
+        "auth",
+        "overloaded",
+        "server",
+        "timeout",
+        "truncated",
+        "not_found",
+        "budget_spent",
+    }
 )
 """Failures that say nothing about what was said: it stays in the transcript and is answered with
 the next message. After any other it would make the next call fail as well."""

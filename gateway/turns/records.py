@@ -138,6 +138,8 @@ def _failure_to_json(failure: ModelFailure) -> dict[str, Any]:
         value["window"] = failure.window
     if failure.told:
         value["told"] = storable(failure.told)
+    if failure.kind:
+        value["kind"] = failure.kind
     return value | _attempts_to_json(failure.attempts)
 
 
@@ -149,6 +151,7 @@ def _failure_from_json(value: dict[str, Any]) -> ModelFailure:
         value.get("window", 0),
         attempts_from_json(value),
         told=value.get("told", ""),
+        kind=value.get("kind", ""),
     )
 
 

@@ -141,8 +141,15 @@ class Taking:
 
         async def work(attempt: Attempt) -> Json:
             left_s = self._began + TURN_S - self._world.clock.monotonic()
-            # Without the session: a summary shares no beginning with it that could be cached.
-            context = ModelContext(self._world.clock, _unseen, within_s=max(left_s, 0))
+            context = ModelContext(
+                self._world.clock,
+                _unseen,
+                session=self._session.key,
+                aside=True,
+                turn=self._context.run_id,
+                agent=self._agent.id,
+                within_s=max(left_s, 0),
+            )
             await self._world.remember(self._agent.id, self._session.key, effect.beginning)
             outcome = await self._world.call_model(effect, context)
             self._charge(attempt, effect.request.model, outcome)
@@ -216,6 +223,8 @@ class Taking:
             emit,
             restarted=restarted,
             session=self._session.key,
+            turn=self._context.run_id,
+            agent=self._agent.id,
             within_s=left_s,
         )
 

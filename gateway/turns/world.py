@@ -18,7 +18,7 @@ from agents.base.messages import Messages, ToolCall
 from agents.base.models import Model, ModelContext
 from agents.base.tools import Effect, Tool, ToolContext, ToolResult
 from gateway.core.clock import Clock
-from gateway.core.errors import ModelFailed, RunError, TurngateError
+from gateway.core.errors import BudgetSpent, ModelFailed, RunError, TurngateError, describe
 from gateway.core.ids import AgentId, Ids
 from gateway.events.previews import Previews
 
@@ -73,6 +73,12 @@ class World:
                 error.window,
                 error.attempts,
                 told=error.told,
+            )
+        except BudgetSpent as error:
+            log.warning("model.budget_spent", reason=str(error))
+            said = str(error)
+            return ModelFailure(
+                "quota", said, error.retry_after_ms, told=f"{said}.", kind=describe(error).kind
             )
         except RunError:
             raise

@@ -31,6 +31,7 @@ from gateway.store.base.runs import (
     RunCosts,
     RunEvents,
     RunWaits,
+    SpentSince,
     TakeRun,
     WakeableRuns,
 )
@@ -313,6 +314,9 @@ async def test_what_runs_cost_adds_up_over_steps_and_over_their_root(store: Stor
     assert await store.read(RunCosts("r1")) == [("large", 1, 100, 20), ("small", 2, 20, 5)]
     assert await store.read(RootCosts("r1")) == [("large", 1, 100, 20), ("small", 3, 21, 6)]
     assert await store.read(RootCosts("")) == []
+    ((session, tokens),) = await store.read(SpentSince(0))
+    assert (session, tokens) == (a_run().session_key, 12 + 13 + 120 + 2 + 14)
+    assert await store.read(SpentSince(10**15)) == []
 
 
 async def test_a_reopened_run_is_due_at_once_and_its_former_owner_is_fenced(store: Store) -> None:

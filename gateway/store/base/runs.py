@@ -410,6 +410,18 @@ class RunCosts(Query[CostRow]):
     run_id: str
 
 
+class SpentRow(NamedTuple):
+    session_key: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpentSince(Query[SpentRow]):
+    """Tokens used by runs begun since then, by conversation."""
+
+    since: int
+
+
 @dataclass(frozen=True, slots=True)
 class RootCosts(Query[CostRow]):
     """What everything used that one run set off, itself included, by model."""

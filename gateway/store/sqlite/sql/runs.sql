@@ -181,6 +181,12 @@ SELECT c.model, CAST(sum(c.calls) AS BIGINT) AS calls,
 FROM runs r JOIN costs c ON c.run_id = r.run_id
 WHERE r.root = :root AND r.root <> '' GROUP BY c.model ORDER BY c.model;
 
+-- name: spent_since
+-- Asked once, when a gateway with a budget starts.
+SELECT r.session_key, CAST(sum(c.tokens_in + c.tokens_out) AS BIGINT) AS tokens
+FROM runs r JOIN costs c ON c.run_id = r.run_id
+WHERE r.created_at >= :since GROUP BY r.session_key ORDER BY r.session_key;
+
 -- name: put_blob
 -- The same text has the same hash: once is enough.
 INSERT INTO blobs (hash, body) VALUES (:hash, :body) ON CONFLICT DO NOTHING;

@@ -140,3 +140,11 @@ def test_no_code_is_in_two_categories() -> None:
     words = [word for found in CODES.values() for word in found]
     assert len(words) == len(set(words))
     assert all(word == word.lower() for word in words)
+
+
+def test_a_bare_status_means_what_its_host_means_by_it() -> None:
+    """Cerebras says of a prompt that is too long nothing at all."""
+    assert classify(Refusal(400), host="api.cerebras.ai") == "overflow"
+    assert classify(Refusal(413), host="cerebras.ai") == "overflow"
+    assert classify(Refusal(413), host="notcerebras.ai") == "too_large"
+    assert classify(Refusal(400, (), "unknown field"), host="api.cerebras.ai") == "bad_request"

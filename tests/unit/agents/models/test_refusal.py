@@ -84,3 +84,36 @@ def test_a_hint_may_stand_in_the_body(details: object, expected: int | None) -> 
     body = {"error": {"code": 429, "details": details}}
     assert read_refusal(body).retry_after_ms == expected
     assert read_refusal(body, headers={"retry-after": "1"}).retry_after_ms == 1000
+
+
+@pytest.mark.parametrize(
+    ("message", "window"),
+    [
+        ("This model's maximum context length is 8192 tokens. You sent 9000.", 8192),
+        ("prompt is too long: 200001 tokens > 200000 maximum", 200_000),
+        ("input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000", 200_000),
+        ("You passed 9000 tokens, but the model's context length is only 4096 tokens", 4096),
+        ("input (9001 tokens) is longer than the model's maximum context length (8192)", 8192),
+        ("the request exceeds the available context size (4096 tokens), try increasing it", 4096),
+        ("The input token count (9) exceeds the maximum number of tokens allowed (1048576).",
+         1_048_576),
+        ("Prompt contains 40000 tokens, too large for model with 32768 maximum context length",
+         32_768),
+        ("This model's maximum prompt length is 131,072 but the request has more", 131_072),
+        ("Your request exceeded model token limit: 8192 (requested: 9000)", 8192),
+        ("This endpoint's maximum context length is 4096 tokens.", 4096),
+        ("Input is too long for requested model.", 0),
+        ("maximum context length is 7 tokens", 0),
+        ("maximum context length is 99999999999999999999 tokens", 0),
+        ("x" * 2000 + " maximum context length is 8192", 0),
+    ],
+)  # fmt: skip
+def test_the_window_is_learnt_from_the_complaint(message: str, window: int) -> None:
+    assert read_refusal({"error": {"message": message}}, status=400).window == window
+
+
+def test_a_window_in_a_field_of_its_own_is_taken() -> None:
+    """llama.cpp: no words need to be read."""
+    body = {"error": {"type": "exceed_context_size_error", "n_prompt_tokens": 9, "n_ctx": 4096}}
+    assert read_refusal(body, status=400).window == 4096
+    assert read_refusal({"error": {"n_ctx": True, "message": "x"}}, status=400).window == 0

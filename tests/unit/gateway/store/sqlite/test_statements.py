@@ -43,6 +43,7 @@ FIELDS: dict[str, tuple[str, ...]] = (
 SCANS = {
     "count_attempts": "asked for by people, and bounded by retention",
     "count_deliveries": "asked for by people, and bounded by retention",
+    "spent_since": "asked once, when a gateway with a budget starts",
     "list_agents": "all of them are wanted",
     "list_standings": "all of them are wanted",
     "list_bindings": "all of them are wanted",

@@ -1,0 +1,164 @@
+"""Bounds on spending, by hand and around a model."""
+
+from __future__ import annotations
+
+import pytest
+
+from agents.base.messages import UserMessage
+from agents.base.models import ModelContext, ModelReply, ModelRequest, Usage
+from agents.base.spending import Spent
+from agents.models.scripted import Rule, ScriptedModel
+from agents.resilience.budgets import DAY_MS, Budget, Budgeted, Caller, Ledger
+from gateway.core.clock import ManualClock
+from gateway.core.errors import BudgetSpent, ModelFailed
+from gateway.core.parts import Text
+
+NOON = 20_000 * DAY_MS + DAY_MS // 2
+ANN = Caller("t1", "", "s1", "main")
+BOB = Caller("t2", "", "s2", "main")
+
+
+def reserve(ledger: Ledger, caller: Caller, tokens: int, *, now_ms: int = NOON) -> str:
+    """The refusal; empty when it was set aside."""
+    try:
+        ledger.reserve(caller, tokens, now_ms=now_ms)
+    except BudgetSpent as error:
+        return str(error)
+    return ""
+
+
+def test_without_bounds_nothing_is_refused() -> None:
+    ledger = Ledger(Budget())
+    assert not any(reserve(ledger, ANN, 10**9) for _ in range(100))
+
+
+def test_calls_side_by_side_do_not_pass_a_bound_together() -> None:
+    """Each alone would fit."""
+    ledger = Ledger(Budget(day_tokens=1000))
+    assert reserve(ledger, ANN, 600) == ""
+    refused = reserve(ledger, BOB, 600)
+    assert "budget of this day is spent: 600 of 1000 tokens" in refused
+    ledger.settle(ANN, 600, 100)
+    assert reserve(ledger, BOB, 600) == ""
+
+
+def test_a_refused_call_sets_nothing_aside() -> None:
+    ledger = Ledger(Budget(session_day_tokens=500, day_tokens=1000))
+    assert "session" in reserve(ledger, ANN, 600)
+    assert reserve(ledger, BOB, 500) == ""
+    assert reserve(ledger, ANN, 500) == ""
+
+
+@pytest.mark.parametrize(
+    ("budget", "other", "word"),
+    [
+        (Budget(session_day_tokens=100), BOB, "session"),
+        (Budget(agent_day_tokens=100), Caller("t3", "", "s3", "luna"), "agent"),
+        (Budget(turn_tokens=100), Caller("t9", "", "s1", "main"), "turn"),
+        (Budget(root_tokens=100), Caller("t9", "", "s1", "main"), "task"),
+    ],
+)
+def test_each_bound_counts_its_own(budget: Budget, other: Caller, word: str) -> None:
+    ledger = Ledger(budget)
+    assert reserve(ledger, ANN, 100) == ""
+    assert f"budget of this {word} is spent" in reserve(ledger, ANN, 1)
+    assert reserve(ledger, other, 100) == ""
+
+
+def test_what_one_message_set_off_counts_together() -> None:
+    """P15: two agents that set each other off stop at the bound of the first."""
+    ledger = Ledger(Budget(root_tokens=100))
+    assert reserve(ledger, Caller("t1", "", "s1", "main"), 60) == ""
+    assert reserve(ledger, Caller("t2", "t1", "s2", "luna"), 60) != ""
+
+
+def test_a_turn_makes_so_many_calls() -> None:
+    ledger = Ledger(Budget(turn_calls=2))
+    assert [reserve(ledger, ANN, 1) for _ in range(2)] == ["", ""]
+    assert "2 model calls were made" in reserve(ledger, ANN, 1)
+    assert reserve(ledger, BOB, 1) == ""
+
+
+def test_bounds_of_a_day_end_at_midnight_and_say_when() -> None:
+    ledger = Ledger(Budget(day_tokens=100))
+    ledger.reserve(ANN, 100, now_ms=NOON)
+    with pytest.raises(BudgetSpent) as raised:
+        ledger.reserve(ANN, 1, now_ms=NOON)
+    assert raised.value.retry_after_ms == DAY_MS // 2
+    ledger.reserve(BOB, 100, now_ms=NOON + DAY_MS // 2)
+
+
+def test_a_call_over_midnight_gives_the_new_day_nothing_back() -> None:
+    ledger = Ledger(Budget(day_tokens=100))
+    ledger.reserve(ANN, 100, now_ms=NOON)
+    assert reserve(ledger, BOB, 50, now_ms=NOON + DAY_MS) == ""
+    ledger.settle(ANN, 100, 10)
+    assert reserve(ledger, BOB, 101, now_ms=NOON + DAY_MS) != ""
+
+
+def test_what_the_day_has_cost_before_a_restart_counts() -> None:
+    ledger = Ledger(Budget(session_day_tokens=100, day_tokens=150))
+    ledger.seed([Spent("s1", "main", 90), Spent("s2", "main", 10)], now_ms=NOON)
+    assert "session" in reserve(ledger, ANN, 20)
+    assert reserve(ledger, BOB, 50) == ""
+    assert "day" in reserve(ledger, BOB, 20)
+
+
+class Today:
+    """What the store knows."""
+
+    def __init__(self, *spent: Spent) -> None:
+        self.spent = list(spent)
+        self.asked: list[int] = []
+
+    async def since(self, at_ms: int) -> list[Spent]:
+        self.asked.append(at_ms)
+        return self.spent
+
+
+class Counting(ScriptedModel):
+    """Says how many tokens each answer cost."""
+
+    async def complete(self, request: ModelRequest, context: ModelContext) -> ModelReply:
+        reply = await super().complete(request, context)
+        return ModelReply(reply.text, usage=Usage(30, 10))
+
+
+async def ask(model: Budgeted, text: str = "hi") -> ModelReply:
+    request = ModelRequest("m", "", (UserMessage((Text(text),)),), max_tokens=50)
+    context = ModelContext(ManualClock(now_ms=NOON), lambda _: None, turn="t1", session="s1")
+    return await model.complete(request, context)
+
+
+async def test_a_call_costs_what_its_provider_counted() -> None:
+    inner, today = Counting(), Today(Spent("s9", "main", 20))
+    model = Budgeted(inner, Budget(day_tokens=190), today, NOON)
+    await model.open()
+    assert today.asked == [NOON - DAY_MS // 2]
+    for _ in range(3):
+        await ask(model)
+    with pytest.raises(BudgetSpent):
+        await ask(model)
+    assert inner.calls == 3, "20 + 3 x 40 are used, and a fourth may need 55 and more"
+
+
+async def test_a_call_that_failed_gives_back_what_it_reserved() -> None:
+    model = Budgeted(
+        ScriptedModel([Rule("no", fail="rate")]), Budget(day_tokens=100), Today(), NOON
+    )
+    await model.open()
+    for _ in range(10):
+        with pytest.raises(ModelFailed):
+            await ask(model, "no")
+    await ask(model)
+
+
+async def test_without_bounds_by_day_nothing_is_read() -> None:
+    today = Today()
+    model = Budgeted(Counting(), Budget(turn_calls=1), today, NOON)
+    await model.open()
+    assert today.asked == []
+    await ask(model)
+    with pytest.raises(BudgetSpent):
+        await ask(model)
+    await model.close()
