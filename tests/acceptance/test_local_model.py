@@ -159,7 +159,7 @@ def test_nobody_else_on_the_machine_can_use_it(gateway: Gateway) -> None:
     url = listening(pid)
     question = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}
     with httpx.Client(base_url=url, trust_env=False) as stranger:
-        for headers in ({}, {"Authorization": "Bearer none"}, {"Authorization": "Bearer "}):
+        for headers in ({}, {"Authorization": "Bearer none"}, {"Authorization": "Bearer x"}):
             refused = stranger.post("/v1/chat/completions", json=question, headers=headers)
             assert refused.status_code == 401
             for path in ("/slots", "/props", "/metrics", "/v1/models"):
