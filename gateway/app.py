@@ -47,6 +47,7 @@ from gateway.core.tasks import Ending, TaskOwner
 from gateway.delivery.outbox import Outbox
 from gateway.events.log import EventLog
 from gateway.events.previews import Previews
+from gateway.events.relay import relay
 from gateway.identity.credentials import Credentials
 from gateway.intake.intake import Intake
 from gateway.retention import forget
@@ -62,7 +63,8 @@ from gateway.runs.engine import Engine
 from gateway.runs.functions import FunctionTask, TaskFunction
 from gateway.runs.operating import Operations
 from gateway.runs.queue import RunQueue
-from gateway.sessions.live import LiveSessions
+from gateway.sessions.live import MAX_LIVE, LiveSessions
+from gateway.store.base.shared import SharedStore
 from gateway.store.base.store import Store
 from gateway.store.postgres.opening import open_postgres
 from gateway.store.sqlite.store import open_sqlite
@@ -81,6 +83,9 @@ SEND_GRACE_S = 5.0
 """How long sends under way may go on after that."""
 SWEEP_S = 60.0
 FORGET_S = 3600.0
+REFRESH_S = 2.0
+"""How soon a credential revoked at one process is refused by all."""
+LEAVING = "leaving"
 
 SHIPPED_ROUTES = Path(__file__).parent.parent / "routes.json"
 """The default route file of a checkout; an installed wheel has the same text built in."""
@@ -132,7 +137,9 @@ async def open_gateway(
         for channel in channels:
             stack.push_async_callback(channel.close)
         events, previews = EventLog(store), Previews()
-        sessions = LiveSessions(store, clock)
+        shared = store if isinstance(store, SharedStore) else None
+        # Where others may have answered the last message, nobody remembers what was said.
+        sessions = LiveSessions(store, clock, max_live=0 if shared else MAX_LIVE)
         outbox = Outbox(
             store=store,
             clock=clock,
@@ -155,7 +162,13 @@ async def open_gateway(
             boundary=Boundary(clock=clock, ids=ids, outbox=outbox),
             lanes=lanes,
         )
-        engine = Engine(store=store, clock=clock, ids=ids, chance=chosen.chance)
+        engine = Engine(
+            store=store,
+            clock=clock,
+            ids=ids,
+            lease_s=settings.turngate_lease,
+            chance=chosen.chance,
+        )
         queue = RunQueue()
         for name, function in declared.items():
             engine.register(FunctionTask(name, function, store=store, clock=clock, queue=queue))
@@ -165,11 +178,14 @@ async def open_gateway(
         copies = Copies(store=store, clock=clock, ids=ids, engine=engine, operations=operations)
         intake = Intake(store=store, clock=clock, ids=ids, router=router, turns=lanes)
         upkeep = TaskOwner("upkeep", _report)
+        credentials = Credentials(store, clock, ids)
         await events.open()
         added = AddedRules(store, clock, router, agents)
         await added.open()
         stack.push_async_callback(outbox.stop, grace_s=SEND_GRACE_S)
         await outbox.start()
+        if shared is not None:
+            stack.callback(shared.say, LEAVING, "")
         stack.push_async_callback(lanes.stop, grace_s=DRAIN_S)
         stack.callback(queue.stop)
         queue.start(engine)
@@ -178,6 +194,10 @@ async def open_gateway(
         upkeep.start("admit", _admit(model, lanes), ending=Ending.CANCELLABLE)
         upkeep.start("sweep", _sweep(sessions, clock), ending=Ending.ETERNAL)
         upkeep.start("forget", _forget(store, clock), ending=Ending.ETERNAL)
+        if shared is not None:
+            relay(shared, previews, events)
+            shared.hear(LEAVING, lambda _: lanes.take_over())
+            upkeep.start("refresh", _refresh(credentials, added, clock), ending=Ending.ETERNAL)
         stack.push_async_callback(intake.close)
         log.info("gateway.ready", agents=list(agents.ids()), model=settings.answering)
         yield Gateway(
@@ -185,7 +205,7 @@ async def open_gateway(
             clock=clock,
             ids=ids,
             store=store,
-            credentials=Credentials(store, clock, ids),
+            credentials=credentials,
             agents=agents,
             router=router,
             added=added,
@@ -218,6 +238,7 @@ def _about(settings: Settings, clock: Clock) -> About:
 async def _open_store(settings: Settings, clock: Clock) -> Store:
     strict = settings.turngate_durability == "strict"
     if settings.postgres_url:
+        _make_home(settings.turngate_home)  # its token and its address are kept there
         return await open_postgres(settings.postgres_url, clock=clock, strict=strict)
     database = settings.database
     if database is not None:
@@ -387,6 +408,17 @@ async def _forget(store: Store, clock: Clock) -> None:
             await forget(store, clock)
         except StoreUnavailable as error:
             log.warning("retention.put_off", reason=str(error))
+
+
+async def _refresh(credentials: Credentials, added: AddedRules, clock: Clock) -> None:
+    """What other processes have changed: who may come in, rules, agents."""
+    while True:
+        await clock.sleep(REFRESH_S)
+        try:
+            await credentials.refresh()
+            await added.open()
+        except (StoreUnavailable, ConfigError) as error:
+            log.warning("refresh.put_off", reason=str(error))
 
 
 def _report(name: str, error: BaseException) -> None:

@@ -98,6 +98,13 @@ class Settings(BaseSettings):
         "loss of power.",
         examples=["strict"],
     )
+    turngate_lease: float = Field(
+        30.0,
+        ge=1.0,
+        le=3600.0,
+        description="Seconds after which other processes take over what a silent one was at.",
+        examples=["10"],
+    )
     turngate_log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="How much is logged to stderr.", examples=["info"]
     )
@@ -253,7 +260,7 @@ class Settings(BaseSettings):
         values = [getattr(self, name) for name in type(self).model_fields]
         values += [key.api_key for key in self.llm_keys]
         secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
-        return [*secrets, _password(self.turngate_store)]
+        return [*secrets, *filter(None, [_password(self.turngate_store)])]
 
     @property
     def postgres_url(self) -> str:

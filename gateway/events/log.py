@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.store.base.events import EventRow, GetLogBounds, ReadEvents
@@ -95,6 +95,8 @@ class EventLog:
         self._chars = 0
         self._head = 0
         self._grown = asyncio.Event()
+        self.pass_on: Callable[[], None] | None = None
+        """Called when words are forgotten here: other processes remember them too."""
 
     async def open(self) -> None:
         """Listen, and learn where the log stands; call once."""
@@ -118,6 +120,12 @@ class EventLog:
 
     def forget(self) -> None:
         """Read from the store again: words that are remembered here were blanked there."""
+        self.drop_remembered()
+        if self.pass_on is not None:
+            self.pass_on()
+
+    def drop_remembered(self) -> None:
+        """The same for this process alone."""
         self._recent.clear()
         self._chars = 0
 
@@ -165,7 +173,7 @@ class EventLog:
 
     def _on_commit(self, committed: Committed) -> None:
         if committed.prev != self._head:
-            self.forget()  # the first entries ever heard of; what is remembered has no holes
+            self.drop_remembered()  # the first ones heard of; what is remembered has no holes
         for row in committed.events:
             self._recent.append(row)
             self._chars += len(row.body or "")

@@ -40,6 +40,8 @@ class Previews:
 
     def __init__(self) -> None:
         self._listeners: dict[object, PreviewListener] = {}
+        self.pass_on: PreviewListener | None = None
+        """Where a piece said here goes besides: to other processes."""
 
     def listen(self, listener: PreviewListener) -> Callable[[], None]:
         """Call `listener` with every piece from now on; the result ends that, once or again."""
@@ -52,7 +54,13 @@ class Previews:
         return end
 
     def publish(self, preview: Preview) -> None:
-        """Hand a piece out."""
+        """Hand out a piece that is said here."""
+        self.show(preview)
+        if self.pass_on is not None:
+            self.pass_on(preview)
+
+    def show(self, preview: Preview) -> None:
+        """Hand out a piece to who listens here."""
         for listener in tuple(self._listeners.values()):
             try:
                 listener(preview)

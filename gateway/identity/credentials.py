@@ -98,6 +98,15 @@ class Credentials:
             return None
         return await self._replace_operator(self._ids.secret())
 
+    async def refresh(self) -> None:
+        """Learn what other processes have made and revoked; raises `StoreUnavailable`."""
+        known = {principal.credential_id for principal in self._valid.values()}
+        for row in await self._store.read(ListCredentials()):
+            if row.revoked_at is not None and row.credential_id in known:
+                self._forget(row.credential_id)
+            elif row.revoked_at is None and row.credential_id not in known:
+                self._remember(row)
+
     async def authenticate(self, token: str, address: str) -> Principal:
         """Whose token it is.
 

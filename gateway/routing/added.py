@@ -46,9 +46,13 @@ class AddedRules:
         self._changing = asyncio.Lock()
 
     async def open(self) -> None:
-        """Take up what was added; raises `ConfigError` when some of it cannot be used any more."""
-        await self.agents.open(self._store, self._clock)
-        self._router.swap(self._table(await self._load()))
+        """Take up what was added, here or by another process.
+
+        Raises `ConfigError` when some of it cannot be used any more; then the rules stay.
+        """
+        async with self._changing:
+            await self.agents.open(self._store, self._clock)
+            self._router.swap(self._table(await self._load()))
 
     async def add_agent(self, agent: AddedAgent) -> bool:
         """Add an agent or replace an added one; whether there was one. See `KnownAgents.add`."""

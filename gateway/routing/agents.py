@@ -81,6 +81,7 @@ class KnownAgents:
     async def open(self, store: Store, clock: Clock) -> None:
         """Learn what was added; raises `ConfigError` for an id that is declared as well."""
         self._store, self._clock = store, clock
+        added: dict[AgentId, Agent] = {}
         for row in await store.read(ListAgents()):
             agent = _from_json(row.agent_id, row.body).agent()
             declared = self._declared.get(agent.id)
@@ -90,7 +91,8 @@ class KnownAgents:
                     f"{declared.directory} as well; rename the folder, or take it away, start, and "
                     f"call agents.remove for the added one"
                 )
-            self._added[agent.id] = agent
+            added[agent.id] = agent
+        self._added = added
 
     def get(self, agent_id: AgentId) -> Agent | None:
         """The agent of that id, spelt as people spell it."""

@@ -8,7 +8,7 @@ new work.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import structlog
@@ -54,7 +54,7 @@ from gateway.store.base.runs import (
     RunRow,
     TakeRun,
 )
-from gateway.store.base.store import Durability, Store, Unit
+from gateway.store.base.store import Durability, NewEvent, Store, Unit
 
 STOP_S = 5.0
 """How long `stop` waits for executions it has cut short; what ignores that is not given back."""
@@ -89,7 +89,14 @@ class Engine:
         self._live: dict[RunId, Execution] = {}
         self._left = asyncio.Event()
         self._owner = TaskOwner("runs", _report)
-        self._watch = Watch(store=store, clock=clock, tasks=self._tasks, live=self._live)
+        self._watch = Watch(
+            store=store,
+            clock=clock,
+            tasks=self._tasks,
+            live=self._live,
+            worker=self._worker,
+            stop=self._stop_here,
+        )
         self._stopping = False
 
     def register(self, task: DurableTask) -> None:
@@ -130,11 +137,14 @@ class Engine:
         self._owner.start("renew", self._lease.keep(), ending=Ending.ETERNAL)
         self._owner.start("watch", self._watch.keep(), ending=Ending.ETERNAL)
 
-    async def execute(self, run_id: RunId, *, fresh: str = "") -> Outcome:
+    async def execute(
+        self, run_id: RunId, *, fresh: str = "", events: Sequence[NewEvent] = ()
+    ) -> Outcome:
         """Execute a run to its end, its parking, or the loss of its lease.
 
         `fresh` names the task when the caller has just committed `opening`: there is nothing to
-        take or replay then. A `lost` run is handed out again when it is still ours.
+        take or replay then. Otherwise `events` hold if the run could be taken. A `lost` run is
+        handed out again when it is still ours.
         Never raises what the task raised: that ends the run. Raises `NotFound` when there is no
         such run. Cancelled: the run stays unfinished and is handed out again by whoever starts
         next; only while the end itself is being written may it have ended.
@@ -153,7 +163,7 @@ class Engine:
         )
         self._live[run_id] = execution
         try:
-            return await self._execute(execution, fresh=fresh)
+            return await self._execute(execution, fresh=fresh, events=tuple(events))
         except RunTerminal:
             return "ended"
         except LeaseHeld as error:
@@ -180,11 +190,19 @@ class Engine:
         await self._store.commit(
             Unit((RequestCancel(run_id, self._clock.now_ms()),), durability=Durability.CRITICAL)
         )
+        self._stop_here(run_id)
+        self._watch.nudge()
+
+    def look(self) -> None:
+        """Look at once for runs that nobody executes."""
+        self._watch.nudge()
+
+    def _stop_here(self, run_id: RunId) -> None:
+        """Cut a run short if it is executed here and does not know yet."""
         execution = self._live.get(run_id)
-        if execution is not None:
+        if execution is not None and not execution.stop_requested:
             execution.stop_requested = True
             execution.interrupt()
-        self._watch.nudge()
 
     async def emit(self, run_id: RunId, key: str, payload: Json) -> bool:
         """Give a run an event; the first of a key wins. Returns whether this one did.
@@ -236,11 +254,13 @@ class Engine:
         """How many runs are being executed here."""
         return len(self._live)
 
-    async def _execute(self, execution: Execution, *, fresh: str) -> Outcome:
+    async def _execute(
+        self, execution: Execution, *, fresh: str, events: tuple[NewEvent, ...]
+    ) -> Outcome:
         if fresh:
             task, recovery = self._tasks[fresh], None
         else:
-            task, recovery = await self._take(execution)
+            task, recovery = await self._take(execution, events)
         try:
             if recovery is not None and recovery.quarantine:
                 raise RunQuarantined(
@@ -258,7 +278,9 @@ class Engine:
             await self._abandon(execution, task, self._known(execution.run_id, error))
         return "ended"
 
-    async def _take(self, execution: Execution) -> tuple[DurableTask, Recovery | None]:
+    async def _take(
+        self, execution: Execution, events: tuple[NewEvent, ...]
+    ) -> tuple[DurableTask, Recovery | None]:
         """Take the run's lease and load its records."""
         now = self._clock.now_ms()
         run_id = execution.run_id
@@ -269,7 +291,7 @@ class Engine:
         if row.ended_at is not None:
             raise RunTerminal(f"run {run_id} has ended: {row.status}")
         take = TakeRun(run_id, self._worker, self._lease.until(now), now)
-        await execution.take(Unit((take, ForgetKeys(run_id))))
+        await execution.take(Unit((take, ForgetKeys(run_id)), events))
         # Never back to False: it may have been set here since the row was read.
         execution.stop_requested |= bool(row.cancel_requested)
         execution.records = Records(await self._store.read(LoadSteps(run_id)))
@@ -350,7 +372,8 @@ class Engine:
                 rows = await self._store.read(GetRun(run_id))
             except StoreUnavailable:
                 continue
-            if rows and self._is_ours(rows[0], self._clock.now_ms()):
+            # Whether the lease still holds the store says when the run is taken, by its own clock.
+            if rows and rows[0].status == "running" and rows[0].holder == self._worker:
                 self._watch.hand_out(rows[0], alone=False)
             return
 

@@ -7,17 +7,23 @@ handed out is not looked at again until it is executed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Container, Mapping
+from collections.abc import AsyncIterator, Callable, Container, Mapping
 
 import structlog
 
 from gateway.core.clock import Clock
 from gateway.core.errors import StoreUnavailable
-from gateway.core.ids import RunId
+from gateway.core.ids import RunId, WorkerId
 from gateway.runs.records import Records
 from gateway.runs.recovery import may_be_alone, recover
 from gateway.runs.task import DurableTask
-from gateway.store.base.runs import AbandonedRuns, LoadSteps, RunRow, WakeableRuns
+from gateway.store.base.runs import (
+    AbandonedRuns,
+    LoadSteps,
+    RunRow,
+    RunsToStop,
+    WakeableRuns,
+)
 from gateway.store.base.store import Store
 
 WATCH_S = 1.0
@@ -37,11 +43,15 @@ class Watch:
         clock: Clock,
         tasks: Mapping[str, DurableTask],
         live: Container[RunId],
+        worker: WorkerId,
+        stop: Callable[[RunId], None],
     ) -> None:
         self._store = store
         self._clock = clock
         self._tasks = tasks
         self._live = live
+        self._worker = worker
+        self._stop = stop
         self._handed_out: set[RunId] = set()
         self._nudged = asyncio.Event()
 
@@ -70,7 +80,9 @@ class Watch:
                 log.exception("runs.watch_bug")
 
     async def look(self) -> None:
-        """Hand out what is abandoned or has woken by now."""
+        """Hand out what is abandoned or has woken by now; stop what others asked to stop."""
+        for asked in await self._store.read(RunsToStop(self._worker)):
+            self._stop(RunId(asked.run_id))
         async for row in self._each(AbandonedRuns):
             alone = False
             if may_be_alone(row):

@@ -5,6 +5,7 @@ State alone; `gateway.turns.lanes` decides when something happens, `merging` wha
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,7 +20,8 @@ class Lane:
 
     `held_by` is the turn that has begun and not ended; `returned` is that turn when it was
     interrupted or has woken, and whether it has to run alone. `lost`: it is not executed here any
-    more, and may not come back. `working`: a task is at it.
+    more, and may not come back; `nudged`: look at once whether it will. `working`: a task is at it.
+    `executing`: the turn this process executes now.
     """
 
     key: str
@@ -28,6 +30,8 @@ class Lane:
     held_by: str = ""
     lost: bool = False
     working: bool = False
+    executing: str = ""
+    nudged: asyncio.Event = field(default_factory=asyncio.Event)
 
     def ready(self) -> bool:
         """Whether there is something to do now."""
@@ -41,6 +45,15 @@ class Lane:
         """Its turn is over."""
         self.held_by = ""
         self.lost = False
+
+    def put(self, row: InputRow) -> None:
+        """Queue an input in its place; one that is there stays."""
+        if any(each.turn_id == row.turn_id for each in self.queued):
+            return
+        later = self.queued and self.queued[-1].ordinal > row.ordinal
+        self.queued.append(row)
+        if later:
+            self.queued = deque(sorted(self.queued, key=lambda each: each.ordinal))
 
     def take_out(self, turn_ids: Iterable[str]) -> None:
         """Forget queued inputs."""

@@ -8,7 +8,7 @@ through `requeue`, ahead of what was said since.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import orjson
@@ -31,10 +31,12 @@ from gateway.store.base.inputs import (
     MergeInput,
     OpenInputs,
     QueuedInputs,
+    SessionTurn,
+    StaleInputs,
     StartInput,
 )
 from gateway.store.base.runs import GetRun, RunRow
-from gateway.store.base.store import Durability, NewEvent, Store, Unit
+from gateway.store.base.store import Committed, Durability, NewEvent, Store, Unit
 from gateway.turns.lane import Lane
 from gateway.turns.merging import next_group
 from gateway.turns.slots import TurnSlots
@@ -43,6 +45,13 @@ from gateway.turns.task import TASK, TurnTask, manifest
 PAGE = 500
 RETRY_S = 1.0
 """How soon a lane goes on after the store refused a write or its turn was lost."""
+STALE_S = 2.0
+"""How long an input that nothing stands before may wait for whoever took it in, before every
+process tries to claim it; and how often such inputs are looked for."""
+_CLAIMED = frozenset(
+    {Kind.TURN_STARTED, Kind.INPUT_MERGED, Kind.INPUT_CANCELLED, Kind.INPUT_EXPIRED}
+)
+_ENDED = frozenset({Kind.TURN_COMPLETED, Kind.TURN_FAILED, Kind.TURN_CANCELLED})
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +71,7 @@ class Lanes:
         self._admitted = asyncio.Event()
         self._aging = asyncio.Event()
         self._hurried = asyncio.Event()
+        self._left_behind = asyncio.Event()
         self._stopping = False
 
     def __len__(self) -> int:
@@ -89,12 +99,16 @@ class Lanes:
                     lane.queued.append(row)
                 else:
                     lane.held_by = row.turn_id
+        self._store.listen(self._heard)
         await engine.start()
         for lane in list(self._lanes.values()):
             if lane.held_by and not lane.returned:
                 await self._look(lane)
+                if lane.lost and not lane.queued:
+                    lane.release()  # another process has it, and nobody waits for it here
                 self._drop(lane)
         self._upkeep.start("expiry", self._watch_expiry(), ending=Ending.ETERNAL)
+        self._upkeep.start("stale", self._watch_stale(), ending=Ending.ETERNAL)
 
     def admit(self) -> None:
         """Let turns begin: everything they need is ready. Inputs are accepted before that."""
@@ -105,7 +119,7 @@ class Lanes:
     def put(self, row: InputRow) -> int:
         lane = self._lane(row.session_key)
         position = len(lane.queued)
-        lane.queued.append(row)
+        lane.put(row)
         if row.expires_at:
             self._aging.set()
         self._kick(lane)
@@ -231,9 +245,7 @@ class Lanes:
             try:
                 await self._store.commit(self._claim_unit(group))
             except Conflict:
-                # Some ended in the same moment; what was put since is not in question.
-                queued = await self._store.read(QueuedInputs(lane.key, PAGE))
-                lane.take_out({row.turn_id for row in group} - {row.turn_id for row in queued})
+                await self._learn(lane)
                 return
             crashpoint("lane.after_claim")
             lane.take_out(row.turn_id for row in group)
@@ -252,13 +264,17 @@ class Lanes:
             lane.returned.popleft()
             lane.lost = False
             data = {"epoch": run.epoch + 1, "recoveries": run.recoveries}
-            event = self._event(rows[0], Kind.TURN_RESUMED, data) if rows else None
-            if event is not None:
-                self._store.post(Unit((), (event,), Durability.POSTED))
-            await self._execute(lane, RunId(run.run_id))
+            resumed = [self._event(row, Kind.TURN_RESUMED, data) for row in rows]
+            await self._execute(lane, RunId(run.run_id), events=resumed)
 
-    async def _execute(self, lane: Lane, run_id: RunId, *, fresh: str = "") -> None:
-        outcome = await self._engine.execute(run_id, fresh=fresh)
+    async def _execute(
+        self, lane: Lane, run_id: RunId, *, fresh: str = "", events: Sequence[NewEvent] = ()
+    ) -> None:
+        lane.executing = run_id
+        try:
+            outcome = await self._engine.execute(run_id, fresh=fresh, events=events)
+        finally:
+            lane.executing = ""
         if outcome == "ended" and self._task.settled(run_id):
             lane.release()
         else:
@@ -266,9 +282,64 @@ class Lanes:
 
     async def _look_after(self, lane: Lane) -> None:
         """Wait for a lost turn: the engine hands it out again if it is to go on here."""
-        await self._clock.sleep(RETRY_S)
-        if not lane.returned:
+        lane.nudged.clear()
+        with suppress(TimeoutError):
+            async with self._clock.timeout(RETRY_S):
+                await lane.nudged.wait()
+        if lane.lost and not lane.returned:
             await self._look(lane)
+
+    async def _learn(self, lane: Lane) -> None:
+        """Somebody else was faster: how the conversation stands now. What was put since stays."""
+        known = {row.turn_id for row in lane.queued}
+        queued = await self._store.read(QueuedInputs(lane.key, PAGE))
+        lane.take_out(known - {row.turn_id for row in queued})
+        for row in queued:
+            lane.put(row)
+        for holder in await self._store.read(SessionTurn(lane.key)):
+            lane.held_by = holder.turn_id
+            lane.lost = True
+
+    def _heard(self, committed: Committed) -> None:
+        """What other processes did to the conversations that have something to do here."""
+        for event in committed.events:
+            lane = self._lanes.get(event.session_key)
+            if lane is None:
+                continue
+            if event.kind in _CLAIMED:
+                lane.take_out([event.turn_id])
+            elif event.kind in _ENDED and event.turn_id == lane.held_by != lane.executing:
+                lane.release()
+                lane.nudged.set()
+                self._kick(lane)
+            self._drop(lane)
+
+    def take_over(self) -> None:
+        """Another process stops: look at once for what it has left."""
+        self._engine.look()
+        self._left_behind.set()
+
+    async def _watch_stale(self) -> None:
+        """Take up what nobody claims: whoever took it in may be gone, or have its hands full."""
+        while True:
+            with suppress(TimeoutError):
+                async with self._clock.timeout(STALE_S):
+                    await self._left_behind.wait()
+            now = self._clock.now_ms()
+            age = 0 if self._left_behind.is_set() else STALE_S
+            self._left_behind.clear()
+            stale = StaleInputs(now - round(age * 1000), now, PAGE)
+            try:
+                rows = await self._store.read(stale)
+            except StoreUnavailable as error:
+                log.warning("lane.stale_put_off", reason=str(error))
+                continue
+            for row in rows:
+                lane = self._lane(row.session_key)
+                lane.put(row)
+                self._kick(lane)
+            if any(row.expires_at for row in rows):
+                self._aging.set()
 
     async def _look(self, lane: Lane) -> None:
         """Whether the turn that holds the lane will come back; if not, the lane goes on."""

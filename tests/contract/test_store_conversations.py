@@ -21,6 +21,8 @@ from gateway.store.base.inputs import (
     PauseInput,
     QueuedInputs,
     ResumeInput,
+    SessionTurn,
+    StaleInputs,
     StartInput,
 )
 from gateway.store.base.outbox import (
@@ -321,3 +323,38 @@ async def test_bindings_keep_the_order_they_were_added_in(store: Store) -> None:
     await put(store, RemoveBinding("c"))
     await put(store, PutBinding("c", "again", 10))
     assert [row.binding_id for row in await store.read(ListBindings())] == ["a", "b", "c"]
+
+
+async def test_a_session_has_one_turn_at_a_time_in_the_order_of_acceptance(store: Store) -> None:
+    """Whoever asks, and however many: neither beside a turn, nor past an older message."""
+    await put(store, a_content(), an_input(), an_input(turn_id="t2"), an_input(turn_id="t3"))
+    assert await refusal(put(store, StartInput("t2"))) is Conflict
+    assert await store.read(SessionTurn(SESSION)) == []
+    await put(store, StartInput("t1"), MergeInput("t2", "t1", 2))
+    assert [row.turn_id for row in await store.read(SessionTurn(SESSION))] == ["t1"]
+    assert await refusal(put(store, StartInput("t3"))) is Conflict
+    await put(store, PauseInput("t1", "approval"))
+    assert await refusal(put(store, StartInput("t3"))) is Conflict
+    await put(store, EndInput("t1", "answered", "", 3))
+    await put(store, StartInput("t3"))
+
+
+async def test_of_many_who_claim_one_session_at_once_one_gets_it(store: Store) -> None:
+    await put(store, a_content(), *(an_input(turn_id=f"t{n}") for n in range(4)))
+    claims = (put(store, StartInput(f"t{n % 4}")) for n in range(16))
+    outcomes = await asyncio.gather(*claims, return_exceptions=True)
+    assert sum(not isinstance(outcome, Exception) for outcome in outcomes) == 1
+
+
+async def test_an_input_is_stale_when_nothing_is_in_its_way_and_nobody_claims_it(
+    store: Store,
+) -> None:
+    """Or when it has expired behind something that is."""
+    free, busy = an_input(session_key="free", at=10), an_input(turn_id="t2", at=10)
+    waits = an_input(turn_id="t3", at=10)
+    late = an_input(turn_id="t4", at=10)._replace(expires_at=20)
+    await put(store, a_content(), free, busy, waits, late, StartInput("t2"))
+    assert await store.read(StaleInputs(10, 15, 9)) == []
+    assert [row.turn_id for row in await store.read(StaleInputs(11, 15, 9))] == ["t1"]
+    assert [row.turn_id for row in await store.read(StaleInputs(11, 20, 9))] == ["t1", "t4"]
+    assert [row.turn_id for row in await store.read(StaleInputs(11, 20, 1))] == ["t1"]

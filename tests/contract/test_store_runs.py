@@ -30,6 +30,7 @@ from gateway.store.base.runs import (
     RootCosts,
     RunCosts,
     RunEvents,
+    RunsToStop,
     RunWaits,
     SpentSince,
     TakeRun,
@@ -344,3 +345,12 @@ async def test_a_copied_run_keeps_what_it_was_made_from(store: Store) -> None:
     await put(store, AwaitKey("r1", "never"))
     assert await store.read(RunWaits("r1")) == [("never",)]
     assert (await put(store, TakeRun("r1", "w2", 200, 100))).value(0) == 2
+
+
+async def test_who_runs_something_learns_what_others_asked_to_stop(store: Store) -> None:
+    """Its own runs alone, while they run."""
+    await put(store, a_run(), a_run(run_id="r2"), a_run(run_id="r3", holder="w2"))
+    assert await store.read(RunsToStop("w1")) == []
+    await put(store, *(RequestCancel(run, 2) for run in ("r1", "r2", "r3")))
+    await put(store, a_run_end(run_id="r2"))
+    assert [row.run_id for row in await store.read(RunsToStop("w1"))] == ["r1"]

@@ -50,7 +50,11 @@ class RememberKey(NamedTuple):
 
 
 class StartInput(NamedTuple):
-    """queued → running; refused `Conflict` otherwise."""
+    """queued → running; refused `Conflict` otherwise.
+
+    Also refused while its session has a turn or an older queued input: whoever asks, and however
+    many processes do, a session has one turn at a time and answers in the order of acceptance.
+    """
 
     turn_id: str
 
@@ -157,6 +161,28 @@ class QueuedInputs(Query[InputRow]):
     """What one session has waiting, in order of acceptance."""
 
     session_key: str
+    limit: int
+
+
+class TurnId(NamedTuple):
+    turn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTurn(Query[TurnId]):
+    """The turn a session has now, running or waiting; none or one."""
+
+    session_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class StaleInputs(Query[InputRow]):
+    """Queued before a moment and still not claimed although their session has no turn, or expired
+    by now; in order of acceptance. Whoever took them in may be gone.
+    """
+
+    before: int
+    now: int
     limit: int
 
 

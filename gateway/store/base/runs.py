@@ -364,6 +364,17 @@ class AbandonedRuns(Query[RunRow]):
     limit: int
 
 
+class RunToStop(NamedTuple):
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunsToStop(Query[RunToStop]):
+    """Running runs of a worker that somebody, perhaps in another process, asked to stop."""
+
+    holder: str
+
+
 @dataclass(frozen=True, slots=True)
 class WakeableRuns(Query[RunRow]):
     """Suspended runs whose timer is due, whose awaited event has come, or that shall stop;

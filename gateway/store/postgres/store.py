@@ -18,6 +18,7 @@ from gateway.core.errors import StoreUnavailable
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.store.base.events import EventRow, GetLogBounds, ReadEvents
 from gateway.store.base.query import Query, Row
+from gateway.store.base.shared import Heard
 from gateway.store.base.store import Committed
 from gateway.store.grouped import GroupedStore, Submitted, row_type
 from gateway.store.postgres.connecting import Dial
@@ -91,12 +92,21 @@ class PostgresStore(GroupedStore):
                     ) from error
         raise AssertionError("unreachable")
 
+    def say(self, topic: str, text: str) -> None:
+        """Tell every other process soon."""
+        self._follower.say(topic, text)
+
+    def hear(self, topic: str, heard: Heard) -> None:
+        """Call with everything other processes say on a topic."""
+        self._follower.hear(topic, heard)
+
     async def close(self) -> None:
         """Closing again waits for the same end. Cancelled, connections are cut."""
         self._closed = True
         try:
             self._writer.stop()
             await self._writing.close()
+            await self._follower.flush()
             await self._owner.close()
             async with self._clock.timeout(CLOSE_S):
                 await self._pool.close()

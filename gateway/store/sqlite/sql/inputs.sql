@@ -20,8 +20,11 @@ INSERT INTO idempotency (principal, method, key, body_hash, turn_id, at)
 VALUES (:principal, :method, :key, :body_hash, :turn_id, :at);
 
 -- name: start_input
--- Claimed as the leading input of a turn.
-UPDATE inputs SET state = 'running' WHERE turn_id = :turn_id AND state = 'queued';
+-- Claimed as the leading input of a turn, unless its conversation has a turn or an older input.
+UPDATE inputs SET state = 'running' WHERE turn_id = :turn_id AND state = 'queued'
+  AND NOT EXISTS (SELECT 1 FROM inputs other WHERE other.session_key = inputs.session_key
+    AND other.state IN ('queued', 'running', 'waiting')
+    AND (other.state <> 'queued' OR other.ordinal < inputs.ordinal));
 
 -- name: merge_input
 -- Claimed as part of another input's turn.
@@ -86,6 +89,24 @@ SELECT i.ordinal, i.turn_id, i.session_key, i.agent_id, i.channel, i.account, i.
 FROM inputs i LEFT JOIN contents c ON c.content_id = i.content_id
 WHERE i.session_key = :session_key AND i.state IN ('queued', 'running', 'waiting')
   AND i.state = 'queued'
+ORDER BY i.ordinal LIMIT :limit;
+
+-- name: session_turn
+-- At most one has begun and not ended.
+SELECT turn_id FROM inputs WHERE session_key = :session_key
+  AND state IN ('queued', 'running', 'waiting') AND state <> 'queued';
+
+-- name: stale_inputs
+-- Nothing is in their way and nobody has claimed them, or they expire behind what is in their way.
+SELECT i.ordinal, i.turn_id, i.session_key, i.agent_id, i.channel, i.account, i.external_id,
+  i.principal, i.route_key, i.agent_override, i.source, i.barrier, i.destination, i.content_id,
+  i.explanation, i.state, i.detail, i.merged_into, i.accepted_at, i.expires_at, i.ended_at, c.body
+FROM inputs i INDEXED BY inputs_open LEFT JOIN contents c ON c.content_id = i.content_id
+WHERE i.state IN ('queued', 'running', 'waiting') AND i.state = 'queued'
+  AND i.accepted_at < :before
+  AND (i.expires_at BETWEEN 1 AND :now OR NOT EXISTS (SELECT 1 FROM inputs other
+    WHERE other.session_key = i.session_key
+    AND other.state IN ('queued', 'running', 'waiting') AND other.state <> 'queued'))
 ORDER BY i.ordinal LIMIT :limit;
 
 -- name: inputs_of_turn

@@ -139,6 +139,10 @@ FROM runs INDEXED BY runs_leased
 WHERE status = 'running' AND lease_until <= clock(:now) AND run_id > :after
 ORDER BY run_id LIMIT :limit;
 
+-- name: runs_to_stop
+-- Asked for at another process's door.
+SELECT run_id FROM runs WHERE status = 'running' AND holder = :holder AND cancel_requested = 1;
+
 -- name: wakeable_runs
 -- Parked, and the timer is due, the event is there, or it shall stop; a poll as well.
 SELECT run_id, task, manifest_hash, session_key, input, status, epoch, holder, lease_until,

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from gateway.core.clock import ManualClock
-from gateway.core.ids import RunId
+from gateway.core.ids import RunId, WorkerId
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.runs.canonical import Json
 from gateway.runs.context import RunContext
@@ -29,6 +29,8 @@ def a_watch(store: FlakyStore, clock: ManualClock, task: Script, *live: str) -> 
         clock=clock,
         tasks={task.name: task},
         live={RunId(run_id) for run_id in live},
+        worker=WorkerId("w1"),
+        stop=lambda run_id: None,
     )
 
 

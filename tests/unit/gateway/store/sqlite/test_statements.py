@@ -49,6 +49,8 @@ SCANS = {
     "list_bindings": "all of them are wanted",
     "list_credentials": "all of them are wanted",
     "open_inputs": "all of a partial index",
+    "runs_to_stop": "all of a partial index",
+    "stale_inputs": "all of a partial index",
     "wakeable_runs": "all of a partial index",
     "release_leases": "all of a partial index",
     "prune_blobs": "few results are long, and it is done once an hour",

@@ -1,0 +1,27 @@
+"""What a store can do that other processes use as well: pass on a word at once.
+
+Words are hints and previews: they may be lost, and nothing that has to hold depends on one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+from gateway.store.base.store import Store
+
+Heard = Callable[[str], None]
+"""Called on the loop with what another process said."""
+
+
+@runtime_checkable
+class SharedStore(Store, Protocol):
+    """A store of several processes."""
+
+    def say(self, topic: str, text: str) -> None:
+        """Tell every other process soon; nobody waits, and what is too long or too much is lost."""
+        ...
+
+    def hear(self, topic: str, heard: Heard) -> None:
+        """Call `heard` with everything other processes say on a topic."""
+        ...
