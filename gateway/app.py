@@ -33,7 +33,7 @@ from agents.resilience.policy import Endpoint, Resilient
 from agents.tools.catalog import TOOLS
 from agents.turn import ToolLoop
 from agents.workspace import DEFAULT_ID, Workspace, default_agent, load
-from channels.base.channel import Channel
+from channels.base.channel import Channel, Terminal
 from channels.stdio.channel import StdioChannel, Streams
 from channels.stdio.ndjson import NdjsonDialect
 from channels.stdio.plain import for_streams
@@ -377,7 +377,7 @@ def client_channel() -> Channel:
     return WebSocketChannel()
 
 
-def open_terminal(*, as_json: bool) -> Channel:
+def open_terminal(*, as_json: bool) -> Terminal:
     """The channel over this process's own streams."""
     streams = Streams(sys.stdin, sys.stdout, sys.stderr)
     dialect = NdjsonDialect() if as_json else for_streams(sys.stdin, sys.stdout, os.environ)

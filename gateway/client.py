@@ -152,6 +152,7 @@ class Client:
         self._streams: list[_Stream] = []
         self._socket: ClientConnection | None = None
         self._connected = asyncio.Event()
+        self._offline = asyncio.Event()
         self._ended: TurngateError | None = None
         self._owner = TaskOwner("client", self._failed)
         self.seq = 0
@@ -305,6 +306,10 @@ class Client:
             async with self._clock.timeout(CLOSE_S):
                 await self._write({"method": method, "params": dict(params)})
 
+    async def offline(self) -> None:
+        """Wait until the gateway cannot be reached; at once while it cannot."""
+        await self._offline.wait()
+
     # --- events ----------------------------------------------------------------------------------
 
     async def events(
@@ -398,6 +403,7 @@ class Client:
                 error
             )
         self._socket = socket
+        self._offline.clear()
         self._connected.set()
         return socket
 
@@ -443,6 +449,7 @@ class Client:
         """The connection is gone: nothing that was asked on it will be answered."""
         self._socket = None
         self._connected.clear()
+        self._offline.set()
         self._fail_all(ConnectionLost("the connection broke before the answer came"))
 
     def _end(self, error: TurngateError) -> None:

@@ -64,6 +64,7 @@ async def serving(
     announce: Callable[[str], None] | None = None,
     own_process: bool = True,
     chosen: Chosen | None = None,
+    command: str = "up",
 ) -> AsyncIterator[Served]:
     """A gateway with its port open for the length of the block.
 
@@ -118,6 +119,7 @@ async def serving(
             ),
             own_process=own_process,
             announce=announce,
+            command=command,
         ) as server:
             watching.start("ready", _ready(gateway, health), ending=Ending.CANCELLABLE)
             watching.start("load", _load(admission, health, clock), ending=Ending.ETERNAL)

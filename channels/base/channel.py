@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from channels.base.messages import Accepted, Inbound, Outbound, Receipt
+from channels.base.messages import Accepted, Inbound, Outbound, Receipt, TurnEnd
 from gateway.core.ids import TurnId
 
 
@@ -88,3 +88,11 @@ class Channel(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class Terminal(Channel, Protocol):
+    """A channel over a process's own streams, whose other side may want to know of every end."""
+
+    async def ended(self, end: TurnEnd) -> None:
+        """Tell how a turn ended, where its messages do not; returns when it has left."""
+        ...

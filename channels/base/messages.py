@@ -76,3 +76,16 @@ class Receipt:
     """The destination has it; `external_id` is its own name for the message, if it has one."""
 
     external_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnd:
+    """How a turn ended.
+
+    `kind` is a failure's stable word; `answered_by` the turn it was merged into, or itself.
+    """
+
+    turn_id: TurnId
+    state: str
+    kind: str
+    answered_by: TurnId

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TextIO, assert_never
 
 from channels.base.channel import Capabilities, Intake
-from channels.base.messages import Outbound, Receipt
+from channels.base.messages import Outbound, Receipt, TurnEnd
 from channels.stdio.dialect import (
     ACCOUNT,
     CHANNEL,
@@ -106,6 +106,10 @@ class StdioChannel:
         if message.part == message.parts:
             self._unfinished.pop(message.turn_id, None)
         return Receipt()
+
+    async def ended(self, end: TurnEnd) -> None:
+        """See `Terminal`."""
+        await self._tell(self._notices, self._dialect.ended(end))
 
     async def close(self) -> None:
         """Stop reading and writing. The streams stay open: whoever opened them closes them."""

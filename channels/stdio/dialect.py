@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from channels.base.messages import Accepted, Inbound, Outbound
+from channels.base.messages import Accepted, Inbound, Outbound, TurnEnd
 from gateway.core.ids import TurnId
 
 CHANNEL = "stdio"
@@ -95,6 +95,10 @@ class Dialect(Protocol):
 
     def message(self, message: Outbound, *, agent: str) -> str:
         """`agent` is empty for a turn that was not accepted by this process."""
+        ...
+
+    def ended(self, end: TurnEnd) -> str:
+        """What a message of the turn did not say already; empty when that is everything."""
         ...
 
     def prompt(self) -> str:

@@ -12,6 +12,7 @@ Out, `id` being null when the line had none:
     {"type": "refused", "id", "error": {"code", "kind", "message", "retryable", "retry_after_ms"}}
     {"type": "message", "delivery_key", "turn_id", "text", "part", "parts", "destination"}
     {"type": "cancelled", "id", "turn_id"}
+    {"type": "ended", "turn_id", "state", "kind", "answered_by"}    failed, stopped, or merged
     {"type": "error", "id", "line", "error"}    line number `line` was not understood
 
 A refused wish to cancel is `refused` with `turn_id` added. `accepted` leaves after the message is
@@ -34,7 +35,7 @@ from typing import Any, Self
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from channels.base.messages import Accepted, Inbound, Outbound
+from channels.base.messages import Accepted, Inbound, Outbound, TurnEnd
 from channels.stdio.dialect import (
     ACCOUNT,
     CHANNEL,
@@ -128,6 +129,17 @@ class NdjsonDialect:
     def malformed(self, problem: Malformed, *, line: int) -> str:
         error = _error(InvalidInput(problem.why))
         return _line(type="error", id=problem.id or None, line=line, error=error)
+
+    def ended(self, end: TurnEnd) -> str:
+        if end.state == "answered" and end.answered_by == end.turn_id:
+            return ""
+        return _line(
+            type="ended",
+            turn_id=end.turn_id,
+            state=end.state,
+            kind=end.kind or None,
+            answered_by=end.answered_by,
+        )
 
     def message(self, message: Outbound, *, agent: str) -> str:
         return _line(

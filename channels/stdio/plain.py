@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from math import ceil
 from typing import TextIO
 
-from channels.base.messages import Accepted, Inbound, Outbound
+from channels.base.messages import Accepted, Inbound, Outbound, TurnEnd
 from channels.stdio.dialect import (
     ACCOUNT,
     CHANNEL,
@@ -100,6 +100,9 @@ class PlainDialect:
 
     def malformed(self, problem: Malformed, *, line: int) -> str:
         return self._notice(problem.why)
+
+    def ended(self, end: TurnEnd) -> str:
+        return ""  # the sentence that says so is a message
 
     def message(self, message: Outbound, *, agent: str) -> str:
         if not self._prompting:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
 from channels.base.channel import Channel
-from channels.base.messages import Accepted, Inbound, Outbound
+from channels.base.messages import Accepted, Inbound, Outbound, TurnEnd
 from gateway.client import Client
 from gateway.core import parts
 from gateway.core.ids import AgentId, DeliveryId, TurnId
 from gateway.core.keys import Destination, parse_session_key
 from gateway.events.kinds import Kind
+from gateway.turns.waiting import STATES
 from gateway.wire.methods.turns import OPEN_STATES
 
-ENDS = (Kind.TURN_COMPLETED, Kind.TURN_FAILED, Kind.TURN_CANCELLED, Kind.INPUT_CANCELLED)
-OTHER_ENDS = (Kind.INPUT_EXPIRED, Kind.INPUT_MERGED)
 EARLY = 256
 """Ends of turns nobody here has started so far: the end of one may come before its acknowledgement.
 The oldest is forgotten; most of them are other people's."""
+
+Tell = Callable[[TurnEnd], Awaitable[None]]
+"""Hears how each turn that was said here ended."""
 
 WAITING = 256
 """Ends that are not shown yet; then no more events are taken, and the client resumes by number."""
@@ -29,9 +32,11 @@ WAITING = 256
 class Attached:
     """`channels.base.channel.Intake` of a gateway in another process, and what it answers."""
 
-    def __init__(self, client: Client, channel: Channel) -> None:
+    def __init__(self, client: Client, channel: Channel, tell: Tell) -> None:
         self._client = client
         self._channel = channel
+        self._tell = tell
+        self._merged: dict[TurnId, list[TurnId]] = {}
         self._open: dict[TurnId, Destination] = {}
         self._early: OrderedDict[TurnId, dict[str, Any]] = OrderedDict()
         self._known: asyncio.Queue[tuple[TurnId, Destination, dict[str, Any]]] = asyncio.Queue(
@@ -79,7 +84,7 @@ class Attached:
         """Show answers until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._show(), name="chat.show")
-            kinds = [*ENDS, *OTHER_ENDS]
+            kinds = [*STATES, Kind.INPUT_MERGED]
             async with aclosing(
                 self._client.events(after_seq=self._client.seq, kinds=kinds)
             ) as items:
@@ -113,10 +118,14 @@ class Attached:
             # Another turn answers it, which another client may have started.
             into = TurnId(event["data"]["into"])
             self._open.setdefault(into, destination)
+            self._merged.setdefault(into, []).append(turn_id)
             if into in self._early:
                 await self._end(into, destination, self._early.pop(into))
         else:
             await self._send(turn_id, destination, event["text"], event["data"])
+            state, kind = STATES[event["kind"]], event["data"].get("kind", "")
+            for one in (turn_id, *self._merged.pop(turn_id, ())):
+                await self._tell(TurnEnd(one, state, kind, turn_id))
         self._open.pop(turn_id, None)
 
     async def _look_up(self, turn_id: TurnId, destination: Destination) -> None:
@@ -127,9 +136,9 @@ class Attached:
                 self._open.setdefault(TurnId(answer.answered_by), destination)
             return
         event = {
-            "kind": Kind.TURN_COMPLETED,
+            "kind": next(kind for kind, state in STATES.items() if state == answer.state),
             "text": answer.reply,
-            "data": {"delivery_key": answer.delivery_key},
+            "data": {"delivery_key": answer.delivery_key, "kind": answer.kind},
         }
         await self._known.put((turn_id, destination, event))
 

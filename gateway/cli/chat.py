@@ -1,6 +1,7 @@
 """`turngate chat`: the terminal as a channel.
 
-Attaches to the gateway that runs on this home; without one it runs its own, in this process.
+Attaches to the gateway that runs on this home. Without one it runs its own, to which other
+terminals attach; the next of them takes it over when this one leaves.
 """
 
 from __future__ import annotations
@@ -8,23 +9,34 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import click
 
-from channels.base.channel import Channel, Intake
-from gateway.app import Chosen, open_gateway, open_terminal, who_answers
+from channels.base.channel import Intake, Terminal
+from channels.base.messages import TurnEnd
+from gateway.app import open_terminal, who_answers
 from gateway.cli.attached import Attached
-from gateway.cli.progress import FetchProgress
-from gateway.cli.target import running
+from gateway.cli.ends import Ends
+from gateway.cli.hosting import AGAIN_S, COMMAND, hosting, take_over
+from gateway.cli.target import Target, running
 from gateway.client import Client
 from gateway.config import Settings, load_settings
-from gateway.core.errors import GatewayUnreachable
+from gateway.core.clock import Clock, SystemClock
+from gateway.core.errors import GatewayUnreachable, StoreLocked
+from gateway.core.ids import TurnId
+from gateway.http.signals import stop_on_signals
+from gateway.running import Gateway
 from gateway.telemetry import logs
 
 INTERRUPTED = 130
+FAILED = 1
+PATIENCE_S = 10.0
+"""How long another process may own the database and answer nobody: it starts, or ends."""
 HINTS = "/help lists the commands, /quit ends."
 
 Step = Callable[[], Coroutine[Any, Any, None]]
@@ -71,45 +83,70 @@ def _chat(
     sys.exit(asyncio.run(_talk(settings, as_json=as_json)))
 
 
+@dataclass(frozen=True, slots=True)
+class Sitting:
+    """A terminal, and what signals set."""
+
+    settings: Settings
+    terminal: Terminal
+    clock: Clock
+    greets: bool
+    stop: asyncio.Event
+    hurry: asyncio.Event
+
+
 async def _talk(settings: Settings, *, as_json: bool) -> int:
-    stop = asyncio.Event()
-    code = 0
+    loop, clock = asyncio.get_running_loop(), SystemClock()
+    person = sys.stdin.isatty()
+    sitting = Sitting(
+        settings,
+        open_terminal(as_json=as_json),
+        clock,
+        person and not as_json,
+        asyncio.Event(),
+        asyncio.Event(),
+    )
+    signalled = 0
 
-    def interrupt(number: signal.Signals) -> None:
-        nonlocal code
-        code = INTERRUPTED if number is signal.SIGINT else 0
-        stop.set()
+    def interrupt(number: int) -> None:
+        nonlocal signalled
+        signalled = number
+        loop.call_soon_threadsafe(sitting.stop.set)
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt, number)
-    channel = open_terminal(as_json=as_json)
-    greets = sys.stdin.isatty() and not as_json
-    async with AsyncExitStack() as stack:
-        client = await _running_gateway(settings, stack)
-        if client is not None:
-            stack.push_async_callback(channel.close)
-            if greets:
-                click.echo(f"A gateway runs on this home and answers; {HINTS}", err=True)
-            attached = Attached(client, channel)
-            await _converse(channel, attached, attached.idle, attached.listen, stop)
-        else:
-            chosen = Chosen(progress=FetchProgress(sys.stderr))
-            gateway = await stack.enter_async_context(
-                open_gateway(settings, channels=[channel], chosen=chosen)
-            )
-            if greets:
-                click.echo(f"{who_answers(settings)} {HINTS}", err=True)
-            await _converse(channel, gateway.intake, gateway.idle, _nothing, stop)
-    return code
+    def hurry() -> None:
+        loop.call_soon_threadsafe(sitting.hurry.set)
+
+    stop_on_signals(interrupt, hurry, clock=clock)
+    failed = await _sit_down(sitting)
+    if signalled:
+        return INTERRUPTED if signalled == signal.SIGINT else 0
+    # A person has read what went wrong; a script asks the exit code.
+    return FAILED if failed and not person else 0
 
 
-async def _running_gateway(settings: Settings, stack: AsyncExitStack) -> Client | None:
-    """The gateway that already runs on this home; none where its file is a leftover."""
+async def _sit_down(sitting: Sitting) -> bool:
+    """Talk over the gateway of this home, whoever runs it; whether something was not answered."""
+    until = sitting.clock.monotonic() + PATIENCE_S
+    while True:
+        async with AsyncExitStack() as stack:
+            target = running(sitting.settings)
+            client = await _client(target, stack) if target is not None else None
+            if target is not None and client is not None:
+                return await _attached(sitting, target, client)
+            host = hosting(sitting.settings, hurry=sitting.hurry, channels=[sitting.terminal])
+            try:
+                served = await stack.enter_async_context(host)
+            except StoreLocked:  # somebody begins to serve, or has not quite ended
+                if sitting.stop.is_set() or sitting.clock.monotonic() > until:
+                    raise
+            else:
+                return await _alone(sitting, served.gateway)
+        await sitting.clock.sleep(AGAIN_S)
+
+
+async def _client(target: Target, stack: AsyncExitStack) -> Client | None:
+    """A client of a gateway; none where its file is a leftover."""
     try:
-        target = running(settings)
-        if target is None:
-            return None
         return await stack.enter_async_context(
             Client(target.url, target.token, name="turngate-chat")
         )
@@ -117,22 +154,74 @@ async def _running_gateway(settings: Settings, stack: AsyncExitStack) -> Client 
         return None
 
 
-async def _converse(
-    channel: Channel, intake: Intake, idle: Step, listen: Step, stop: asyncio.Event
-) -> None:
+async def _attached(sitting: Sitting, target: Target, client: Client) -> bool:
+    """Over a gateway that runs elsewhere, or here once the terminal that ran it has left."""
+
+    async def tell(end: TurnEnd) -> None:
+        await ends.tell(end)
+
+    attached = Attached(client, sitting.terminal, tell)
+    ends = Ends(attached, sitting.terminal)
+    beside: list[Step] = [attached.listen]
+    if target.command == COMMAND:
+        beside.append(
+            partial(
+                take_over,
+                sitting.settings,
+                client,
+                target.url,
+                clock=sitting.clock,
+                hurry=sitting.hurry,
+                taken=partial(_say, sitting, "The other terminal has left; this one goes on."),
+            )
+        )
+    _say(sitting, f"A gateway runs on this home and answers; {HINTS}")
+    try:
+        await _converse(sitting, ends, attached.idle, beside)
+    finally:
+        await sitting.terminal.close()
+    return ends.failed
+
+
+async def _alone(sitting: Sitting, gateway: Gateway) -> bool:
+    """Over a gateway in this process, which hands its answers to the terminal by itself."""
+
+    async def follow(turn_id: TurnId) -> TurnEnd | None:
+        ended = await gateway.waiters.ended(turn_id)
+        if ended is None:
+            return None
+        return TurnEnd(turn_id, ended.state, ended.kind, ended.turn_id)
+
+    ends = Ends(gateway.intake, sitting.terminal, follow)
+
+    async def idle() -> None:
+        await gateway.idle()
+        await ends.told()
+
+    _say(sitting, f"{who_answers(sitting.settings)} {HINTS}")
+    try:
+        await _converse(sitting, ends, idle, ())
+    finally:
+        await ends.close()
+    return ends.failed
+
+
+async def _converse(sitting: Sitting, intake: Intake, idle: Step, beside: Sequence[Step]) -> None:
     """Read to the end of input or to a signal; what was said is answered before the end."""
+    stop = sitting.stop
     async with asyncio.TaskGroup() as group:
-        listening = group.create_task(listen(), name="answers")
-        reading = group.create_task(channel.run(intake), name="terminal")
+        helping = [group.create_task(each(), name="beside") for each in beside]
+        reading = group.create_task(sitting.terminal.run(intake), name="terminal")
         stopping = group.create_task(stop.wait(), name="signals")
         await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if reading.done() and not stop.is_set():
             idling = group.create_task(idle(), name="idle")
             await asyncio.wait({idling, stopping}, return_when=asyncio.FIRST_COMPLETED)
             idling.cancel()
-        for task in (reading, stopping, listening):
+        for task in (reading, stopping, *helping):
             task.cancel()
 
 
-async def _nothing() -> None:
-    """A gateway in this process hands its answers to the channel by itself."""
+def _say(sitting: Sitting, text: str) -> None:
+    if sitting.greets:
+        click.echo(text, err=True)

@@ -33,6 +33,8 @@ class Target:
 
     url: str
     token: str
+    command: str = ""
+    """Which command runs it, where that is known."""
 
 
 def find(*, url: str | None = None, home: str | None = None) -> Target:
@@ -60,11 +62,11 @@ def find(*, url: str | None = None, home: str | None = None) -> Target:
 
 def running(settings: Settings) -> Target | None:
     """The gateway that says it runs on this home; raises `ConfigError` without its token."""
-    found = _url_of(settings.turngate_home)
+    found = _said_by(settings.turngate_home)
     if found is None:
         return None
     token = settings.turngate_token.get_secret_value()
-    return Target(found, token or _read_token(settings.turngate_home))
+    return Target(found[0], token or _read_token(settings.turngate_home), found[1])
 
 
 @asynccontextmanager
@@ -91,13 +93,15 @@ def speaks_rpc(
 
 
 def _is_ours(url: str, settings: Settings) -> bool:
-    found = _url_of(settings.turngate_home)
-    return found is not None and found.rstrip("/") == url.rstrip("/")
+    found = _said_by(settings.turngate_home)
+    return found is not None and found[0].rstrip("/") == url.rstrip("/")
 
 
-def _url_of(home: Path) -> str | None:
+def _said_by(home: Path) -> tuple[str, str] | None:
+    """Address and command of the gateway, by its file."""
     try:
-        return str(orjson.loads((home / GATEWAY_FILE).read_bytes())["url"])
+        found = orjson.loads((home / GATEWAY_FILE).read_bytes())
+        return str(found["url"]), str(found.get("command", ""))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

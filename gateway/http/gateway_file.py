@@ -9,17 +9,18 @@ from pathlib import Path
 NAME = "gateway.json"
 
 
-def write(home: Path, url: str, pid: int) -> None:
-    """Say where it listens; readers see the old file or the new one, never half of it.
+def write(home: Path, url: str, pid: int, command: str) -> None:
+    """Say where it listens and which command runs it.
 
-    The owner alone may read it: it invites to send a token to the address inside.
+    Readers see the old file or the new one, never half of it. The owner
+    alone may read it: it invites to send a token to the address inside.
     """
     target = home / NAME
     draft = home / f".{NAME}.{pid}"
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump({"url": url, "pid": pid}, file)
+        json.dump({"url": url, "pid": pid, "command": command}, file)
         file.write("\n")
     draft.replace(target)
 

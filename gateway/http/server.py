@@ -105,19 +105,20 @@ async def serve(
     stopping: Stopping | None = None,
     own_process: bool = True,
     announce: Callable[[str], None] | None = None,
+    command: str = "up",
 ) -> AsyncIterator[Server]:
     """Listen for the length of the block; leaving it stops in order.
 
     On entry the sockets listen, `gateway.json` in `home` says where, and `announce` was called with
-    the URL (default: one line on stdout; for a process that needs its stdout pass another). Raises
-    `ConfigError` for what cannot be bound or used.
+    the URL (default: one line on stdout; for a process that needs its stdout pass another).
+    `command` is what runs it. Raises `ConfigError` for what cannot be bound or used.
 
     With `own_process` the signals are handled here, and from the first one, or from leaving the
     block, the watchdog counts until the process ends. Cancelled while it stops, it cuts everything
     off at once.
     """
     steps = stopping or Stopping()
-    running = _Running(surface, listen, home, bounds or Bounds(), steps)
+    running = _Running(surface, listen, home, bounds or Bounds(), steps, command)
     try:
         server = await running.start()
         watchdog = Watchdog(asyncio.get_running_loop(), steps.watchdog_s)
@@ -143,8 +144,15 @@ class _Running:
     """The parts of a running server and the steps of its stop."""
 
     def __init__(
-        self, surface: Surface, listen: Listen, home: Path, bounds: Bounds, stopping: Stopping
+        self,
+        surface: Surface,
+        listen: Listen,
+        home: Path,
+        bounds: Bounds,
+        stopping: Stopping,
+        command: str,
     ) -> None:
+        self._command = command
         self._surface = surface
         self._listen = listen
         self._home = home
@@ -187,7 +195,7 @@ class _Running:
         self._tasks.start(
             "lag", probe_lag(self._surface.clock, health, metrics.loop_lag), ending=Ending.ETERNAL
         )
-        gateway_file.write(self._home, url, os.getpid())
+        gateway_file.write(self._home, url, os.getpid(), self._command)
         log.info("http.listening", url=url)
         return Server(url, self._clients)
 

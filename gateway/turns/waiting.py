@@ -24,13 +24,14 @@ from gateway.store.base.outbox import DeliveriesOfTurn
 from gateway.store.base.store import Committed, Store
 from gateway.wire.methods.turns import OPEN_STATES
 
-_STATES: dict[str, str] = {
+STATES: dict[str, str] = {
     Kind.TURN_COMPLETED: "answered",
     Kind.TURN_FAILED: "failed",
     Kind.TURN_CANCELLED: "cancelled",
     Kind.INPUT_CANCELLED: "cancelled",
     Kind.INPUT_EXPIRED: "expired",
 }
+"""What the event at the end of a turn says of its state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ def _outcome(event: EventRow) -> Ended | TurnId | None:
     """What an event means to who waits for its turn; None: go on waiting."""
     if event.kind == Kind.INPUT_MERGED:
         return TurnId(orjson.loads(event.data)["into"])
-    state = _STATES.get(event.kind)
+    state = STATES.get(event.kind)
     if state is None:
         return None
     data = orjson.loads(event.data)

@@ -46,6 +46,8 @@ class Ledger:
                 self.refused.add(line["id"])
                 if line["error"]["kind"] != "busy":
                     self.complaints.append(f"refused: {line}")
+            case "ended" if line["state"] == "answered":
+                pass  # it was merged; the database is asked about that
             case _:
                 self.complaints.append(f"unexpected: {line}")
 

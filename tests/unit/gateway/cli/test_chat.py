@@ -64,6 +64,73 @@ def test_the_file_of_a_dead_gateway_is_no_hindrance(shell: Shell) -> None:
     assert shell.run("chat", stdin="one\n").stdout == "You said: one\n"
 
 
+def test_a_script_learns_that_a_turn_failed(shell: Shell, served: Shell) -> None:
+    """With a gateway in the process and with one elsewhere; by the exit code, and by line."""
+    for place in (shell, served):
+        assert place.run("chat", stdin="fine\n").returncode == 0
+        failed = place.run("chat", stdin="fail quota\n")
+        assert (failed.returncode, "credit" in failed.stdout) == (1, True)
+        assert "Traceback" not in failed.stderr
+        told = place.run("chat", "--json", stdin='{"text": "fail quota", "peer": "f"}\n')
+        lines = [json.loads(line) for line in told.stdout.splitlines()]
+        (end,) = [line for line in lines if line["type"] == "ended"]
+        assert (told.returncode, end["state"], end["kind"]) == (1, "failed", "quota")
+        assert end["answered_by"] == end["turn_id"]
+
+
+def test_a_program_learns_into_which_turn_its_message_went(shell: Shell, served: Shell) -> None:
+    """Several lines at once are answered together; each of them has an end."""
+    for place in (shell, served):
+        lines = "".join(f'{{"text": "line {number}", "peer": "m"}}\n' for number in range(6))
+        done = place.run("chat", "--json", stdin=lines)
+        out = [json.loads(line) for line in done.stdout.splitlines()]
+        said = [line["turn_id"] for line in out if line["type"] == "accepted"]
+        answered = {line["turn_id"] for line in out if line["type"] == "message"}
+        merged = {line["turn_id"]: line for line in out if line["type"] == "ended"}
+        assert done.returncode == 0
+        assert set(said) == answered | merged.keys()
+        for line in merged.values():
+            assert line["answered_by"] in answered
+            assert (line["state"], line["kind"]) == ("answered", None)
+
+
+def test_the_next_terminal_goes_on_when_the_first_leaves(shell: Shell) -> None:
+    """It attached to the first one's gateway; then it runs one itself, in the same conversation,
+    at the same address, and a third can attach to that."""
+
+    def say(process: subprocess.Popen[str], text: str) -> dict[str, str]:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps({"text": text}) + "\n")
+        process.stdin.flush()
+        answer: dict[str, str] = {}
+        while answer.get("type") != "message":
+            answer = json.loads(process.stdout.readline())
+        return answer
+
+    def served_by() -> dict[str, object]:
+        found: dict[str, object] = json.loads((shell.home / "gateway.json").read_text("utf-8"))
+        return found
+
+    with shell.started("chat", "--json") as first:
+        assert say(first, "one")["text"] == "You said: one"
+        before = served_by()
+        assert (before["pid"], before["command"]) == (first.pid, "chat")
+        with shell.started("chat", "--json") as second:
+            assert say(second, "two")["text"] == "You said: two"
+            first.send_signal(signal.SIGTERM)
+            assert first.wait(timeout=PATIENCE_S) == 0
+            assert say(second, "three")["text"] == "You said: three"
+            after = served_by()
+            assert (after["pid"], after["url"]) == (second.pid, before["url"])
+            listed = shell.run("turns", "list", "--json")
+            sessions = [turn["session_key"] for turn in json.loads(listed.stdout)["turns"]]
+            assert sessions[0] == sessions[1]  # newest first: three, two
+            assert shell.run("chat", stdin="four\n").stdout == "You said: four\n"
+            second.kill()
+    assert shell.run("chat", stdin="five\n").stdout == "You said: five\n"
+
+
 @pytest.mark.parametrize("after_s", [0.15, 0.25, 0.4, 0.6, 0.9])
 def test_an_interrupt_at_any_moment_is_130(shell: Shell, after_s: float) -> None:
     """Whatever is being loaded or opened then; before our first line runs, Python itself ends."""

@@ -18,7 +18,11 @@ def test_a_signal_ends_it_in_order(shell: Shell, number: signal.Signals) -> None
     """Exit code 0, and nobody is led to an address where nothing listens."""
     with shell.up() as (process, url):
         file = shell.home / "gateway.json"
-        assert json.loads(file.read_text("utf-8")) == {"url": url, "pid": process.pid}
+        assert json.loads(file.read_text("utf-8")) == {
+            "url": url,
+            "pid": process.pid,
+            "command": "up",
+        }
         process.send_signal(number)
         out, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, err

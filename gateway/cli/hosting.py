@@ -1,0 +1,99 @@
+"""A gateway that a terminal runs, for itself and for those who attach to it.
+
+It listens on this machine only, wherever there is a free port. When its terminal leaves, the next
+one serves at the same address, so everybody else's connection mends itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import structlog
+
+from channels.base.channel import Channel
+from gateway.app import Chosen
+from gateway.cli.progress import FetchProgress
+from gateway.client import Client
+from gateway.config import Settings
+from gateway.core.clock import Clock
+from gateway.core.errors import ConfigError, StoreLocked
+from gateway.core.tasks import Ending, TaskOwner
+from gateway.serving import Served, serving
+
+COMMAND = "chat"
+"""What `gateway.json` says of a gateway that a terminal runs. One of `up` is nobody's to take over:
+whoever keeps it running starts it again."""
+AGAIN_S = 0.3
+"""How soon it is tried again: another terminal was quicker, or the old one still ends."""
+
+log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def hosting(
+    settings: Settings,
+    *,
+    hurry: asyncio.Event,
+    channels: Sequence[Channel] = (),
+    port: int = 0,
+) -> AsyncIterator[Served]:
+    """A gateway in this process; `hurry` makes its stop a quick one. Raises as `serving` does."""
+    here = settings.model_copy(
+        update={
+            "turngate_host": "127.0.0.1",
+            "turngate_port": port,
+            "turngate_tls_cert": None,
+            "turngate_tls_key": None,
+        }
+    )
+    owner = TaskOwner("hosting", _report)
+    try:
+        async with serving(
+            here,
+            channels=channels,
+            announce=_quietly,
+            own_process=False,
+            chosen=Chosen(progress=FetchProgress(sys.stderr)),
+            command=COMMAND,
+        ) as served:
+            owner.start("hurry", _hurry(hurry, served), ending=Ending.CANCELLABLE)
+            yield served
+    finally:
+        await owner.close()
+
+
+async def take_over(
+    settings: Settings,
+    client: Client,
+    url: str,
+    *,
+    clock: Clock,
+    hurry: asyncio.Event,
+    taken: Callable[[], None],
+) -> None:
+    """Whenever nobody answers `client` at `url` any more, serve there; until cancelled."""
+    while True:
+        await client.offline()
+        try:
+            async with hosting(settings, hurry=hurry, port=urlsplit(url).port or 0):
+                taken()
+                await asyncio.Event().wait()
+        except (StoreLocked, ConfigError):
+            await clock.sleep(AGAIN_S)
+
+
+async def _hurry(hurry: asyncio.Event, served: Served) -> None:
+    await hurry.wait()
+    served.server.hurry()
+
+
+def _quietly(url: str) -> None:
+    """The terminal belongs to the conversation; others find the address in the file."""
+
+
+def _report(name: str, error: BaseException) -> None:
+    log.error("task.failed", task=name, exc_info=error)
