@@ -23,6 +23,7 @@ from pydantic.fields import FieldInfo
 from agents.failures import SENTENCES
 from agents.settings import AgentSettings
 from gateway import setting_words
+from gateway.cli.doctor.catalog import CHECKS
 from gateway.cli.main import everything
 from gateway.config import KNOWN, Settings
 from gateway.core import errors
@@ -242,9 +243,15 @@ def faults() -> str:
     return "\n".join(lines).rstrip()
 
 
+def checks() -> str:
+    """What `turngate doctor` asks."""
+    return "\n".join(_table(("check", "asks"), ((f"`{c.name}`", c.asks) for c in CHECKS)))
+
+
 def pages() -> dict[Path, str]:
     """Every file this program writes, as it should be."""
     design, simulator = DOCS / "design.md", DOCS / "simulator.md"
+    doctor = DOCS / "howto" / "doctor.md"
     return {
         DOCS / "configuration.md": configuration(),
         DOCS / "errors.md": errors_page(),
@@ -252,6 +259,7 @@ def pages() -> dict[Path, str]:
         DOCS / "protocol.md": f"{WRITTEN}\n{protocol_page()}",
         design: _between_marks(design.read_text("utf-8"), "layers", layers),
         simulator: _between_marks(simulator.read_text("utf-8"), "faults", faults),
+        doctor: _between_marks(doctor.read_text("utf-8"), "checks", checks),
     }
 
 
@@ -354,9 +362,10 @@ def commands_page() -> str:
         WRITTEN,
         "# Commands",
         "",
-        "`turngate <command> --help` says the same. Commands other than `up`, `chat` and `config` "
-        "speak to a running gateway: the one of `--url`, of `TURNGATE_URL`, or the one that `up` "
-        "started on the same home folder. Without one they end with exit code 69. Data goes to "
+        "`turngate <command> --help` says the same. Commands other than `init`, `doctor`, `up`, "
+        "`chat`, `model` and `config` speak to a running gateway: the one of `--url`, of "
+        "`TURNGATE_URL`, or the one that `up` started on the same home folder. "
+        "Without one they end with exit code 69. Data goes to "
         "stdout, everything else to stderr; [errors](errors.md#exit-codes) lists the exit codes.",
         "",
         "Groups: "
@@ -367,7 +376,10 @@ def commands_page() -> str:
         )
         + ".",
         "",
-        "`--help` (`-h`) and `--version` work without a gateway.",
+        "`--help` (`-h`) and `--version` work without a gateway. Colours are for terminals: "
+        '`NO_COLOR` turns them off. Completion: put `eval "$(_TURNGATE_COMPLETE=bash_source '
+        'turngate)"` into `~/.bashrc`, the same with `zsh_source` into `~/.zshrc`, or '
+        "`_TURNGATE_COMPLETE=fish_source turngate | source` into fish's configuration.",
         "",
     ]
     for path, command in _commands(everything()):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -67,6 +67,7 @@ from gateway.sessions.live import MAX_LIVE, LiveSessions
 from gateway.store.base.shared import SharedStore
 from gateway.store.base.store import Store
 from gateway.store.postgres.opening import open_postgres
+from gateway.store.sqlite.inspection import Inspection, inspect
 from gateway.store.sqlite.store import open_sqlite
 from gateway.turns.boundary import Boundary
 from gateway.turns.lanes import Lanes
@@ -273,6 +274,34 @@ def _agents(settings: Settings) -> Agents:
     return Workspace([*declared, default_agent(settings.workspace_dir)], workspace.problems)
 
 
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a workspace declares, read without starting anything."""
+
+    agents: tuple[AgentId, ...]
+    routes: str
+    problems: tuple[str, ...]
+
+
+def read_workspace(settings: Settings) -> Declared:
+    """Agents, the route file that counts, and everything a start would warn of.
+
+    Raises `ConfigError` for a route file that would be refused.
+    """
+    workspace = load(settings.workspace_dir)
+    known = workspace.ids() or (DEFAULT_ID,)
+    routes = _routes(settings)
+    problems = [f"{problem.path}: {problem.message}" for problem in workspace.problems]
+    found = (*routes.warnings, *_table(routes, known).problems())
+    problems += [f"{routes.file} at {problem.path}: {problem.message}" for problem in found]
+    return Declared(workspace.ids(), routes.file, tuple(problems))
+
+
+def inspect_database(path: Path) -> Inspection:
+    """A database file as it looks from outside; raises `SchemaMismatch`, `StoreUnavailable`."""
+    return inspect(path)
+
+
 def _is_broken(agent_id: AgentId, workspace: Workspace) -> bool:
     """Whether a folder declares this agent and could not be read: nobody else answers for it."""
     folders = {part for problem in workspace.problems for part in problem.path.parts}
@@ -281,16 +310,20 @@ def _is_broken(agent_id: AgentId, workspace: Workspace) -> bool:
 
 def _router(settings: Settings, agents: Agents) -> Router:
     routes = _routes(settings)
-    table = Table.build(
-        routes.bindings,
-        (),
-        agents=agents.ids(),
-        default_agent=routes.default_agent,
-        file=routes.file,
-    )
+    table = _table(routes, agents.ids())
     for problem in (*routes.warnings, *table.problems()):
         log.warning("routes.problem", path=problem.path, problem=problem.message)
     return Router(table, agents, routes.identities)
+
+
+def _table(routes: Routes, agents: Iterable[AgentId]) -> Table:
+    return Table.build(
+        routes.bindings,
+        (),
+        agents=agents,
+        default_agent=routes.default_agent,
+        file=routes.file,
+    )
 
 
 def _routes(settings: Settings) -> Routes:

@@ -75,7 +75,7 @@ async def serving(
     clock = chosen.clock or SystemClock()
     ids = chosen.ids or SystemIds(clock)
     chosen = replace(chosen, clock=clock, ids=ids)
-    listen = _listen(settings)
+    listen = listen_of(settings)
     preset = settings.turngate_token.get_secret_value()
     if warning := check_open_bind(listen, token_was_set=bool(preset)):
         log.warning("http.open_bind", problem=warning)
@@ -130,7 +130,8 @@ async def serving(
         await rpc.close()
 
 
-def _listen(settings: Settings) -> Listen:
+def listen_of(settings: Settings) -> Listen:
+    """What these settings say about addresses, port and certificates."""
     return Listen(
         hosts=tuple(host.strip() for host in settings.turngate_host.split(",") if host.strip()),
         port=settings.turngate_port,

@@ -15,6 +15,8 @@ from gateway.core.errors import TurngateError, describe
 
 # name → (module, what `--help` says). A namespace of RPC methods is one line too.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("gateway.cli.init.command", "Write a first workspace and settings."),
+    "doctor": ("gateway.cli.doctor.command", "Look for what is wrong here, and say the fix."),
     "up": ("gateway.cli.up", "Serve: WebSocket, HTTP, probes."),
     "chat": ("gateway.cli.chat", "Talk to an agent in this terminal."),
     "send": ("gateway.cli.send", "Send one message and print the answer."),

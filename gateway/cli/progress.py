@@ -1,13 +1,21 @@
-"""How far a long fetch is: a bar on a terminal, a line at the start and at the end otherwise."""
+"""How far something long is: on a terminal one line that changes, otherwise a line said once."""
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TextIO
 
 import click
 
+from gateway.core.clock import Clock, SystemClock
+
 WIDTH = 30
 MEGA = 1_000_000
+CLEAR = "\x1b[K"
+"""Erases the rest of a terminal's line."""
 
 
 class FetchProgress:
@@ -39,3 +47,47 @@ class FetchProgress:
         if text != self._shown:
             self._shown = text
             click.echo(text, file=self._stream, nl=False)
+
+
+@contextmanager
+def counted(what: str, total: int, *, shown: bool) -> Iterator[Callable[[], None]]:
+    """`what 3/16` on a terminal while the block calls what it is given; gone at its end."""
+    done = 0
+    terminal = shown and sys.stderr.isatty()
+
+    def step() -> None:
+        nonlocal done
+        if terminal:
+            click.echo(f"\r{CLEAR}turngate: {what} {done}/{total}", nl=False, err=True)
+        done += 1
+
+    try:
+        step()
+        yield step
+    finally:
+        if terminal:
+            click.echo(f"\r{CLEAR}", nl=False, err=True)
+
+
+@asynccontextmanager
+async def waited(what: str, *, clock: Clock | None = None) -> AsyncIterator[None]:
+    """Says that it goes on, once the block takes longer than a second; on stderr."""
+    ticking = asyncio.get_running_loop().create_task(_tick(what, clock or SystemClock()))
+    try:
+        yield
+    finally:
+        ticking.cancel()
+        await asyncio.wait({ticking})
+        if sys.stderr.isatty():
+            click.echo(f"\r{CLEAR}", nl=False, err=True)
+
+
+async def _tick(what: str, clock: Clock) -> None:
+    seconds = 0
+    while True:
+        await clock.sleep(1)
+        seconds += 1
+        if sys.stderr.isatty():
+            click.echo(f"\r{CLEAR}turngate: {what} {seconds} s", nl=False, err=True)
+        elif seconds == 1:
+            click.echo(f"turngate: {what}", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import click
 import uvloop
 
 from gateway.app import Chosen, who_answers
+from gateway.cli.init.files import put, workspace_files
 from gateway.cli.progress import FetchProgress
 from gateway.config import Settings, load_settings
+from gateway.core.errors import ConfigError
 from gateway.serving import serving
 from gateway.telemetry import logs
 
@@ -68,22 +71,36 @@ def _up(
         turngate_log_level=log_level,
     )
     logs.configure(level=settings.turngate_log_level, secrets=settings.secrets())
+    made = _make_workspace(settings.workspace_dir)
     sys.setswitchinterval(SWITCH_S)
-    uvloop.run(_serve(settings))
+    uvloop.run(_serve(settings, made))
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, made: Sequence[Path]) -> None:
     chosen = Chosen(progress=FetchProgress(sys.stderr))
     async with serving(settings, chosen=chosen) as served:
-        _hints(settings)
+        _hints(settings, made)
         await served.server.asked_to_stop()
 
 
-def _hints(settings: Settings) -> None:
+def _make_workspace(workspace: Path) -> Sequence[Path]:
+    """A first agent to edit, where there is nothing at all; without one a plain agent answers."""
+    if workspace.exists():
+        return ()
+    try:
+        return put(workspace_files(workspace)).made
+    except ConfigError as error:
+        click.echo(f"turngate: {error}; a plain agent answers", err=True)
+        return ()
+
+
+def _hints(settings: Settings, made: Sequence[Path]) -> None:
     """What a newcomer wants to know; stdout holds only the address."""
-    for line in (
+    lines = [
         f"turngate {version('turngate')} runs; Ctrl-C stops it. {who_answers(settings)}",
         '  talk to it:  make chat, or turngate chat, or turngate send "hello"',
         f"  token:       {settings.turngate_home / 'token'}, for programs",
-    ):
+        *(f"  agent:       {path}, new and yours to edit" for path in made[:1]),
+    ]
+    for line in lines:
         click.echo(line, err=True)

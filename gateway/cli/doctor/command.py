@@ -1,0 +1,83 @@
+"""`turngate doctor` itself: builds the scene, runs the checks, shows what they found."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from gateway.cli.doctor.catalog import CHECKS
+from gateway.cli.doctor.check import Check, Finding, Level, Scene
+from gateway.cli.doctor.running import run
+from gateway.cli.output import show
+from gateway.cli.progress import counted
+from gateway.cli.target import Target, running
+from gateway.config import Settings, read_settings
+from gateway.core.clock import SystemClock
+from gateway.core.errors import ConfigError
+
+COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
+
+
+def command(name: str) -> click.Command:
+    """The command under its name."""
+    return click.Command(
+        name,
+        params=[
+            click.Option(["--home"], help="Folder for database and token (TURNGATE_HOME)."),
+            click.Option(["--workspace"], help="Folder with routes and agents (WORKSPACE_DIR)."),
+            click.Option(["--online"], is_flag=True, help="Ask the model's provider once."),
+            click.Option(["--json", "as_json"], is_flag=True, help="Print JSON for programs."),
+        ],
+        callback=_doctor,
+        help="Look at everything a gateway needs, and say what to do. Ends with 1 if it would not "
+        "work. Changes nothing; runs beside a gateway or without one.",
+    )
+
+
+def _doctor(home: str | None, workspace: str | None, online: bool, as_json: bool) -> None:
+    settings, problems = read_settings(turngate_home=home, workspace_dir=workspace)
+    scene = Scene(
+        settings=settings,
+        problems=problems,
+        environ=os.environ,
+        folder=Path(),
+        now_s=SystemClock().now_ms() / 1000,
+        target=_target(settings),
+        online=online,
+    )
+    with counted("checking", len(CHECKS), shown=not as_json) as step:
+        found = asyncio.run(run(CHECKS, scene, done=step))
+    if as_json:
+        rows = [
+            {"check": check.name, "level": each.level, "saw": each.saw, "fix": each.fix}
+            for check, each in found
+        ]
+        show(rows, as_json=True)
+    else:
+        _print(found)
+    sys.exit(1 if any(each.level is Level.FAIL for _, each in found) else 0)
+
+
+def _target(settings: Settings) -> Target | None:
+    try:
+        return running(settings)
+    except ConfigError:  # no token: the check of the gateway cannot ask, the others can
+        return None
+
+
+def _print(found: list[tuple[Check, Finding]]) -> None:
+    width = max(len(check.name) for check, _ in found)
+    for check, finding in found:
+        level = click.style(finding.level.ljust(4), fg=COLOURS[finding.level])
+        click.echo(f"{level}  {check.name.ljust(width)}  {finding.saw}")
+        if finding.fix:
+            click.echo(f"{' ' * (width + 8)}{click.style('fix:', bold=True)} {finding.fix}")
+    counts = {level: sum(each.level is level for _, each in found) for level in Level}
+    click.echo(
+        f"{counts[Level.OK]} fine, {counts[Level.WARN]} to look at, {counts[Level.FAIL]} to mend",
+        err=True,
+    )

@@ -1,0 +1,82 @@
+"""Checks of files: who may read the secrets, what can be written, how much room there is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from pathlib import Path
+
+from gateway.cli.doctor.check import Finding, Scene, fail, ok, warn
+from gateway.config import TOKEN_FILE
+from gateway.setting_sources import DOTENV, FILE_SUFFIX
+
+LOW_BYTES = 1 << 30
+"""Less than this and a busy gateway may run out within a day."""
+NO_BYTES = 64 << 20
+"""Less than this and SQLite cannot keep its log and a migration's backup."""
+
+
+async def home(scene: Scene) -> Finding:
+    """Where database and token live: to be written, by its owner alone."""
+    folder = scene.settings.turngate_home
+    if folder.exists() and not folder.is_dir():
+        return fail(f"{folder} is not a folder", "set TURNGATE_HOME to a folder, or move that file")
+    nearest = _nearest(folder)
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        return fail(
+            f"{nearest} cannot be written, so {folder} cannot be used",
+            "set TURNGATE_HOME to a folder that can be written",
+        )
+    if not folder.exists():
+        return ok(f"{folder} will be made")
+    open_ = [path for path in (folder, folder / TOKEN_FILE) if _others_may(path)]
+    if open_:
+        names = " ".join(map(str, open_))
+        return warn(f"others on this machine may read {names}", f"chmod go= {names}")
+    return ok(f"{folder}, for its owner alone")
+
+
+async def secrets(scene: Scene) -> Finding:
+    """Files that hold a key: `.env`, and those that `…_FILE` variables name."""
+    files = [scene.folder / DOTENV]
+    files += [
+        Path(path)
+        for name, path in scene.environ.items()
+        if name.endswith(f"_KEY{FILE_SUFFIX}") or name == f"TURNGATE_TOKEN{FILE_SUFFIX}"
+    ]
+    there = [path for path in files if path.is_file()]
+    readable = [str(path) for path in there if path.stat().st_mode & stat.S_IROTH]
+    if readable:
+        names = " ".join(readable)
+        return warn(f"everybody on this machine may read {names}", f"chmod go= {names}")
+    return ok(", ".join(map(str, there)) or "no files with secrets")
+
+
+async def space(scene: Scene) -> Finding:
+    """A full disk refuses every message."""
+    database = scene.settings.database
+    if database is None:
+        return ok("the store is in memory")
+    folder = _nearest(database.parent)
+    free = shutil.disk_usage(folder).free
+    saw = f"{free / (1 << 30):.1f} GiB free in {folder}"
+    fix = "make room, or set TURNGATE_HOME to a larger disk"
+    if free < NO_BYTES:
+        return fail(saw, fix)
+    return warn(saw, fix) if free < LOW_BYTES else ok(saw)
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder itself, or the one it would be made in."""
+    folder = folder.absolute()
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
+def _others_may(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & 0o077)
+    except OSError:
+        return False

@@ -1,0 +1,118 @@
+"""Checks of the running gateway and of the port: whether it is free, else who has it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from importlib.metadata import version
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gateway.cli.doctor.check import Finding, Scene, fail, ok, warn
+from gateway.client import Client
+from gateway.core.errors import TurngateError
+
+MAX_PROCESSES = 20_000
+"""Most processes looked through for the one that listens."""
+
+
+async def gateway(scene: Scene) -> Finding:
+    """By RPC, as any command would ask."""
+    target = scene.target
+    if target is None:
+        return ok("none is running on this home")
+    try:
+        async with Client(
+            target.url, target.token, name="turngate-doctor", patience_s=2.0
+        ) as client:
+            status = await client.status()
+    except TurngateError as error:
+        return fail(
+            f"{target.url} should be one and does not answer: {error}",
+            "if it is gone, start one: turngate up",
+        )
+    saw = f"{target.url} runs {status.version}, {status.model} answers"
+    if status.version != version("turngate"):
+        return warn(f"{saw}; this is {version('turngate')}", "restart the gateway")
+    return ok(f"{saw}, {status.turns_waiting} conversations wait")
+
+
+async def port(scene: Scene) -> Finding:
+    """Free, or taken by the gateway of this home."""
+    wanted = scene.settings.turngate_port
+    if wanted == 0:
+        return ok("any free one")
+    if scene.target is not None and urlsplit(scene.target.url).port == wanted:
+        return ok(f"{wanted} belongs to the gateway that runs on this home")
+    hosts = [host.strip() for host in scene.settings.turngate_host.split(",") if host.strip()]
+    for host in hosts:
+        if problem := await asyncio.to_thread(_refused, host, wanted):
+            return problem
+    return ok(f"{wanted} is free")
+
+
+def _refused(host: str, wanted: int) -> Finding | None:
+    try:
+        infos = socket.getaddrinfo(host, wanted, type=socket.SOCK_STREAM)
+        for family, kind, protocol, _, place in infos:
+            with socket.socket(family, kind, protocol) as trial:
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                trial.bind(place)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return fail(
+                f"{host} port {wanted} is taken by {_owner(wanted)}",
+                f"stop that one, or TURNGATE_PORT={wanted + 1 if wanted < 65_535 else 0}",
+            )
+        return fail(
+            f"cannot listen on {host} port {wanted}: {error.strerror}",
+            "see turngate config explain TURNGATE_HOST",
+        )
+    return None
+
+
+def _owner(wanted: int) -> str:
+    """The process that listens there, as far as this user may see; Linux alone tells."""
+    sockets = {f"socket:[{inode}]" for inode in _inodes(wanted)}
+    names = [name for name in _listing(Path("/proc")) if name.isdigit()][:MAX_PROCESSES]
+    for pid in names if sockets else ():
+        folder = Path("/proc", pid, "fd")
+        if any(_link(folder / name) in sockets for name in _listing(folder)):
+            return f"pid {pid} ({_command(pid)})"
+    return "another process"
+
+
+def _inodes(wanted: int) -> set[str]:
+    found: set[str] = set()
+    for table in ("tcp", "tcp6"):
+        try:
+            lines = Path("/proc/net", table).read_text("ascii").splitlines()[1:]
+        except OSError:
+            continue
+        for fields in map(str.split, lines):
+            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == wanted:
+                found.add(fields[9])
+    return found
+
+
+def _listing(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def _link(path: Path) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+def _command(pid: str) -> str:
+    try:
+        return Path("/proc", pid, "comm").read_text("utf-8", errors="replace").strip()
+    except OSError:
+        return "gone"

@@ -1,0 +1,77 @@
+"""Which model answers, and with `--online` whether its server takes the key."""
+
+from __future__ import annotations
+
+from gateway import setting_words
+from gateway.app import profiles
+from gateway.cli.doctor.check import Finding, Scene, fail, ok, warn
+from gateway.cli.model_servers import Listing, list_models
+from gateway.core.errors import ConfigError
+
+FAR_S = 10.0
+"""For a server anywhere: slow ones answer a list within a second or two."""
+
+
+async def model(scene: Scene) -> Finding:
+    """One `GET …/models` a key, nothing that costs anything."""
+    settings = scene.settings
+    if not settings.uses_openai:
+        return _built_in(scene)
+    if any(name in problem for problem in scene.problems for name in ("LLM_", "llm_")):
+        return fail("its settings do not fit, see above", "mend those first")
+    try:
+        keys = profiles(settings)
+    except ConfigError as error:
+        return fail(str(error), "see turngate config explain LLM_BASE_URL")
+    where = ", ".join(dict.fromkeys(key.base_url for key in keys))
+    if not scene.online:
+        return ok(f"{settings.llm_model} at {where}; not asked, --online does")
+    findings = [
+        _judged(
+            settings.llm_model if not key.models else key.models[0],
+            key.name,
+            await list_models(key.base_url, key.api_key, within_s=FAR_S),
+        )
+        for key in keys
+    ]
+    order = {"fail": 0, "warn": 1, "ok": 2}
+    return min(findings, key=lambda finding: order[finding.level])
+
+
+def _built_in(scene: Scene) -> Finding:
+    hint = "set LLM_BASE_URL, LLM_MODEL and LLM_API_KEY; see docs/howto/real-model.md"
+    if scene.settings.openai_api_key.get_secret_value():
+        return warn(
+            "OPENAI_API_KEY is set, but without LLM_MODEL it is not used",
+            "set LLM_MODEL to the model you want, for example in turngate.toml",
+        )
+    return warn("no real model is set: fixed rules answer", hint)
+
+
+def _judged(model_name: str, key: str, listing: Listing) -> Finding:
+    url = listing.base_url
+    if listing.problem:
+        return fail(
+            f"{url} does not answer: {listing.problem}",
+            "is LLM_BASE_URL right, up to and with /v1, and is the server running?",
+        )
+    if listing.status in (401, 403):
+        name = "LLM_API_KEY" if key == "default" else key.replace("key-", "LLM_API_KEY_")
+        return fail(
+            f"{url} refuses the key in {name} (HTTP {listing.status})",
+            f"set {name} to a key of that server",
+        )
+    if listing.status in (404, 405, 501):
+        return warn(
+            f"{url} has no list of models (HTTP {listing.status})",
+            "if its address is right, try: turngate send hello",
+        )
+    if listing.status != 200:
+        return fail(
+            f"{url} answers with HTTP {listing.status}", "see that server's own log or page"
+        )
+    if model_name not in listing.models:
+        near = setting_words.nearest(model_name, listing.models)
+        known = f"did you mean {near}?" if near else f"it has {', '.join(listing.models[:5])}"
+        return warn(f"{url} does not list {model_name}", f"set LLM_MODEL; {known}")
+    return ok(f"{model_name} at {url}, which takes the key and lists it")

@@ -1,0 +1,1 @@
+"""`turngate init`: a first workspace with settings that explain themselves."""

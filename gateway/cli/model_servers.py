@@ -1,0 +1,83 @@
+"""Asking a server of models which ones it has: one short request, read to a bound.
+
+Used by `init` to find servers on this machine and by `doctor` to see whether a key is taken.
+Follows no redirect and no proxy variable, so a key never leaves for another host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import httpx2
+import orjson
+
+MAX_BYTES = 4 << 20
+"""A list of models; the longest public one has 500 KiB."""
+NEAR_S = 1.0
+"""For a server on this machine: one that is there answers in a few milliseconds."""
+
+LOCAL = {
+    11434: "Ollama",
+    1234: "LM Studio",
+    8000: "vLLM",
+    8080: "llama.cpp",
+    1337: "Jan",
+}
+"""Ports model servers listen on by default, and whose default it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a server said: its models, or an HTTP status other than 200, or why there was none."""
+
+    base_url: str
+    models: tuple[str, ...] = ()
+    status: int = 200
+    problem: str = ""
+
+    @property
+    def usable(self) -> bool:
+        """Whether it lists models."""
+        return self.status == 200 and not self.problem
+
+
+async def list_models(base_url: str, key: str = "", *, within_s: float) -> Listing:
+    """`GET <base_url>/models`; never raises for what the network or the server does."""
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        async with (
+            asyncio.timeout(within_s),
+            httpx2.AsyncClient(timeout=within_s, trust_env=False) as client,
+            client.stream("GET", f"{base_url.rstrip('/')}/models", headers=headers) as answer,
+        ):
+            if answer.status_code != 200:
+                return Listing(base_url, status=answer.status_code)
+            body = bytearray()
+            async for piece in answer.aiter_bytes():
+                body += piece
+                if len(body) > MAX_BYTES:
+                    return Listing(base_url, problem="the answer has no end")
+        return Listing(base_url, _names(bytes(body)))
+    except TimeoutError:
+        return Listing(base_url, problem=f"no answer within {within_s:g} s")
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        return Listing(base_url, problem=str(error) or type(error).__name__)
+    except (ValueError, TypeError, KeyError):
+        return Listing(base_url, problem="the answer is no list of models")
+
+
+async def find_local(ports: Sequence[int] = tuple(LOCAL)) -> list[Listing]:
+    """Servers of models on this machine's own address, all ports asked at once."""
+    urls = [f"http://127.0.0.1:{port}/v1" for port in ports]
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(list_models(url, within_s=NEAR_S), name=url) for url in urls]
+    return [listing for task in asked if (listing := task.result()).usable]
+
+
+def _names(body: bytes) -> tuple[str, ...]:
+    listed = orjson.loads(body)["data"]
+    if not isinstance(listed, list):
+        raise TypeError("data is no list")
+    return tuple(str(each["id"]) for each in listed)

@@ -1,0 +1,55 @@
+"""The port: free, taken by whom; the gateway: does it answer."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.cli.doctor.check import Level
+from gateway.cli.doctor.gateway_port import gateway, port
+from gateway.cli.target import Target
+from tests.unit.gateway.cli.doctor.scene import scene
+
+
+async def test_a_port_that_is_taken_names_its_owner_and_another(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = taken.getsockname()[1]
+        finding = await port(scene(tmp_path, turngate_port=number))
+    assert finding.level is Level.FAIL
+    assert str(number) in finding.saw
+    assert f"TURNGATE_PORT={number + 1 if number < 65_535 else 0}" in finding.fix
+    if sys.platform == "linux":
+        assert f"pid {os.getpid()}" in finding.saw
+    assert (await port(scene(tmp_path, turngate_port=number))).level is Level.OK
+
+
+async def test_the_port_of_our_own_gateway_is_fine(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = taken.getsockname()[1]
+        target = Target(f"http://127.0.0.1:{number}", "t")
+        finding = await port(scene(tmp_path, turngate_port=number, target=target))
+    assert finding.level is Level.OK
+
+
+async def test_an_address_that_is_not_ours_is_a_failure(tmp_path: Path) -> None:
+    finding = await port(scene(tmp_path, turngate_port=9, turngate_host="192.0.2.1"))
+    assert finding.level is Level.FAIL
+    assert "192.0.2.1" in finding.saw
+
+
+async def test_any_port_is_always_free(tmp_path: Path) -> None:
+    assert (await port(scene(tmp_path))).level is Level.OK
+
+
+@pytest.mark.timeout(15)
+async def test_a_gateway_that_does_not_answer_is_a_failure(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        number = gone.getsockname()[1]
+    finding = await gateway(scene(tmp_path, target=Target(f"http://127.0.0.1:{number}", "t")))
+    assert finding.level is Level.FAIL
+    assert "turngate up" in finding.fix
+    assert (await gateway(scene(tmp_path))).level is Level.OK

@@ -1,0 +1,70 @@
+"""Which model answers; asked only when that is wanted, and once a key."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from gateway.cli.doctor.check import Level
+from gateway.cli.doctor.model import model
+from tests.support.canned import canned
+from tests.unit.gateway.cli.doctor.scene import scene
+
+MODELS = json.dumps({"data": [{"id": "large-model"}, {"id": "small"}]}).encode()
+KEY = SecretStr("sk-not-to-be-seen")
+
+
+async def test_without_a_model_the_way_to_one_is_told(tmp_path: Path) -> None:
+    finding = await model(scene(tmp_path, openai_api_key=SecretStr("")))
+    assert finding.level is Level.WARN
+    assert "LLM_BASE_URL" in finding.fix
+    finding = await model(scene(tmp_path, openai_api_key=KEY))
+    assert "OPENAI_API_KEY" in finding.saw
+
+
+async def test_it_is_not_asked_unless_that_is_wanted(tmp_path: Path) -> None:
+    with canned(MODELS) as server:
+        finding = await model(scene(tmp_path, llm_model="small", llm_base_url=server.base_url))
+    assert finding.level is Level.OK
+    assert not server.asked
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "level", "said"),
+    [
+        (200, "small", Level.OK, "small at"),
+        (200, "large-modle", Level.WARN, "did you mean large-model?"),
+        (200, "zzz", Level.WARN, "it has large-model, small"),
+        (401, "small", Level.FAIL, "LLM_API_KEY"),
+        (403, "small", Level.FAIL, "LLM_API_KEY"),
+        (404, "small", Level.WARN, "no list"),
+        (500, "small", Level.FAIL, "HTTP 500"),
+    ],
+)
+async def test_its_answer_is_judged(
+    tmp_path: Path, status: int, name: str, level: Level, said: str
+) -> None:
+    with canned(MODELS, status=status) as server:
+        finding = await model(
+            scene(
+                tmp_path,
+                online=True,
+                llm_model=name,
+                llm_base_url=server.base_url,
+                llm_api_key=KEY,
+            )
+        )
+    assert finding.level is level
+    assert said in finding.saw + finding.fix
+    assert "sk-not" not in finding.saw + finding.fix
+    assert server.asked == [("/v1/models", "Bearer sk-not-to-be-seen")]
+
+
+async def test_settings_that_do_not_fit_are_not_tried(tmp_path: Path) -> None:
+    finding = await model(
+        scene(tmp_path, online=True, llm_base_url="x", problems=("LLM_BASE_URL = x: no address",))
+    )
+    assert finding.level is Level.FAIL

@@ -1,0 +1,76 @@
+"""A server of models is asked once, briefly, and believed only as far as it goes."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+
+from gateway.cli.model_servers import LOCAL, find_local, list_models
+from tests.support.canned import canned
+
+MODELS = json.dumps({"data": [{"id": "a"}, {"id": "b"}]}).encode()
+
+
+async def test_models_are_listed_and_the_key_is_sent() -> None:
+    with canned(MODELS) as server:
+        listing = await list_models(server.base_url, "sk-1", within_s=2)
+    assert listing.usable
+    assert listing.models == ("a", "b")
+    assert server.asked == [("/v1/models", "Bearer sk-1")]
+
+
+async def test_without_a_key_no_header_is_sent() -> None:
+    with canned(MODELS) as server:
+        await list_models(server.base_url, within_s=2)
+    assert server.asked == [("/v1/models", "")]
+
+
+async def test_a_refusal_is_told_by_its_status() -> None:
+    with canned(b"{}", status=401) as server:
+        listing = await list_models(server.base_url, "sk-1", within_s=2)
+    assert listing.status == 401
+    assert not listing.usable
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    """The key would arrive at an address nobody has named."""
+    with canned(MODELS) as other, canned(b"", status=302, location=other.base_url) as server:
+        listing = await list_models(server.base_url, "sk-1", within_s=2)
+    assert listing.status == 302
+    assert not other.asked
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"data": 3}', b'{"data": [{}]}', b'"x"'])
+async def test_what_is_no_list_is_said(body: bytes) -> None:
+    with canned(body) as server:
+        listing = await list_models(server.base_url, within_s=2)
+    assert listing.problem == "the answer is no list of models"
+
+
+async def test_where_nobody_listens_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    listing = await list_models(f"http://127.0.0.1:{port}/v1", within_s=2)
+    assert listing.problem
+    assert not listing.usable
+
+
+async def test_a_server_that_says_nothing_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        listing = await list_models(f"http://127.0.0.1:{port}/v1", within_s=0.05)
+    assert "no answer" in listing.problem or "Timeout" in listing.problem
+
+
+async def test_servers_on_this_machine_are_found_and_others_left_out() -> None:
+    with canned(MODELS) as server, canned(b"<html>") as page:
+        found = await find_local([server.port, page.port])
+    assert [listing.base_url for listing in found] == [server.base_url]
+    assert server.asked == [("/v1/models", "")]
+
+
+def test_only_named_ports_are_looked_at() -> None:
+    assert 8765 not in LOCAL
+    assert len(LOCAL) <= 8
