@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-from importlib.metadata import version
 
 import click
 
@@ -80,7 +79,7 @@ class Turngate(click.Group):
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog='Completion for bash (or zsh, fish): eval "$(_TURNGATE_COMPLETE=bash_source turngate)"',
 )
-@click.version_option(version("turngate"), prog_name="turngate")
+@click.version_option(package_name="turngate", prog_name="turngate")
 def turngate() -> None:
     """A self-hosted gateway for LLM agents that never loses or repeats a turn."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import itertools
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -11,6 +11,7 @@ from typing import TextIO
 import click
 
 from gateway.core.clock import Clock, SystemClock
+from gateway.core.tasks import Ending, TaskOwner
 
 WIDTH = 30
 MEGA = 1_000_000
@@ -71,23 +72,24 @@ def counted(what: str, total: int, *, shown: bool) -> Iterator[Callable[[], None
 
 @asynccontextmanager
 async def waited(what: str, *, clock: Clock | None = None) -> AsyncIterator[None]:
-    """Says that it goes on, once the block takes longer than a second; on stderr."""
-    ticking = asyncio.get_running_loop().create_task(_tick(what, clock or SystemClock()))
+    """`what 3 s` on a terminal once the block takes longer than a second; gone at its end."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    owner = TaskOwner("progress", _never)
+    owner.start("tick", _tick(what, clock or SystemClock()), ending=Ending.CANCELLABLE)
     try:
         yield
     finally:
-        ticking.cancel()
-        await asyncio.wait({ticking})
-        if sys.stderr.isatty():
-            click.echo(f"\r{CLEAR}", nl=False, err=True)
+        await owner.close()
+        click.echo(f"\r{CLEAR}", nl=False, err=True)
 
 
 async def _tick(what: str, clock: Clock) -> None:
-    seconds = 0
-    while True:
+    for seconds in itertools.count(1):
         await clock.sleep(1)
-        seconds += 1
-        if sys.stderr.isatty():
-            click.echo(f"\r{CLEAR}turngate: {what} {seconds} s", nl=False, err=True)
-        elif seconds == 1:
-            click.echo(f"turngate: {what}", err=True)
+        click.echo(f"\r{CLEAR}turngate: {what} {seconds} s", nl=False, err=True)
+
+
+def _never(name: str, error: BaseException) -> None:
+    raise AssertionError("counting seconds does not fail") from error

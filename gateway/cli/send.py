@@ -7,6 +7,7 @@ import sys
 import click
 
 from gateway.cli.output import show
+from gateway.cli.progress import waited
 from gateway.cli.target import connected, speaks_rpc
 from gateway.wire.methods.turns import DEFAULT_WAIT_MS, MAX_WAIT_MS, OPEN_STATES
 
@@ -48,7 +49,7 @@ async def _send(
     as_json: bool,
 ) -> None:
     where = {"agent_id": agent_id} if agent_id else {}
-    async with connected(url, home) as client:
+    async with connected(url, home) as client, waited("waiting for the answer"):
         answer = await client.send(
             " ".join(text),
             wait_ms=round(wait_s * 1000),

@@ -1,4 +1,4 @@
-"""The how-to pages, followed to the letter by somebody with three terminals."""
+"""How-to pages and tutorials, followed to the letter by somebody with three terminals."""
 
 from __future__ import annotations
 
@@ -20,7 +20,15 @@ TERMINALS = {"simulator": "127.0.0.1:8766", "gateway": "127.0.0.1:8765"}
 
 
 @pytest.mark.timeout(60)  # two servers, and a pause of five seconds on the page itself
-@pytest.mark.parametrize("page", ["docs/howto/rehearse-an-outage.md"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "docs/howto/rehearse-an-outage.md",
+        "docs/tutorials/python.md",
+        "docs/tutorials/survive-a-crash.md",
+        "docs/tutorials/two-agents.md",
+    ],
+)
 def test_the_page_shows_what_happens(page: str, tmp_path: Path) -> None:
     with ExitStack() as stack:
         reader = _Reader(tmp_path, stack)
@@ -60,8 +68,7 @@ class _Reader:
     @contextmanager
     def _running(self, command: Command, terminal: str) -> Iterator[str]:
         """Start something in a terminal of its own; as many of its lines as the page shows."""
-        for name, text in self._files.items():
-            (self._folder / name).write_text(self._here(text), "utf-8")
+        self._save()
         process = subprocess.Popen(
             [*command.line.split(), "--port", "0"],
             cwd=self._folder,
@@ -82,7 +89,15 @@ class _Reader:
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=PATIENCE_S)
 
+    def _save(self) -> None:
+        """Once more each time: a port the page names may be known by now."""
+        for name, text in self._files.items():
+            path = self._folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(self._here(text), "utf-8")
+
     def _run(self, line: str) -> str:
+        self._save()
         done = subprocess.run(
             ["bash", "-c", self._here(line)],
             cwd=self._folder,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib.util
+
 from gateway import setting_words
-from gateway.app import profiles
+from gateway.app import local_weights, profiles
 from gateway.cli.doctor.check import Finding, Scene, fail, ok, warn
 from gateway.cli.model_servers import Listing, list_models
 from gateway.core.errors import ConfigError
@@ -16,7 +19,7 @@ async def model(scene: Scene) -> Finding:
     """One `GET …/models` a key, nothing that costs anything."""
     settings = scene.settings
     if not settings.uses_openai:
-        return _built_in(scene)
+        return await asyncio.to_thread(_built_in, scene)
     if any(name in problem for problem in scene.problems for name in ("LLM_", "llm_")):
         return fail("its settings do not fit, see above", "mend those first")
     try:
@@ -45,7 +48,19 @@ def _built_in(scene: Scene) -> Finding:
             "OPENAI_API_KEY is set, but without LLM_MODEL it is not used",
             "set LLM_MODEL to the model you want, for example in turngate.toml",
         )
-    return warn("no real model is set: fixed rules answer", hint)
+    if scene.settings.provider == "scripted":
+        return warn("no real model is set: fixed rules answer", hint)
+    if importlib.util.find_spec("xllamacpp") is None:
+        return warn("the small local model cannot run here: xllamacpp is not installed", hint)
+    stored = local_weights(scene.settings).cache.check()
+    if stored is None:
+        return ok("the small local model; its weights are fetched when they are needed")
+    if stored.problem:
+        return fail(
+            f"the small local model is damaged: {stored.problem}",
+            "turngate model remove, then turngate model pull",
+        )
+    return ok("the small local model, whole and ready")
 
 
 def _judged(model_name: str, key: str, listing: Listing) -> Finding:

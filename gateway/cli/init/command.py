@@ -87,7 +87,7 @@ def ask(found: list[Offer], prompt: Callable[..., Any], confirm: Callable[..., b
         click.echo(f"  {number}  {offer.told}", err=True)
     other, none = len(found) + 1, len(found) + 2
     click.echo(f"  {other}  another server that speaks OpenAI's protocol", err=True)
-    click.echo(f"  {none}  none for now, fixed rules answer", err=True)
+    click.echo(f"  {none}  none for now, the small local model answers", err=True)
     first = 1 if found and found[0].models else none
     number = prompt("Number", type=click.IntRange(1, none), default=first, err=True)
     if number == none:
@@ -182,7 +182,9 @@ def _tell(folder: Path, found: list[Offer], answers: Answers, done: Put) -> None
     for path in done.kept:
         click.echo(f"kept  {path}")
     model = answers.settings.get("llm_model")
-    click.echo(f"\n{model} answers." if model else "\nFixed rules answer, until a model is set.")
+    click.echo(
+        f"\n{model} answers." if model else "\nThe small local model answers, until another is set."
+    )
     click.echo("Next:")
     for step in _steps(folder, found, answers, done):
         click.echo(f"  {step}")

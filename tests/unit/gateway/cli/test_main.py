@@ -13,7 +13,16 @@ from click.testing import CliRunner
 from gateway.cli.main import COMMANDS, everything, turngate
 from tests.unit.gateway.cli.shell import PATIENCE_S, Shell
 
-HEAVY = ("pydantic", "starlette", "uvicorn", "websockets", "aiosqlite", "structlog", "openai")
+HEAVY = (
+    "importlib.metadata",
+    "pydantic",
+    "starlette",
+    "uvicorn",
+    "websockets",
+    "aiosqlite",
+    "structlog",
+    "openai",
+)
 
 
 def paths(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

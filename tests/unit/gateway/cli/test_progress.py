@@ -1,10 +1,13 @@
-"""How far a fetch is, on a terminal and in a file."""
+"""How far something long is, on a terminal and in a file."""
 
 from __future__ import annotations
 
 import io
 
-from gateway.cli.progress import FetchProgress
+import pytest
+
+from gateway.cli.progress import FetchProgress, counted, waited
+from gateway.core.clock import ManualClock
 
 
 class Terminal(io.StringIO):
@@ -39,3 +42,40 @@ def test_what_comes_after_a_fetch_that_failed_begins_a_line() -> None:
     progress(3, 10)
     progress.end()
     assert stream.getvalue().endswith("\n")
+
+
+# --- counting and waiting ------------------------------------------------------------------------
+
+
+def test_counted_steps_are_shown_on_a_terminal_and_erased(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    with counted("checking", 2, shown=True) as step:
+        step()
+        step()
+    assert [part.removeprefix("\x1b[K") for part in stream.getvalue().split("\r")[1:]] == [
+        "turngate: checking 0/2",
+        "turngate: checking 1/2",
+        "turngate: checking 2/2",
+        "",
+    ]
+
+
+async def test_a_long_wait_counts_seconds_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, clock = Terminal(), ManualClock()
+    monkeypatch.setattr("sys.stderr", stream)
+    async with waited("waiting", clock=clock):
+        await clock.advance(2.5)
+    assert "waiting 2 s" in stream.getvalue()
+    assert "waiting 3 s" not in stream.getvalue()
+    assert stream.getvalue().endswith("\r\x1b[K")
+
+
+async def test_nothing_is_said_where_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, clock = io.StringIO(), ManualClock()
+    monkeypatch.setattr("sys.stderr", stream)
+    with counted("checking", 2, shown=True) as step:
+        step()
+    async with waited("waiting", clock=clock):
+        await clock.advance(5)
+    assert stream.getvalue() == ""

@@ -28,6 +28,8 @@ def scene(
         "turngate_home": folder / "home",
         "workspace_dir": folder / "workspace",
         "turngate_port": 0,
+        "turngate_cache": folder / "cache",
+        "turngate_model": "auto",
         **settings,
     }
     return Scene(Settings(**chosen), problems, environ or {}, folder, now_s, target, online)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
+from gateway.app import local_weights
 from gateway.cli.doctor.check import Level
 from gateway.cli.doctor.model import model
 from tests.support.canned import canned
@@ -18,11 +20,26 @@ KEY = SecretStr("sk-not-to-be-seen")
 
 
 async def test_without_a_model_the_way_to_one_is_told(tmp_path: Path) -> None:
-    finding = await model(scene(tmp_path, openai_api_key=SecretStr("")))
+    finding = await model(scene(tmp_path, openai_api_key=SecretStr(""), turngate_model="scripted"))
     assert finding.level is Level.WARN
     assert "LLM_BASE_URL" in finding.fix
     finding = await model(scene(tmp_path, openai_api_key=KEY))
     assert "OPENAI_API_KEY" in finding.saw
+
+
+async def test_weights_that_are_damaged_are_a_failure(tmp_path: Path) -> None:
+    here = scene(tmp_path, openai_api_key=SecretStr(""), turngate_model="local")
+    assert (await model(here)).level is Level.OK
+    cache = local_weights(here.settings).cache
+    await asyncio.to_thread(_spoil, cache.path)
+    finding = await model(here)
+    assert finding.level is Level.FAIL
+    assert "turngate model pull" in finding.fix
+
+
+def _spoil(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"cut")
 
 
 async def test_it_is_not_asked_unless_that_is_wanted(tmp_path: Path) -> None:
