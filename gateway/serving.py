@@ -121,7 +121,8 @@ async def serving(
             announce=announce,
             command=command,
         ) as server:
-            watching.start("ready", _ready(gateway, health), ending=Ending.CANCELLABLE)
+            # An input is durable before any model is: its turn waits until the model is open.
+            health.ready()
             watching.start("load", _load(admission, health, clock), ending=Ending.ETERNAL)
             try:
                 yield Served(gateway, server, health)
@@ -164,11 +165,6 @@ def _write_secret(file: Path, secret: str) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
         opened.write(f"{secret}\n")
-
-
-async def _ready(gateway: Gateway, health: Health) -> None:
-    await gateway.lanes.admitted()
-    health.ready()
 
 
 async def _load(admission: Admission, health: Health, clock: Clock) -> None:
