@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tokens": ("gateway.cli.methods", "Credentials: create, list, revoke."),
     "model": ("gateway.cli.model", "The model inside: pull, status, remove."),
     "simulate": ("gateway.cli.simulate", "Play a model server that fails on request."),
+    "store": ("gateway.cli.store", "The database: check, backup, restore, migrate, copy."),
     "config": ("gateway.cli.config", "Settings: show, explain."),
     "conformance": ("gateway.cli.conformance", "Does a server speak this protocol?"),
 }

@@ -16,6 +16,7 @@ TurngateError
 │   ├── ConfigError
 │   ├── UnknownAgent
 │   ├── StoreUnavailable     nothing was written; the store may come back
+│   ├── StoreDamaged         what the database holds is not what was written
 │   ├── StoreLocked          another process owns the file
 │   ├── GatewayUnreachable   no gateway answers where one was expected
 │   ├── SchemaMismatch       the database was written by a newer turngate
@@ -148,6 +149,10 @@ class UnknownAgent(OperatorError):
 
 class StoreUnavailable(OperatorError):
     """The store did not take the write; nothing of it holds."""
+
+
+class StoreDamaged(OperatorError):
+    """The database holds what turngate never wrote, or lacks what it did."""
 
 
 class StoreLocked(OperatorError):
@@ -318,6 +323,7 @@ TABLE: dict[type[TurngateError], Row] = {
     ConfigError: Row(-32078, "config", exit_code=78),
     UnknownAgent: Row(-32004, "unknown_agent", exit_code=78),
     StoreUnavailable: Row(-32053, "store_unavailable", retryable=True, exit_code=69),
+    StoreDamaged: Row(-32053, "store_damaged"),
     StoreLocked: Row(-32053, "store_locked", exit_code=69),
     GatewayUnreachable: Row(-32057, "unreachable", retryable=True, exit_code=69),
     SchemaMismatch: Row(-32078, "schema_mismatch", exit_code=78),

@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("gateway.__main__",),
     ("gateway.cli",),
     ("gateway.serving",),
-    (COMPOSITION_ROOT,),
+    (COMPOSITION_ROOT, "gateway.keeping"),
     (
         "gateway.http",
         "gateway.console",
@@ -76,7 +76,7 @@ FAN_OUT = 15
 
 The files of one seam count as one: who speaks to the store speaks to one thing.
 """
-ROOTS = (COMPOSITION_ROOT, "gateway.serving")
+ROOTS = (COMPOSITION_ROOT, "gateway.serving", "gateway.keeping")
 LISTS = ("gateway.running", "gateway.rpc.catalog")
 """Modules that list things and do nothing: each line is one import, and that is their purpose."""
 
@@ -106,6 +106,11 @@ REASONS: tuple[tuple[str, str, str], ...] = (
         "*",
         COMPOSITION_ROOT,
         "the root knows every part; a part that knows the root knows every part too",
+    ),
+    (
+        "*",
+        "gateway.keeping",
+        "keeping a store is for commands while no gateway needs it; a gateway has its own store",
     ),
     (
         "gateway.*",
@@ -324,7 +329,7 @@ def allows(importer: Family, imported: Family) -> bool:
     if importer == imported:
         return True
     if imported.rank is None:
-        return importer.name == COMPOSITION_ROOT
+        return importer.name in (COMPOSITION_ROOT, "gateway.keeping")
     if importer.rank is None:
         return imported.name in (ADAPTERS[importer.name], *ADAPTERS_MAY_IMPORT)
     return importer.rank < imported.rank

@@ -24,7 +24,20 @@ from gateway.store.base.events import ReadEvents
 from gateway.store.base.runs import LoadSteps, RunRow, StepRow
 from gateway.store.base.store import NewEvent
 from gateway.store.sqlite.store import open_sqlite
-from tests.unit.gateway.runs.lives import Cut, Do, Lives, Node, Note, Program, Side, Wait, check_end
+from tests.unit.gateway.runs.lives import (
+    NAP_S,
+    Cut,
+    Do,
+    Flaky,
+    Lives,
+    Nap,
+    Node,
+    Note,
+    Program,
+    Side,
+    Wait,
+    check_end,
+)
 from tests.unit.gateway.runs.scripts import Process, Script, Work, run_of, steps_of
 from tests.unit.gateway.runs.stores import FlakyStore
 
@@ -34,6 +47,8 @@ leaves: st.SearchStrategy[Node] = st.one_of(
     st.builds(Do, st.sampled_from(Effect)),
     st.builds(Note, st.sampled_from(["now", "uuid"])),
     st.builds(Wait, st.booleans()),
+    st.builds(Flaky, st.integers(1, 2)),
+    st.builds(Nap, st.sampled_from([0.0, 1.0, NAP_S])),
 )
 
 

@@ -52,7 +52,7 @@ class Database:
         """
         try:
             if self.path is not None:
-                _keep_private(self.path)
+                keep_private(self.path)
             with ExitStack() as undo:
                 # isolation_level None: transactions begin and end where the writer says so.
                 connection = sqlite3.connect(
@@ -110,7 +110,7 @@ def _back_up(connection: sqlite3.Connection, path: Path) -> None:
     # Under another name until it is whole: a crash leaves no backup that only looks like one.
     partial = Path(f"{path}.partial")
     partial.unlink(missing_ok=True)
-    _keep_private(partial)
+    keep_private(partial)
     target = sqlite3.connect(partial)
     try:
         connection.backup(target)
@@ -119,7 +119,7 @@ def _back_up(connection: sqlite3.Connection, path: Path) -> None:
     partial.replace(path)
 
 
-def _keep_private(path: Path) -> None:
+def keep_private(path: Path) -> None:
     """Make the file if it is missing; either way it holds people's words, so only ours to read."""
     fd = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -1,6 +1,7 @@
 """Random tasks, and the processes that execute them and die at any write of the store.
 
-A `Program` is a task: steps of every effect, recorded time and ids, waits, nested branches. `Lives`
+A `Program` is a task: steps of every effect, steps that fail and are tried again, recorded time and
+ids, waits, sleeps, nested branches. `Lives`
 is one run from its opening to its end, over as many processes as it takes; `World` is everything
 outside of the store, and sees what must not happen there.
 """
@@ -26,6 +27,7 @@ from gateway.runs.context import Attempt, RunContext, decision_key
 from gateway.runs.engine import Engine
 from gateway.runs.lease import LEASE_S
 from gateway.runs.recovery import QUARANTINE_AT
+from gateway.runs.retry import RetryPolicy
 from gateway.runs.task import Finish, Manifest, Pause
 from gateway.store.base.events import ReadEvents
 from gateway.store.base.query import Query, Row
@@ -33,6 +35,9 @@ from gateway.store.base.runs import GetRun, LoadSteps, RunRow, StepRow
 from gateway.store.base.store import Listener, NewEvent, Receipt, Store, Unit
 
 R1 = RunId("r1")
+NAP_S = 60.0
+"""The longest nap."""
+BEARING = RetryPolicy(max_attempts=99, initial_s=0.1, jitter=0)
 
 # --- programs ----------------------------------------------------------------------------------
 
@@ -65,7 +70,22 @@ class Side:
     branches: tuple[Program, ...]
 
 
-Node = Do | Note | Wait | Side
+@dataclass(frozen=True)
+class Flaky:
+    """A step that fails some times in its life before it works; its policy bears with it."""
+
+    failures: int
+    effect = Effect.IDEMPOTENT
+
+
+@dataclass(frozen=True)
+class Nap:
+    """A sleep: a short one keeps its place, a long one parks the run."""
+
+    seconds: float
+
+
+Node = Do | Flaky | Nap | Note | Wait | Side
 Program = tuple[Node, ...]
 
 
@@ -91,6 +111,7 @@ class World:
     seen: dict[str, Json] = field(default_factory=dict)
     completed: set[str] = field(default_factory=set)
     errors: list[TurngateError] = field(default_factory=list)
+    failures: Counter[str] = field(default_factory=Counter)
     stopped: bool = False
 
     name = "program"
@@ -132,6 +153,11 @@ class World:
                 return await run.step(
                     "do", self.work, effect=effect, input={"effect": effect.value}
                 )
+            case Flaky(failures):
+                work = partial(self.fail_first, failures)
+                return await run.step("flaky", work, effect=node.effect, retry=BEARING)
+            case Nap(seconds):
+                return await run.sleep(seconds)
             case Note(what):
                 value = await (run.now() if what == "now" else run.uuid())
                 assert self.seen.setdefault(path, value) == value, "a recorded value changed"
@@ -156,6 +182,13 @@ class World:
         await settle(1)
         return {"did": attempt.path}
 
+    async def fail_first(self, failures: int, attempt: Attempt) -> Json:
+        assert attempt.path not in self.completed, "a completed step was executed again"
+        if self.failures[attempt.path] < failures:
+            self.failures[attempt.path] += 1
+            raise ConnectionError("not yet")
+        return await self.work(attempt)
+
     def result(self) -> Json:
         """What an uninterrupted run returns, given the recorded values."""
         return self._result(self.program, "")
@@ -165,8 +198,10 @@ class World:
 
     def _value(self, node: Node, path: str) -> Json:
         match node:
-            case Do():
+            case Do() | Flaky():
                 return {"did": path}
+            case Nap():
+                return None
             case Note():
                 return self.seen[path]
             case Wait():
@@ -284,7 +319,8 @@ class Lives:
             stop = self._stop(engine, mortal, stop_at)
             owner.start("stop", stop, ending=Ending.CANCELLABLE)
         death = owner.start("death", mortal.dead.wait(), ending=Ending.CANCELLABLE)
-        await asyncio.wait([life, death], return_when=asyncio.FIRST_COMPLETED)
+        end = asyncio.wait([life, death], return_when=asyncio.FIRST_COMPLETED)
+        await self.clock.drive(end)  # naps and pauses pass when nothing else moves
         ended = life.done()
         await owner.close()
         if ended:
@@ -320,6 +356,7 @@ class Lives:
 
     async def _answer(self, engine: Engine) -> None:
         """Be the world: emit what is waited for, and say truly what became of cut steps."""
+        self.clock.jump_wall(NAP_S)
         done = {attempt.path for attempt in self.world.effects}
         for step in await self.steps():
             if step.status == "completed":
@@ -346,7 +383,9 @@ async def check_end(lives: Lives) -> None:
     assert kinds == ["run.ended"]
     keys = {attempt.path: attempt.key for attempt in world.effects}
     assert all(key == f"r1:{path}" for path, key in keys.items())
-    declared = {path: node.effect for path, node in walk(world.program) if isinstance(node, Do)}
+    declared = {
+        path: node.effect for path, node in walk(world.program) if isinstance(node, Do | Flaky)
+    }
     times = Counter(attempt.path for attempt in world.effects)
     assert all(times[path] <= 1 for path, effect in declared.items() if effect is Effect.UNSAFE)
     if run.status == "completed":

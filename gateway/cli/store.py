@@ -1,0 +1,90 @@
+"""`turngate store`: check, back up, restore, migrate and copy the database, without RPC."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway import keeping
+from gateway.cli.output import show
+from gateway.config import Settings, load_settings
+
+
+def command(name: str) -> click.Group:
+    """The group with its five commands."""
+    group = click.Group(name, help="The database of the gateway that would start here.")
+    file = click.Argument(["file"], type=click.Path(path_type=Path))
+    url = click.Argument(["url"])
+    for verb, work, argument, text in (
+        ("check", _check, None, "Look whether it is sound; ends with 1 when it is not."),
+        ("backup", _backup, file, "Copy it to a file, while a gateway runs or not."),
+        ("restore", _restore, file, "Put a backup in its place; no gateway may run."),
+        ("migrate", _migrate, None, "Bring its schema up to date, with a backup first."),
+        ("copy", _copy, url, "Copy it into an empty PostgreSQL; no gateway may run."),
+    ):
+        params: list[click.Parameter] = [] if argument is None else [argument]
+        params += [
+            click.Option(["--home"], help="Folder `up` was started with (TURNGATE_HOME)."),
+            click.Option(["--json", "as_json"], is_flag=True, help="Print JSON for programs."),
+        ]
+        group.add_command(click.Command(verb, params=params, callback=work, help=text))
+    return group
+
+
+def _check(home: str | None, as_json: bool) -> None:
+    report = keeping.check(_settings(home))
+    shown = {
+        "database": str(report.path),
+        "schema": report.version,
+        "problems": list(report.problems),
+        "rows": report.rows,
+    }
+    show(shown, as_json=as_json)
+    report.raise_problems()
+
+
+def _backup(file: Path, home: str | None, as_json: bool) -> None:
+    settings = _settings(home)
+    digest = keeping.back_up(settings, file, _progress("pages"))
+    show({"backup": str(file), "sha256": digest, "checked": True}, as_json=as_json)
+
+
+def _restore(file: Path, home: str | None, as_json: bool) -> None:
+    former = keeping.restore(_settings(home), file, _progress("pages"))
+    show({"restored": str(file), "former": str(former or "")}, as_json=as_json)
+    click.echo(
+        "turngate: what was sent or answered since the backup may be sent or answered again",
+        err=True,
+    )
+
+
+def _migrate(home: str | None, as_json: bool) -> None:
+    before, after = keeping.migrate(_settings(home))
+    keeping.check(_settings(home)).raise_problems()
+    show({"before": before, "after": after, "checked": True}, as_json=as_json)
+
+
+def _copy(url: str, home: str | None, as_json: bool) -> None:
+    rows = asyncio.run(keeping.copy(_settings(home), url, _progress("rows")))
+    show({"rows": rows, "checked": True}, as_json=as_json)
+
+
+def _settings(home: str | None) -> Settings:
+    return load_settings(turngate_home=home)
+
+
+def _progress(what: str) -> Any:
+    """A line on stderr each tenth."""
+    shown = -1
+
+    def progress(done: int, total: int) -> None:
+        nonlocal shown
+        tenth = 10 if total == 0 else done * 10 // total
+        if tenth > shown:
+            shown = tenth
+            click.echo(f"turngate: {done} of {total} {what}", err=True)
+
+    return progress

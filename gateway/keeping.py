@@ -1,0 +1,66 @@
+"""Keeping a store beside a gateway: what `turngate store` does, on the store the settings name.
+
+The second composition root: it chooses between kinds of stores as `gateway.app` does, and starts
+nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gateway.config import Settings
+from gateway.core.errors import ConfigError
+from gateway.store.sqlite import upkeep
+from gateway.store.sqlite.upkeep import Progress, Report
+
+
+def database(settings: Settings) -> Path:
+    """The database file of these settings; raises `ConfigError` when there is none."""
+    if settings.postgres_url:
+        raise ConfigError(
+            "TURNGATE_STORE names PostgreSQL, which has tools of its own: pg_dump, pg_restore; "
+            "its schema is migrated when turngate starts"
+        )
+    if settings.database is None:
+        raise ConfigError("TURNGATE_STORE=:memory: leaves nothing to keep")
+    return settings.database
+
+
+def check(settings: Settings) -> Report:
+    """What is found in the database."""
+    return upkeep.check(database(settings))
+
+
+def back_up(settings: Settings, target: Path, progress: Progress) -> str:
+    """Copy the database, while a gateway uses it or not; the copy's SHA-256."""
+    return upkeep.back_up(database(settings), target, progress)
+
+
+def restore(settings: Settings, backup: Path, progress: Progress) -> Path | None:
+    """Put a backup in the database's place; where what was there is now."""
+    return upkeep.restore(backup, database(settings), progress)
+
+
+def migrate(settings: Settings) -> tuple[int, int]:
+    """Bring the schema up to date; the versions before and after."""
+    return upkeep.migrate(database(settings))
+
+
+async def copy(settings: Settings, url: str, progress: Progress) -> dict[str, int]:
+    """Copy the database into an empty PostgreSQL; how many rows each table has.
+
+    Raises `StoreLocked` while a gateway runs, `ConfigError` without the extra `postgres`.
+    """
+    try:
+        from gateway.store.postgres.loading import (  # noqa: PLC0415  # an optional dependency
+            load,
+        )
+    except ImportError as error:
+        raise ConfigError(
+            "the client of PostgreSQL is not installed: pip install 'turngate[postgres]'"
+        ) from error
+    source = upkeep.Source(database(settings))
+    try:
+        return await load(url, source, upkeep.digest, progress)
+    finally:
+        source.close()
