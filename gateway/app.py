@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from agents.base.tools import Tool
 from agents.models.fetching import Fetcher, Progress
 from agents.models.local import LocalModel
 from agents.models.openai import OpenAIModel
-from agents.models.profile import Profile
+from agents.models.profile import LOCAL, Profile
 from agents.models.scripted import ScriptedModel
 from agents.models.weights import SMOLLM2, WeightsCache
 from agents.resilience.budgets import Budget, Budgeted
@@ -339,8 +339,14 @@ def _model(
         return ScriptedModel()
     if settings.provider == "local":
         return LocalModel(local_weights(settings), clock, ids, progress=progress)
+    endpoints = [Endpoint(profile, OpenAIModel(profile)) for profile in profiles(settings)]
+    if LOCAL in settings.llm_fallback_models:
+        local = LocalModel(local_weights(settings), clock, ids, progress=progress)
+        # It fits each request into its small window by itself, and is at no address.
+        inside = Profile("http://localhost", "", LOCAL, LOCAL, models=(LOCAL,), tools=local.tools)
+        endpoints.append(Endpoint(replace(inside, images=local.images), local))
     return Resilient(
-        [Endpoint(profile, OpenAIModel(profile)) for profile in profiles(settings)],
+        endpoints,
         clock=clock,
         state=StoredProfileState(store, clock),
         strategy=settings.turngate_profile_strategy,

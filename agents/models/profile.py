@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 
 from gateway.core.errors import ConfigError
 
+LOCAL = "local"
+"""The model that comes along; no server is asked for one of this name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -44,7 +47,7 @@ class Profile:
 
     def serves(self, model: str) -> bool:
         """Whether this model is asked for here."""
-        return not self.models or model in self.models
+        return model in self.models or (not self.models and model != LOCAL)
 
     def __post_init__(self) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from agents.base.messages import SummaryMessage
@@ -12,6 +13,7 @@ from agents.resilience import estimate, shrinking
 from agents.resilience.policy import Endpoint, Resilient
 from channels.memory import Gate
 from gateway.core.errors import ModelFailed
+from gateway.turns.profile_state import StoredProfileState
 from tests.support.failover import key_of
 from tests.support.house import House, Notebook, open_house
 from tests.support.upstream import Answer, Call, Upstream
@@ -144,7 +146,7 @@ async def test_a_prompt_that_was_cut_in_silence_is_noticed_and_made_to_fit(tmp_p
         return counted(call, at_most=1500)
 
     async with Upstream(reply) as upstream:
-        house = House(tmp_path)
+        house = House(tmp_path, models=("big",))
         profile = Profile(upstream.base_url, "", "big")
         house.model = Resilient([Endpoint(profile, OpenAIModel(profile))], clock=house.clock)
         async with open_house(house):
@@ -166,10 +168,70 @@ async def test_tools_are_not_run_again_when_a_key_dies_between_two_rounds(tmp_pa
         return "noted it" if results else Reply("", tool_calls=(("note", "{}"),))
 
     async with Upstream(reply) as upstream:
-        house = House(tmp_path, tools=(tool,))
+        house = House(tmp_path, tools=(tool,), models=("big",))
         profiles = [Profile(upstream.base_url, k, "big", name=k) for k in ("k1", "k2")]
         house.model = Resilient([Endpoint(p, OpenAIModel(p)) for p in profiles], clock=house.clock)
         async with open_house(house):
             assert await house.ask("note it") == "noted it"
         assert [key_of(call) for call in upstream.calls] == ["k1", "k1", "k2"]
     assert len(tool.calls) == 1
+
+
+async def test_a_turn_that_dies_between_failover_and_answer_asks_once_more_and_answers_once(
+    tmp_path: Path,
+) -> None:
+    """Kill -9 while the second key is writing: one answer is seen, the dead key is left alone."""
+    tool = Notebook()
+    slow = True
+
+    def reply(call: Call) -> Answer:
+        if key_of(call) == "k1":
+            return FAULTS["auth"]
+        results = [said for said in call.messages if said["role"] == "tool"]
+        if not results:
+            return Reply("", tool_calls=(("note", "{}"),))
+        return Reply("noted it", hold_before=2 if slow else None)
+
+    async with Upstream(reply) as upstream:
+        house = House(tmp_path, tools=(tool,), models=("big",))
+        profiles = [Profile(upstream.base_url, k, "big", name=k) for k in ("k1", "k2")]
+
+        def policy() -> Resilient:
+            endpoints = [Endpoint(profile, OpenAIModel(profile)) for profile in profiles]
+            return Resilient(
+                endpoints, clock=house.clock, state=StoredProfileState(house.store, house.clock)
+            )
+
+        house.model = Later(policy)
+        async with open_house(house):
+            await house.say("note it")
+            await upstream.wait_for(3)
+            slow = False
+            await house.again()
+            await house.idle()
+            assert [message.text for message in house.seen()] == ["noted it"]
+        asked = [key_of(call) for call in upstream.calls]
+    assert asked == ["k1", "k2", "k2", "k2"]
+    assert len(tool.calls) == 1
+
+
+class Later:
+    """A model made anew in each life, once its store is there."""
+
+    def __init__(self, make: Callable[[], Resilient]) -> None:
+        self._make = make
+        self._model: Resilient | None = None
+
+    async def open(self) -> None:
+        """Make it."""
+        self._model = self._make()
+        await self._model.open()
+
+    async def complete(self, request: ModelRequest, context: ModelContext) -> ModelReply:
+        assert self._model is not None
+        return await self._model.complete(request, context)
+
+    async def close(self) -> None:
+        """Close what was made."""
+        if self._model is not None:
+            await self._model.close()

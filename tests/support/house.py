@@ -138,6 +138,7 @@ class House:
         self._settings = Settings(
             workspace_dir=folder / "workspace",
             turngate_store=str(self.database),
+            turngate_model="openai" if models[0] else "auto",
             llm_model=models[0],
             llm_fallback_models=models[1:],
         )

@@ -146,3 +146,9 @@ def test_an_answer_that_broke_off_is_asked_for_elsewhere_first() -> None:
 
 def test_without_candidates_there_is_nobody() -> None:
     assert Choosing().choose() == Nobody(0)
+
+
+def test_no_server_is_asked_for_the_local_model() -> None:
+    """It would only say that it does not know it, and cost a request."""
+    inside = profile("local", models=("local",))
+    assert names(choosing.candidates(("big", "local"), (A, inside))) == ["a/big", "local/local"]
