@@ -84,6 +84,7 @@ async def serving(
         await _open_credentials(gateway.credentials, settings.turngate_home, preset)
         health, metrics = Health(clock), Metrics()
         admission = Admission(health, clock, metrics.shed, waiting=lambda: gateway.lanes.waiting)
+        gateway.profiles.watch(metrics.model_asked)
         rpc = open_rpc(gateway, gated(METHODS, admission, metrics, clock))
         surface = Surface(
             rpc=rpc,

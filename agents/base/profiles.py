@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from gateway.core.errors import ModelAttempt
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -86,6 +88,12 @@ class ProfileInfo:
     models: tuple[ModelAtProfile, ...]
 
 
+class Watch(Protocol):
+    """Hears of each request to a model server once it has ended; tokens are 0 where it failed."""
+
+    def __call__(self, attempt: ModelAttempt, input_tokens: int, output_tokens: int, /) -> None: ...
+
+
 class Profiles(Protocol):
     """The profiles of a gateway, as operators see them; reading never waits."""
 
@@ -97,6 +105,10 @@ class Profiles(Protocol):
         """End the pauses of one profile, or of all; returns how many records were forgotten."""
         ...
 
+    def watch(self, watch: Watch) -> None:
+        """Tell this one of every request from now on."""
+        ...
+
 
 class NoProfiles:
     """A gateway whose model needs no key."""
@@ -106,3 +118,6 @@ class NoProfiles:
 
     def clear(self, profile: str = "") -> int:
         return 0
+
+    def watch(self, watch: Watch) -> None:
+        """There is nothing to tell."""

@@ -21,6 +21,7 @@ from agents.base.profiles import (
     ProfileInfo,
     ProfileState,
     Standing,
+    Watch,
 )
 from agents.models.profile import Profile
 from agents.resilience import choosing, cooldown, estimate, plain, shrinking
@@ -89,6 +90,7 @@ class Resilient:
         self._strategy = strategy
         self._warm: OrderedDict[str, _Warm] = OrderedDict()
         self._turn = 0
+        self._watching: list[Watch] = []
         self._scales: dict[str, Scale] = {}
 
     async def open(self) -> None:
@@ -151,6 +153,15 @@ class Resilient:
     def clear(self, profile: str = "") -> int:
         """End the pauses of one profile, or of all; returns how many records were forgotten."""
         return self.standings.clear(profile)
+
+    def watch(self, watch: Watch) -> None:
+        """Tell this one of every request from now on."""
+        self._watching.append(watch)
+
+    def ended(self, attempt: ModelAttempt, input_tokens: int = 0, output_tokens: int = 0) -> None:
+        """A request has ended."""
+        for watch in self._watching:
+            watch(attempt, input_tokens, output_tokens)
 
     def _info(self, profile: Profile, now_ms: int) -> ProfileInfo:
         learnt = (model for name, model in self.standings.all() if name == profile.name)
@@ -300,9 +311,11 @@ class _Search:
             reply = await policy.client(candidate.profile.name).complete(request, context)
         except ModelFailed as error:
             self.attempts.append(attempt(error.category))
+            policy.ended(self.attempts[-1])
             self._failed(candidate, error)
             return None
         self.attempts.append(attempt(""))
+        policy.ended(self.attempts[-1], reply.usage.input_tokens, reply.usage.output_tokens)
         standings.succeeded(*candidate.key, now_ms=clock.now_ms())
         notices = [
             policy.answered(self._session, candidate, self._request.model),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from gateway.core.errors import ModelAttempt
 from gateway.telemetry.health import State
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -115,6 +116,13 @@ class Metrics:
     def model_called(self, model: str, category: str) -> None:
         """A model call ended: `ok` or its category of failure."""
         self._calls.labels(self._models(model), category).inc()
+
+    def model_asked(self, attempt: ModelAttempt, input_tokens: int, output_tokens: int, /) -> None:
+        """A request to a model server has ended."""
+        self.model_called(attempt.model, attempt.category or "ok")
+        if input_tokens or output_tokens:
+            self.tokens_used(attempt.model, "input", input_tokens)
+            self.tokens_used(attempt.model, "output", output_tokens)
 
     def tokens_used(self, model: str, kind: str, count: int) -> None:
         """Tokens of a call, by kind: `input`, `output`, `cached`."""

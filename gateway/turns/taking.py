@@ -31,8 +31,9 @@ from agents.base.effects import (
     TurnResult,
 )
 from agents.base.messages import ToolCall
-from agents.base.models import ModelContext, ModelReply
+from agents.base.models import PATIENCE_S, ModelContext, ModelReply
 from agents.base.tools import ToolResult
+from channels.base.messages import SourceClass
 from gateway.core.errors import Bug, NotFound, RunCancelled
 from gateway.core.ids import TurnId
 from gateway.events.previews import Preview
@@ -50,6 +51,9 @@ counted."""
 
 MAX_RESTARTS = 64
 """Answers begun anew within one attempt of a step stay below this: attempts only count up."""
+
+BACKGROUND_PATIENCE_S = 120.0
+"""How long a turn nobody looks at waits for a model to come back."""
 
 
 class Taking:
@@ -70,11 +74,14 @@ class Taking:
         self._agent = agent
         self._session = session
         self._began = world.clock.monotonic()
+        self._patience_s = PATIENCE_S
         self._shown: list[str] = []
         self._finished: list[FinishedTool] = []
 
     async def drive(self, inputs: Sequence[InputRow]) -> TurnResult:
         """Run the generator to its end."""
+        if all(row.source != SourceClass.PERSON for row in inputs):
+            self._patience_s = BACKGROUND_PATIENCE_S
         value = await self._context.record("prepare", self._prepare)
         snapshot = records.snapshot_from_json(value)
         said = [messages.from_json(orjson.loads(row.body)) for row in inputs if row.body]
@@ -148,6 +155,7 @@ class Taking:
                 aside=True,
                 turn=self._context.run_id,
                 agent=self._agent.id,
+                patience_s=self._patience_s,
                 within_s=max(left_s, 0),
             )
             await self._world.remember(self._agent.id, self._session.key, effect.beginning)
@@ -225,6 +233,7 @@ class Taking:
             session=self._session.key,
             turn=self._context.run_id,
             agent=self._agent.id,
+            patience_s=self._patience_s,
             within_s=left_s,
         )
 

@@ -248,3 +248,15 @@ async def test_attempts_tell_what_was_tried() -> None:
         first, second = reply.attempts
         assert first == ModelAttempt("k1", "big", "first", "not_found", 0, first.took_ms)
         assert second == ModelAttempt("k1", "small", "k1/big: not_found", "", 0, second.took_ms)
+
+
+async def test_every_request_is_counted_by_how_it_ended() -> None:
+    """What metrics are made of."""
+    async with open_failover("k1", "k2") as failover:
+        counted: list[tuple[str, str, int]] = []
+        failover.policy.watch(
+            lambda attempt, tokens, _: counted.append((attempt.profile, attempt.category, tokens))
+        )
+        failover.on("k1", LIMITED)
+        await failover.ask()
+        assert counted == [("k1", "rate", 0), ("k2", "", 7)]

@@ -4,6 +4,7 @@ import re
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.core.errors import ModelAttempt
 from gateway.telemetry.health import State
 from gateway.telemetry.metrics import MAX_WORDS, Metrics, Words
 
@@ -26,6 +27,8 @@ def test_everything_that_counts_is_on_the_page() -> None:
     metrics.queue("outbox", lambda: 3)
     metrics.turns("running", lambda: 2)
     metrics.model_called("m", "rate")
+    metrics.model_asked(ModelAttempt("k", "n", "first", "timeout"), 0, 0)
+    metrics.model_asked(ModelAttempt("k", "n", "first"), 30, 4)
     metrics.tokens_used("m", "input", 70)
     metrics.delivered("discord", "sent")
     metrics.loop_lag(0.02)
@@ -40,6 +43,10 @@ def test_everything_that_counts_is_on_the_page() -> None:
     assert found["turngate_turns['running']"] == 2
     assert found["turngate_llm_requests_total['m', 'rate']"] == 1
     assert found["turngate_llm_tokens_total['input', 'm']"] == 70
+    assert found["turngate_llm_requests_total['n', 'timeout']"] == 1
+    assert found["turngate_llm_requests_total['n', 'ok']"] == 1
+    assert found["turngate_llm_tokens_total['input', 'n']"] == 30
+    assert found["turngate_llm_tokens_total['n', 'output']"] == 4
     assert found["turngate_deliveries_total['discord', 'sent']"] == 1
     assert found["turngate_loop_lag_seconds_count[]"] == 1
     assert found["turngate_shed_total['in_flight']"] == 1

@@ -10,7 +10,7 @@ from dataclasses import replace
 import orjson
 
 from agents.base.messages import AssistantMessage, ToolCall, ToolMessage, UserMessage
-from agents.base.models import ModelContext, ModelReply, ModelRequest
+from agents.base.models import PATIENCE_S, ModelContext, ModelReply, ModelRequest
 from agents.base.tools import Effect
 from agents.context import INTERRUPTED
 from agents.models.scripted import Call, Rule
@@ -18,7 +18,7 @@ from channels.memory import Gate
 from gateway.core.ids import RunId
 from gateway.core.parts import Text
 from gateway.turns.boundary import STOPPED
-from gateway.turns.taking import MAX_RESTARTS, TURN_S
+from gateway.turns.taking import BACKGROUND_PATIENCE_S, MAX_RESTARTS, TURN_S
 from tests.support.house import MAIN, Notebook
 from tests.unit.gateway.turns.bench import Bench, open_bench
 from tests.unit.gateway.turns.rows import row
@@ -369,3 +369,24 @@ async def test_of_merged_messages_those_that_are_left_are_answered() -> None:
         assert await bench.execute(fresh="turn") == "ended"
         (request,) = model.requests
         assert request.messages == (UserMessage((Text("two"),)),)
+
+
+class Patient(Answering):
+    """Keeps how long each call may wait."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda request: ModelReply("fine"))
+        self.patience: list[float] = []
+
+    async def complete(self, request: ModelRequest, context: ModelContext) -> ModelReply:
+        self.patience.append(context.patience_s)
+        return await super().complete(request, context)
+
+
+async def test_a_turn_nobody_looks_at_waits_longer_for_its_model() -> None:
+    """A schedule that fails at once for a pause of a minute would be a lost occurrence."""
+    model = Patient()
+    async with open_bench(model=model) as bench:
+        await bench.begin(row(1, "hi"))
+        await bench.begin(row(2, "hi")._replace(source="cron"))
+    assert model.patience == [PATIENCE_S, BACKGROUND_PATIENCE_S]
