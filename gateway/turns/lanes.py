@@ -43,6 +43,8 @@ from gateway.turns.slots import TurnSlots
 from gateway.turns.task import TASK, TurnTask, manifest
 
 PAGE = 500
+HELD_S = 60.0
+"""How often lanes held by a parked turn are looked at: it may have ended in another process."""
 RETRY_S = 1.0
 """How soon a lane goes on after the store refused a write or its turn was lost."""
 STALE_S = 2.0
@@ -108,6 +110,7 @@ class Lanes:
                     lane.release()  # another process has it, and nobody waits for it here
                 self._drop(lane)
         self._upkeep.start("expiry", self._watch_expiry(), ending=Ending.ETERNAL)
+        self._upkeep.start("held", self._watch_held(), ending=Ending.ETERNAL)
         self._upkeep.start("stale", self._watch_stale(), ending=Ending.ETERNAL)
 
     def admit(self) -> None:
@@ -388,6 +391,35 @@ class Lanes:
             with suppress(TimeoutError):
                 async with self._clock.timeout(left):
                     await self._aging.wait()
+
+    async def _watch_held(self) -> None:
+        """Nobody tells this process of the end of a turn that it parked and does not execute."""
+        while True:
+            await self._clock.sleep(HELD_S)
+            for lane in list(self._lanes.values()):
+                try:
+                    await self._let_go(lane, lane.held_by)
+                except StoreUnavailable as error:
+                    log.warning("lane.store_unavailable", reason=str(error))
+                    break
+
+    async def _let_go(self, lane: Lane, held_by: str) -> None:
+        """Let a lane go on whose turn is over, unless something happens here meanwhile."""
+
+        def stands() -> bool:
+            busy = lane.working or lane.returned
+            return bool(held_by) and lane.held_by == held_by and not busy
+
+        if not stands():
+            return
+        rows = await self._store.read(GetRun(held_by))
+        if (rows and rows[0].ended_at is None) or not stands():
+            return
+        await self._close(TurnId(held_by))
+        if stands():
+            lane.release()
+            self._kick(lane)
+            self._drop(lane)
 
     async def _expire(self, lane: Lane) -> bool:
         """End inputs nobody wants answered any more; whether there were any."""

@@ -27,7 +27,7 @@ from gateway.store.base.runs import EndRun, GetRun, RequestCancel
 from gateway.store.base.store import Unit
 from gateway.store.sqlite.store import open_sqlite
 from gateway.turns.boundary import STOPPED
-from gateway.turns.lanes import RETRY_S
+from gateway.turns.lanes import HELD_S, RETRY_S
 from tests.support.house import House, Notebook, inbound, open_house
 from tests.unit.gateway.turns.rows import SESSION, body, row
 
@@ -602,6 +602,18 @@ async def test_a_turn_ended_by_somebody_else_does_not_hold_its_lane(
     assert await house.state(mine.turn_id) == "answered"
     assert len(house.gateway.lanes) == 0
     assert len(await house.events("turn.failed")) == (how != "whole")
+
+
+async def test_a_parked_turn_that_is_over_elsewhere_does_not_hold_its_lane(house: House) -> None:
+    """Another process woke it, or its run is gone: nobody tells, so the lane looks."""
+    parked = await park(house)
+    mine = await house.say("mine", peer="ann")
+    await _end_elsewhere(house, parked, "forgotten")
+    await house.wait(HELD_S)
+    await house.idle()
+    assert (await house.input(parked.turn_id)).detail == "internal"
+    assert await house.state(mine.turn_id) == "answered"
+    assert len(house.gateway.lanes) == 0
 
 
 async def test_a_message_no_lane_can_take_up_closes_none_for_ever(house: House) -> None:
