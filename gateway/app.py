@@ -129,7 +129,7 @@ async def open_gateway(
         else dict(chosen.tasks)
     )
     async with AsyncExitStack() as stack:
-        store = chosen.store or await _open_store(settings, clock)
+        store = chosen.store or await open_store(settings, clock)
         stack.push_async_callback(store.close)
         answering = chosen.model or _model(settings, clock, ids, store, chosen.progress)
         policy = answering if isinstance(answering, Resilient) else None
@@ -236,7 +236,8 @@ def _about(settings: Settings, clock: Clock) -> About:
     )
 
 
-async def _open_store(settings: Settings, clock: Clock) -> Store:
+async def open_store(settings: Settings, clock: Clock) -> Store:
+    """The store of the settings; raises what `open_gateway` raises."""
     strict = settings.turngate_durability == "strict"
     if settings.postgres_url:
         _make_home(settings.turngate_home)  # its token and its address are kept there

@@ -98,6 +98,19 @@ class Settings(BaseSettings):
         "loss of power.",
         examples=["strict"],
     )
+    turngate_processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="How many processes `up` runs on one port; more than one needs PostgreSQL.",
+        examples=["4"],
+    )
+    turngate_sockets: CommaList = Field(
+        (),
+        description="Numbers of sockets that a parent process has bound and passes on, instead of "
+        "host and port; `up` with several processes sets it.",
+        examples=["3"],
+    )
     turngate_lease: float = Field(
         30.0,
         ge=1.0,
@@ -395,6 +408,12 @@ def _together(settings: Settings) -> dict[str, str]:
     problems: dict[str, str] = {}
     if "://" in settings.turngate_store and not settings.postgres_url:
         problems["turngate_store"] = "should be a path, :memory: or postgresql://…"
+    if settings.turngate_processes > 1 and not settings.postgres_url:
+        problems["turngate_processes"] = (
+            "several processes need a database they can share; set TURNGATE_STORE=postgresql://…"
+        )
+    if not all(number.isdecimal() for number in settings.turngate_sockets):
+        problems["turngate_sockets"] = "should be numbers of open sockets, separated by commas"
     if settings.turngate_tls_key is not None and settings.turngate_tls_cert is None:
         problems["turngate_tls_cert"] = "missing, although TURNGATE_TLS_KEY is set"
     if not _is_address(settings.turngate_url, "http", "https", "ws", "wss"):

@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from channels.base.channel import Channel
-from gateway.app import Chosen, client_channel, open_gateway
+from gateway.app import Chosen, client_channel, open_gateway, open_store
 from gateway.config import TOKEN_FILE, Settings
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import ConfigError, StoreUnavailable
@@ -132,6 +132,18 @@ async def serving(
         await rpc.close()
 
 
+async def prepare(settings: Settings) -> None:
+    """Make schema and token, before several processes start at once and each would."""
+    clock = SystemClock()
+    store = await open_store(settings, clock)
+    try:
+        credentials = Credentials(store, clock, SystemIds(clock))
+        preset = settings.turngate_token.get_secret_value()
+        await _open_credentials(credentials, settings.turngate_home, preset)
+    finally:
+        await store.close()
+
+
 def listen_of(settings: Settings) -> Listen:
     """What these settings say about addresses, port and certificates."""
     return Listen(
@@ -143,6 +155,7 @@ def listen_of(settings: Settings) -> Listen:
         allowed_origins=settings.turngate_allowed_origins,
         trusted_proxies=settings.turngate_trusted_proxies,
         open_metrics=settings.turngate_open_metrics,
+        passed=tuple(map(int, settings.turngate_sockets)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -12,6 +13,7 @@ import uvloop
 
 from gateway.app import Chosen, who_answers
 from gateway.cli.init.files import put, workspace_files
+from gateway.cli.processes import stop_with_parent, supervise
 from gateway.cli.progress import FetchProgress
 from gateway.config import Settings, load_settings
 from gateway.core.errors import ConfigError
@@ -40,6 +42,9 @@ def command(name: str) -> click.Command:
             click.Option(["--tls-cert"], type=Path, help="Certificate (TURNGATE_TLS_CERT)."),
             click.Option(["--tls-key"], type=Path, help="Its key (TURNGATE_TLS_KEY)."),
             click.Option(
+                ["--processes"], type=int, help="How many, on PostgreSQL (TURNGATE_PROCESSES)."
+            ),
+            click.Option(
                 ["--log-level"],
                 type=click.Choice(["debug", "info", "warning", "error"]),
                 help="How much is logged to stderr (TURNGATE_LOG_LEVEL).",
@@ -50,28 +55,15 @@ def command(name: str) -> click.Command:
     )
 
 
-def _up(
-    host: str | None,
-    port: int | None,
-    workspace: str | None,
-    home: str | None,
-    model: str | None,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    log_level: str | None,
-) -> None:
-    settings = load_settings(
-        turngate_host=host,
-        turngate_port=port,
-        workspace_dir=workspace,
-        turngate_home=home,
-        turngate_model=model,
-        turngate_tls_cert=tls_cert,
-        turngate_tls_key=tls_key,
-        turngate_log_level=log_level,
-    )
+def _up(workspace: str | None, **given: object) -> None:
+    """Every other option is the setting of its name."""
+    flags = {f"turngate_{name}": value for name, value in given.items()}
+    settings = load_settings(workspace_dir=workspace, **flags)
     logs.configure(level=settings.turngate_log_level, secrets=settings.secrets())
     made = _make_workspace(settings.workspace_dir)
+    if settings.turngate_processes > 1:
+        _hints(settings, made)
+        sys.exit(asyncio.run(supervise(settings, sys.argv[1:])))
     sys.setswitchinterval(SWITCH_S)
     uvloop.run(_serve(settings, made))
 
@@ -79,7 +71,10 @@ def _up(
 async def _serve(settings: Settings, made: Sequence[Path]) -> None:
     chosen = Chosen(progress=FetchProgress(sys.stderr))
     async with serving(settings, chosen=chosen) as served:
-        _hints(settings, made)
+        if settings.turngate_sockets:
+            stop_with_parent()
+        else:
+            _hints(settings, made)
         await served.server.asked_to_stop()
 
 

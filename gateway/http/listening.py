@@ -37,11 +37,25 @@ class Listen:
     allowed_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     open_metrics: bool = False
+    passed: tuple[int, ...] = ()
+    """Sockets that a parent process has bound: used instead of hosts and port."""
 
     @property
     def scheme(self) -> str:
         """`https` with a certificate."""
         return "https" if self.tls_cert else "http"
+
+
+def sockets_of(listen: Listen) -> list[socket.socket]:
+    """Listening sockets, bound here or by a parent. Raises `ConfigError` when that cannot be."""
+    if not listen.passed:
+        return open_sockets(listen.hosts, listen.port)
+    try:
+        return [socket.socket(fileno=number) for number in listen.passed]
+    except OSError as error:
+        raise ConfigError(
+            f"TURNGATE_SOCKETS names what is no open socket here: {error.strerror}"
+        ) from error
 
 
 def open_sockets(hosts: Sequence[str], port: int) -> list[socket.socket]:

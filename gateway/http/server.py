@@ -26,7 +26,7 @@ from gateway.http.bounds import Bounds
 from gateway.http.clients import Clients
 from gateway.http.hosts import Allowed
 from gateway.http.http_protocol import HttpProtocol
-from gateway.http.listening import BACKLOG, Listen, open_sockets, tls_context, url_of
+from gateway.http.listening import BACKLOG, Listen, sockets_of, tls_context, url_of
 from gateway.http.proxies import Proxies
 from gateway.http.signals import stop_on_signals
 from gateway.http.socket_protocol import SocketProtocol
@@ -169,7 +169,7 @@ class _Running:
         loop = asyncio.get_running_loop()
         context = tls_context(self._listen)
         raise_file_limit(self._bounds.limits.connections)
-        sockets = open_sockets(self._listen.hosts, self._listen.port)
+        sockets = sockets_of(self._listen)
         url = url_of(self._listen.scheme, sockets)
         config = self._config([sock.getsockname()[:2] for sock in sockets], url)
 

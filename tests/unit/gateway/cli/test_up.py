@@ -40,6 +40,14 @@ def test_a_second_one_on_the_same_home_says_who_owns_it(shell: Shell) -> None:
         assert (shell.home / "gateway.json").exists()
 
 
+def test_several_processes_need_a_database_they_can_share(shell: Shell) -> None:
+    """The setting that is missing is named."""
+    refused = shell.run("up", "--processes", "2")
+    assert refused.returncode == 78
+    assert "TURNGATE_STORE=postgresql://" in refused.stderr
+    assert "TURNGATE_PROCESSES" in refused.stderr or "--processes" in refused.stderr
+
+
 def test_a_port_that_is_taken_is_named(shell: Shell) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
