@@ -33,6 +33,11 @@ class Lane:
     executing: str = ""
     nudged: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def source(self) -> str:
+        """The class of what waits first; empty when nothing does."""
+        return self.queued[0].source if self.queued else ""
+
     def ready(self) -> bool:
         """Whether there is something to do now."""
         return bool(self.returned) or self.lost or (bool(self.queued) and not self.held_by)

@@ -8,7 +8,7 @@ through `requeue`, ahead of what was said since.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 import orjson
@@ -237,8 +237,9 @@ class Lanes:
 
     async def _claim(self, lane: Lane) -> None:
         """Start a turn on what waits."""
-        async with self._slots.hold(SourceClass(lane.queued[0].source)):
-            if self._stopping or await self._expire(lane):
+        source = SourceClass(lane.queued[0].source)
+        async with self._slots.hold(source, name=lane.key) as held:
+            if not held or self._stopping or await self._expire(lane):
                 return
             # What came while waiting for the slot may join; what was cancelled has left.
             group = next_group(tuple(lane.queued))
@@ -296,7 +297,7 @@ class Lanes:
         """Somebody else was faster: how the conversation stands now. What was put since stays."""
         known = {row.turn_id for row in lane.queued}
         queued = await self._store.read(QueuedInputs(lane.key, PAGE))
-        lane.take_out(known - {row.turn_id for row in queued})
+        self._take_out(lane, known - {row.turn_id for row in queued})
         for row in queued:
             lane.put(row)
         for holder in await self._store.read(SessionTurn(lane.key)):
@@ -310,7 +311,7 @@ class Lanes:
             if lane is None:
                 continue
             if event.kind in _CLAIMED:
-                lane.take_out([event.turn_id])
+                self._take_out(lane, [event.turn_id])
             elif event.kind in _ENDED and event.turn_id == lane.held_by != lane.executing:
                 lane.release()
                 lane.nudged.set()
@@ -429,7 +430,7 @@ class Lanes:
             try:
                 await self._end_queued(row, "expired", Kind.INPUT_EXPIRED)
             except Conflict:
-                lane.take_out([row.turn_id])  # cancelled or claimed in the same moment
+                self._take_out(lane, [row.turn_id])  # cancelled or claimed in the same moment
         return bool(late)
 
     async def _end_queued(self, row: InputRow, state: str, kind: Kind) -> None:
@@ -438,8 +439,16 @@ class Lanes:
         await self._store.commit(unit)
         lane = self._lanes.get(row.session_key)
         if lane is not None:
-            lane.take_out([row.turn_id])
+            self._take_out(lane, [row.turn_id])
             self._drop(lane)
+
+    def _take_out(self, lane: Lane, turn_ids: Iterable[str]) -> None:
+        """Forget queued inputs, and at once give up a place in the line for slots that was theirs:
+        what waits is counted, and new work refused by that number."""
+        waited_as = lane.source
+        lane.take_out(turn_ids)
+        if lane.source != waited_as:
+            self._slots.withdraw(lane.key)
 
     def _event(self, row: InputRow, kind: Kind, data: Mapping[str, str | int]) -> NewEvent:
         return NewEvent(

@@ -43,7 +43,8 @@ class _Waiter:
     order: int
     source: SourceClass
     alone: bool
-    admitted: asyncio.Future[None] = field(repr=False)
+    admitted: asyncio.Future[bool] = field(repr=False)
+    """Whether it got a slot; False once it was withdrawn."""
 
 
 class TurnSlots:
@@ -59,6 +60,7 @@ class TurnSlots:
         self._waiting: dict[SourceClass, deque[_Waiter]] = {
             source: deque() for source in SourceClass
         }
+        self._named: dict[str, _Waiter] = {}
         self._order = itertools.count()
 
     @property
@@ -72,25 +74,38 @@ class TurnSlots:
         return sum(map(len, self._waiting.values()))
 
     @asynccontextmanager
-    async def hold(self, source: SourceClass, *, alone: bool = False) -> AsyncIterator[None]:
+    async def hold(
+        self, source: SourceClass, *, alone: bool = False, name: str = ""
+    ) -> AsyncIterator[bool]:
         """Hold a slot for the block; `alone` waits until nothing runs, and nothing starts beside.
 
-        Cancelled while waiting: no slot is taken.
+        Yields False, and holds none, when `withdraw` was called with its `name`, which nobody else
+        has meanwhile, before its time came. Cancelled while waiting: no slot is taken.
         """
         loop = asyncio.get_running_loop()
         waiter = _Waiter(next(self._order), source, alone, loop.create_future())
         self._waiting[source].append(waiter)
+        if name:
+            self._named[name] = waiter
         self._admit()
         try:
-            await waiter.admitted
-            yield
+            yield await waiter.admitted
         finally:
+            self._named.pop(name, None)
             self._leave(waiter)
+
+    def withdraw(self, name: str) -> None:
+        """Let the one of this name wait no longer; who holds a slot keeps it."""
+        waiter = self._named.get(name)
+        if waiter is not None and not waiter.admitted.done():
+            self._waiting[waiter.source].remove(waiter)
+            waiter.admitted.set_result(False)
+            self._admit()
 
     def _leave(self, waiter: _Waiter) -> None:
         if waiter.admitted.cancelled():
             self._waiting[waiter.source].remove(waiter)
-        else:
+        elif waiter.admitted.result():
             self._running[waiter.source] -= 1
             if waiter.alone:
                 self._lonely = False
@@ -101,7 +116,7 @@ class TurnSlots:
             self._waiting[waiter.source].remove(waiter)
             self._running[waiter.source] += 1
             self._lonely = waiter.alone
-            waiter.admitted.set_result(None)
+            waiter.admitted.set_result(True)
 
     def _next(self) -> _Waiter | None:
         """Who may begin now."""

@@ -206,6 +206,50 @@ async def test_a_waiting_message_is_stopped_at_once(house: House) -> None:
     assert [await house.state(turn) for turn in (first, third)] == ["answered", "merged"]
 
 
+async def test_who_no_longer_waits_for_a_slot_is_not_counted_among_those_who_do(
+    house: House,
+) -> None:
+    """New work is refused by that number, so it must not wait for a slot to get smaller."""
+    for number in range(12):
+        await house.say(f"hold gate{number}", peer=f"peer {number}")
+    await house.reached(*(f"gate{number}" for number in range(12)))
+    late = [(await house.say(text, peer="late")).turn_id for text in ("1", "2")]
+    other = await house.say("3", peer="other")
+    await house.quiet()
+    assert house.gateway.lanes.waiting == 2
+    await house.channel.cancel(late[0])
+    await house.quiet()
+    assert house.gateway.lanes.waiting == 2, "the lane has more to say"
+    await house.channel.cancel(late[1])
+    await house.channel.cancel(other.turn_id)
+    await house.quiet()
+    assert (house.gateway.lanes.waiting, len(house.gateway.lanes)) == (0, 12)
+    await house.say("4", peer="late")
+    await house.quiet()
+    assert house.gateway.lanes.waiting == 1
+    house.release(*(f"gate{number}" for number in range(12)))
+    await house.idle()
+    assert "You said: 4" in [message.text for message in house.channel.sent]
+
+
+async def test_background_does_not_run_in_the_place_of_a_person_who_left(house: House) -> None:
+    """Both said something in one conversation; the person, who was first in it, took it back."""
+    for number in range(12):
+        await house.say(f"hold gate{number}", peer=f"peer {number}")
+    await house.reached(*(f"gate{number}" for number in range(12)))
+    person = await house.say("never mind", peer="late")
+    await house.send(cron("hold background", peer="late"))
+    await house.quiet()
+    await house.say("hold urgent", peer="other")
+    await house.channel.cancel(person.turn_id)
+    await house.quiet()
+    house.release("gate0")
+    await house.reached("urgent")
+    assert not house.patient.gates["background"].entered.is_set()
+    house.release("urgent", "background", *(f"gate{number}" for number in range(1, 12)))
+    await house.idle()
+
+
 async def test_a_running_turn_is_stopped_where_it_is(house: House) -> None:
     """And the next message is answered."""
     running = await house.say("hold a")

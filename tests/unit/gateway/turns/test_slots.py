@@ -36,7 +36,9 @@ class Crowd:
         await settle()
 
     async def _hold(self, name: str, source: SourceClass, *, alone: bool) -> None:
-        async with self.slots.hold(source, alone=alone):
+        async with self.slots.hold(source, alone=alone, name=name) as held:
+            if not held:
+                return
             self.running.append(name)
             try:
                 await self._ends[name].wait()
@@ -210,6 +212,33 @@ async def test_a_slot_that_frees_while_its_next_holder_leaves_is_not_lost() -> N
             await settle()
             assert here.running == ["b", "c", "e"]
             assert (here.slots.running, here.slots.waiting) == (3, 0)
+
+
+async def test_whoever_is_withdrawn_waits_no_longer_and_whoever_runs_goes_on() -> None:
+    """Those behind move up; it makes no difference when the time had just come."""
+    async with crowd() as here:
+        for name in "abcdef":
+            await here.come(name, PERSON)
+        here.slots.withdraw("d")
+        assert here.slots.waiting == 2
+        here.slots.withdraw("a")
+        await here.go("a")
+        assert here.running == ["b", "c", "e"]
+        here.cancel("b")
+        here.slots.withdraw("f")
+        await settle()
+        assert (here.running, here.slots.waiting) == (["c", "e"], 0)
+
+
+async def test_a_lonely_turn_that_is_withdrawn_lets_the_others_in() -> None:
+    """They waited for it only."""
+    async with crowd() as here:
+        await here.come("a", PERSON)
+        await here.come("poison", PERSON, alone=True)
+        await here.come("b", PERSON)
+        here.slots.withdraw("poison")
+        await settle()
+        assert here.running == ["a", "b"]
 
 
 async def test_a_lonely_turn_that_stops_waiting_lets_the_others_in() -> None:
