@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from benchmarks import overload, runs, store, surface, turns, whole
+from benchmarks import failover, overload, runs, store, surface, turns, whole
 from benchmarks.tables import Benchmark, machine, say
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "surface": surface.measure,
     "whole": whole.measure,
     "overload": overload.measure,
+    "failover": failover.measure,
 }
 
 

@@ -59,7 +59,7 @@ def measure(say: Progress) -> list[Table]:
     """Both, in turns; then starts."""
     bare: list[Rate] = []
     ours: list[Rate] = []
-    with _upstream() as url, tempfile.TemporaryDirectory() as folder:
+    with upstream() as url, tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         for number in range(ROUNDS):
             say(f"whole: round {number + 1} of {ROUNDS}, {SESSIONS} sessions, {TURNS} turns each")
@@ -92,7 +92,8 @@ def measure(say: Progress) -> list[Table]:
 
 
 @contextmanager
-def _upstream() -> Iterator[str]:
+def upstream() -> Iterator[str]:
+    """The URL of a model server in a process of its own, which knows a single answer."""
     child = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.whole_parts", "upstream"],
         stdout=subprocess.PIPE,
