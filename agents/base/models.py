@@ -46,6 +46,19 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """What a provider says is left of its limits, of how much, and when all of it is there again
+    (wall milliseconds); None where it did not say."""
+
+    requests: int | None
+    requests_of: int | None
+    requests_at_ms: int
+    tokens: int | None
+    tokens_of: int | None
+    tokens_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class ModelReply:
     """A complete answer. `model` is what the provider says answered, `profile` whose key paid.
 
@@ -60,6 +73,8 @@ class ModelReply:
     profile: str = ""
     attempts: tuple[ModelAttempt, ...] = ()
     notice: str = ""
+    left: Left | None = None
+    """Not recorded: it is news for a moment."""
 
 
 class Emit(Protocol):

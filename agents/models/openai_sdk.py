@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -18,6 +20,7 @@ from agents.base.models import ModelContext, ModelReply, ModelRequest
 from agents.models import openai_request
 from agents.models.bounded_transport import BodyRefused, BoundedTransport
 from agents.models.classify import classify
+from agents.models.left import read_left
 from agents.models.openai_answer import Answer, UpstreamError
 from agents.models.profile import Profile, Timeouts
 from agents.models.refusal import Refusal, read_refusal
@@ -67,12 +70,14 @@ class SdkConnection:
             request, model=request.model or self._profile.model, limit_field=self._limit_field
         )
         try:
-            await self._stream(body, context, answer)
-            return answer.reply(self._profile.name)
+            headers = await self._stream(body, context, answer)
+            left = read_left(headers, now_ms=context.clock.now_ms())
+            reply = answer.reply(self._profile.name)
+            return replace(reply, left=left) if left is not None else reply
         except openai.APIStatusError as error:
-            headers, now_ms = error.response.headers, context.clock.now_ms()
+            told, now_ms = error.response.headers, context.clock.now_ms()
             failure = self._refused(
-                read_refusal(error.body, status=error.status_code, headers=headers, now_ms=now_ms)
+                read_refusal(error.body, status=error.status_code, headers=told, now_ms=now_ms)
             )
         except openai.APIConnectionError as error:
             failure = self._unreached(error, begun=answer.begun)
@@ -92,7 +97,8 @@ class SdkConnection:
         """Close every connection; answers under way fail."""
         await self._client.close()
 
-    async def _stream(self, body: Any, context: ModelContext, answer: Answer) -> None:
+    async def _stream(self, body: Any, context: ModelContext, answer: Answer) -> Mapping[str, str]:
+        """Feed the answer; returns the headers it came with."""
         create = self._client.chat.completions.with_streaming_response.create
         # As `extra_body` it leaves as it is. The SDK would look at each member of each message for
         # what it has to rename or upload, which is nothing, and took half the CPU of a whole turn.
@@ -108,9 +114,10 @@ class SdkConnection:
             if "json" in kind or "html" in kind:
                 # Asked for a stream and got a document: taken when it is an answer.
                 _pass_on(answer.feed(_document(await response.read())), context)
-                return
+                return response.headers
             async for event in await response.parse(to=AsyncStream[object]):
                 _pass_on(answer.feed(event), context)
+            return response.headers
 
     def _unreached(self, error: openai.APIConnectionError, *, begun: bool) -> ModelFailed:
         if isinstance(error, openai.APITimeoutError):

@@ -14,7 +14,7 @@ from typing import Literal
 
 import structlog
 
-from agents.base.models import Limits, Model, ModelContext, ModelReply, ModelRequest
+from agents.base.models import PATIENCE_S, Limits, Model, ModelContext, ModelReply, ModelRequest
 from agents.base.profiles import (
     Forgetful,
     ModelAtProfile,
@@ -27,6 +27,7 @@ from agents.models.profile import Profile
 from agents.resilience import choosing, cooldown, estimate, plain, shrinking
 from agents.resilience.choosing import Candidate, Choice, Nobody, Tried
 from agents.resilience.estimate import Scale
+from agents.resilience.limiter import Room
 from agents.resilience.standings import Standings
 from gateway.core.clock import Clock
 from gateway.core.errors import ModelAttempt, ModelCategory, ModelFailed
@@ -90,6 +91,7 @@ class Resilient:
         self._strategy = strategy
         self._warm: OrderedDict[str, _Warm] = OrderedDict()
         self._turn = 0
+        self.rooms: dict[tuple[str, str], Room] = {}
         self._watching: list[Watch] = []
         self._scales: dict[str, Scale] = {}
 
@@ -272,7 +274,23 @@ class _Search:
         )
 
     def _standing(self, candidate: Candidate) -> Standing:
-        return self._policy.standings.of(*candidate.key)
+        """How it does; where its limits leave no room, as if it rested until they do."""
+        standing = self._policy.standings.of(*candidate.key)
+        room = self._policy.rooms.get(candidate.key)
+        if room is None:
+            return standing
+        now_ms = self._context.clock.now_ms()
+        background = self._context.patience_s > PATIENCE_S
+        until_ms = room.ready_ms(self._guessed, background=background, now_ms=now_ms)
+        if until_ms <= max(now_ms, standing.until_ms):
+            return standing
+        return replace(
+            standing,
+            failures=max(standing.failures, 1),
+            category="rate",
+            failed_ms=now_ms - cooldown.PROBE_MS,
+            until_ms=until_ms,
+        )
 
     async def _wait(self, wait_ms: int) -> None:
         """Until the pause is over or somebody else was answered by what had failed."""
@@ -291,7 +309,9 @@ class _Search:
         """One request; None when another candidate may do better."""
         candidate, clock = choice.candidate, self._context.clock
         policy, standings = self._policy, self._policy.standings
-        if self._standing(candidate).failures:
+        if candidate.key in policy.rooms:
+            policy.rooms[candidate.key].begin(self._guessed)
+        if standings.of(*candidate.key).failures:
             standings.probed(*candidate.key, now_ms=clock.now_ms())
         if self._emitted:
             self._context.restarted()
@@ -316,6 +336,8 @@ class _Search:
             return None
         self.attempts.append(attempt(""))
         policy.ended(self.attempts[-1], reply.usage.input_tokens, reply.usage.output_tokens)
+        if reply.left is not None:
+            policy.rooms[candidate.key] = Room(reply.left)
         standings.succeeded(*candidate.key, now_ms=clock.now_ms())
         notices = [
             policy.answered(self._session, candidate, self._request.model),

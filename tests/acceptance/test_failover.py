@@ -3,13 +3,15 @@ how often, after how long, and what a person gets to see."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from structlog.testing import capture_logs
 
 from gateway.core.errors import ModelAttempt, ModelCategory, ModelFailed
 from tests.support.failover import Failover, PatientClock, Shelf, open_failover
 from tests.support.upstream_faults import FAULTS
-from tests.support.upstream_replies import Raw, refusal
+from tests.support.upstream_replies import Raw, Reply, refusal
 
 LIMITED = refusal(429, {"message": "slow down"})
 REVOKED = refusal(401, {"message": "Incorrect API key provided", "code": "invalid_api_key"})
@@ -260,3 +262,18 @@ async def test_every_request_is_counted_by_how_it_ended() -> None:
         failover.on("k1", LIMITED)
         await failover.ask()
         assert counted == [("k1", "rate", 0), ("k2", "", 7)]
+
+
+async def test_a_key_whose_limit_is_used_up_is_not_asked_until_it_is_back() -> None:
+    """The refusal would have been known: no request is spent on it."""
+
+    async with open_failover("k1", "k2") as failover:
+        reply = Reply("fine").render(1, "big", stream=True)
+        limits = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "10s"}
+        failover.on("k1", replace(reply, headers={**reply.headers, **limits}))
+        for _ in range(3):
+            await failover.ask()
+        assert failover.asked == ["k1/big", "k2/big", "k2/big"]
+        await failover.clock.advance(301)
+        await failover.ask()
+        assert failover.asked[3:] == ["k1/big"]

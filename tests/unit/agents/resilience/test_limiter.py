@@ -1,0 +1,46 @@
+"""What is left of a provider's limits, by hand."""
+
+from __future__ import annotations
+
+from agents.base.models import Left
+from agents.resilience.limiter import Room
+
+NOW = 1_700_000_000_000
+
+
+def room(requests: int = 10, tokens: int = 1000) -> Room:
+    return Room(Left(requests, 100, NOW + 1000, tokens, 10_000, NOW + 6000))
+
+
+def ready(of: Room, tokens: int, *, background: bool = False) -> int:
+    return of.ready_ms(tokens, background=background, now_ms=NOW)
+
+
+def test_what_has_room_is_ready() -> None:
+    assert ready(room(), 1000) == 0
+
+
+def test_without_tokens_or_requests_it_rests_until_they_are_back() -> None:
+    assert ready(room(), 1001) == NOW + 6000
+    assert ready(room(requests=0), 10) == NOW + 1000
+
+
+def test_calls_side_by_side_share_what_is_left() -> None:
+    """The next answer, which would say what is left, has not come yet."""
+    shared = room()
+    shared.begin(600)
+    assert ready(shared, 600) == NOW + 6000
+    assert ready(shared, 400) == 0
+
+
+def test_the_last_quarter_is_for_people() -> None:
+    assert ready(room(requests=26, tokens=3000), 100) == 0
+    assert ready(room(requests=26, tokens=3000), 100, background=True) == 0
+    assert ready(room(requests=25, tokens=3000), 100, background=True) == NOW + 1000
+    assert ready(room(requests=25, tokens=3000), 600, background=True) == NOW + 6000
+    assert ready(room(requests=25, tokens=3000), 600) == 0
+
+
+def test_what_never_fits_and_what_nobody_said_is_not_waited_for() -> None:
+    assert ready(room(), 20_000) == 0
+    assert ready(Room(Left(None, None, 0, None, None, 0)), 10**9) == 0
