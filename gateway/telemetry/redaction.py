@@ -28,7 +28,8 @@ MAX_DEPTH = 6
 
 MASK = "[redacted]"
 
-# Shapes of secrets that may come from anywhere; what is matched is masked, but for group 1.
+# Shapes of secrets that may come from anywhere; what is matched is masked, but for group 1. Nothing
+# is looked at once for each place it could begin at: strangers choose these texts and their length.
 _SHAPES = tuple(
     re.compile(shape)
     for shape in (
@@ -36,7 +37,8 @@ _SHAPES = tuple(
         r"(?i)(\bauthorization[\"']?\s*[:=]\s*[\"']?[a-z]+\s+)[^\s\"']+",
         r"()\b(?:sk|pk|rk|gsk|xai|xox[abprs])-[\w-]{8,}",
         r"()\b(?:gh[pousr]_|github_pat_|glpat-|hf_|AKIA|AIza)[\w-]{12,}",
-        r"()\beyJ[\w-]{6,}\.[\w-]{6,}\.[\w-]+",  # JSON web tokens
+        # JSON web tokens, with the whole word they begin in
+        r"()(?<![\w-])(?=[\w-]*?\beyJ)[\w-]{9,}+\.[\w-]{6,}+\.[\w-]++",
         r"(://)[^/?#\s]+(?=@)",
         r"(?i)([?&#;](?:[\w-]*(?:token|key|secret|password|signature)|sig|code|auth)=)[^&#\s\"'<>]+",
         r"(?i)(\b(?:set-)?cookie\s*:\s*)[^\r\n]+",

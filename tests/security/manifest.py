@@ -13,7 +13,7 @@ ATTACKS: dict[str, str] = {
     "2.3": "a secret in an address",
     "2.4": "guessing a credential",
     "2.5": "a port open to everybody",
-    "2.9": "frames that are giant, endless, deep or broken",
+    "2.9": "frames and texts that are giant, endless, deep or broken",
     "2.10": "peers that are slow, idle or many",
     "2.11": "queues without end",
     "2.12": "forged log lines and leaked secrets",
@@ -76,6 +76,8 @@ TESTS: dict[str, tuple[str, ...]] = {
         "unit/gateway/http/test_listening.py::test_others_may_connect_only_with_a_chosen_credential",
     ),
     "2.9": (
+        "security/test_hostile_text.py::test_no_text_makes_a_log_line_expensive",
+        "security/test_hostile_text.py::test_no_complaint_of_a_model_server_is_expensive",
         "security/test_frames.py::test_a_stranger_sends_little",
         "security/test_frames.py::test_a_client_sends_more_once_it_is_known",
         "security/test_frames.py::test_a_giant_length_is_refused_before_its_bytes_come",

@@ -110,6 +110,7 @@ def test_a_word_too_short_to_be_a_secret_stays() -> None:
         ("ghp_abcdefghijklmnop1234", MASK),
         ("AKIAIOSFODNN7EXAMPLE", MASK),
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", MASK),
+        ("see token-eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl.", f"see {MASK}."),
         ("https://user:p@ss:word@host/x", f"https://{MASK}@host/x"),
         ("postgresql://turngate:secret@db:5432/x", f"postgresql://{MASK}@db:5432/x"),
         ("https://token@host", f"https://{MASK}@host"),
