@@ -86,6 +86,8 @@ SWEEP_S = 60.0
 FORGET_S = 3600.0
 REFRESH_S = 2.0
 """How soon a credential revoked at one process is refused by all."""
+ADOPT_S = 5.0
+"""How often deliveries that a dead process has left are looked for."""
 LEAVING = "leaving"
 
 SHIPPED_ROUTES = Path(__file__).parent.parent / "routes.json"
@@ -147,6 +149,7 @@ async def open_gateway(
             ids=ids,
             chance=chosen.chance or system_chance(),
             channels=channels,
+            shared=shared is not None,
         )
         lanes = Lanes(store=store, clock=clock, slots=TurnSlots())
         task = TurnTask(
@@ -198,6 +201,7 @@ async def open_gateway(
         if shared is not None:
             relay(shared, previews, events)
             shared.hear(LEAVING, lambda _: lanes.take_over())
+            upkeep.start("adopt", _adopt(outbox, clock), ending=Ending.ETERNAL)
             upkeep.start("refresh", _refresh(credentials, added, clock), ending=Ending.ETERNAL)
         stack.push_async_callback(intake.close)
         log.info("gateway.ready", agents=list(agents.ids()), model=settings.answering)
@@ -448,6 +452,15 @@ async def _forget(store: Store, clock: Clock) -> None:
             await forget(store, clock)
         except StoreUnavailable as error:
             log.warning("retention.put_off", reason=str(error))
+
+
+async def _adopt(outbox: Outbox, clock: Clock) -> None:
+    while True:
+        await clock.sleep(ADOPT_S)
+        try:
+            await outbox.adopt()
+        except StoreUnavailable as error:
+            log.warning("delivery.adopt_put_off", reason=str(error))
 
 
 async def _refresh(credentials: Credentials, added: AddedRules, clock: Clock) -> None:

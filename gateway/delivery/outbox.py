@@ -28,7 +28,14 @@ from gateway.delivery.planning import Answer, Delivery, Planned
 from gateway.delivery.policy import SEND_S, GiveUp, RetryAt, after_failure, before_attempt
 from gateway.events.kinds import Kind
 from gateway.store.base.catalog import Op
-from gateway.store.base.outbox import BeginSend, EndSend, GetDelivery, OpenDeliveries, RetrySend
+from gateway.store.base.outbox import (
+    BeginSend,
+    EndSend,
+    GetDelivery,
+    OpenDeliveries,
+    RetrySend,
+    TakeSend,
+)
 from gateway.store.base.store import Durability, NewEvent, Store, Unit
 
 PAGE = 500
@@ -36,8 +43,13 @@ RETRY_STORE_S = 1.0
 """How soon a delivery goes on after the store refused a write."""
 FRESH_MS = 1000
 """What has waited longer is looked at again before it leaves: its words may have been deleted."""
+ABANDONED_MS = round(SEND_S * 1000) + 5000
+"""Where several processes send, what none has touched for so long is nobody's: no send takes so
+long."""
 MAX_SAID_CHARS = 500
 """Kept of what a destination said: enough for its reason, not for the page around it."""
+
+_EVER = 1 << 62
 
 log = structlog.get_logger(__name__)
 
@@ -50,12 +62,20 @@ class Outbox:
     """
 
     def __init__(
-        self, *, store: Store, clock: Clock, ids: Ids, chance: Chance, channels: Sequence[Channel]
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        ids: Ids,
+        chance: Chance,
+        channels: Sequence[Channel],
+        shared: bool = False,
     ) -> None:
         self._store = store
         self._clock = clock
         self._ids = ids
         self._chance = chance
+        self._shared = shared
         self._channels = {(channel.name, channel.account): channel for channel in channels}
         self._pulled = {
             channel.name: channel for channel in channels if channel.capabilities.pulled
@@ -77,10 +97,29 @@ class Outbox:
 
     async def start(self) -> None:
         """Take up what an earlier process left; call once, before anything is woken."""
+        if self._shared:
+            await self.adopt()
+            return
         after = 0
         while rows := await self._store.read(OpenDeliveries(after, PAGE)):
             after = rows[-1].ordinal
             self.wake([planning.from_row(row) for row in rows])
+
+    async def adopt(self) -> None:
+        """Take up what another process has left, in order, where its channel runs here.
+
+        Raises `StoreUnavailable`. Two may adopt the same: its next mark is given to one of them.
+        """
+        after, before = 0, self._clock.now_ms() - ABANDONED_MS
+        passed_over = set(self._waiting)
+        while rows := await self._store.read(OpenDeliveries(after, PAGE)):
+            after = rows[-1].ordinal
+            for delivery in map(planning.from_row, rows):
+                nobodys = delivery.next_at < before and self._channel(delivery.destination)
+                if not nobodys:
+                    passed_over.add(delivery.destination)
+                elif delivery.destination not in passed_over:
+                    self.wake([delivery])
 
     def wake(self, deliveries: Sequence[Delivery]) -> None:
         """These are durable: send them. Called in the order in which they became so."""
@@ -160,7 +199,8 @@ class Outbox:
     async def _begin(self, delivery: Delivery, now: int, *, dedupes: bool) -> Delivery:
         begin: tuple[Op, ...] = (BeginSend(delivery.delivery_id, now),)
         if delivery.state == "sending":
-            begin = (RetrySend(delivery.delivery_id, now, "interrupted"), *begin)
+            before = now - ABANDONED_MS if self._shared else _EVER
+            begin = (TakeSend(delivery.delivery_id, before, now),)
         crashpoint("delivery.before_begin")
         # Only a mark that may have to stop a second copy must survive a loss of power.
         durability = Durability.ORDINARY if dedupes else Durability.CRITICAL

@@ -59,6 +59,7 @@ from gateway.store.base.outbox import (
     PurgeFailed,
     RetryDelivery,
     RetrySend,
+    TakeSend,
 )
 from gateway.store.base.profiles import PutStanding
 from gateway.store.base.query import Query
@@ -340,6 +341,11 @@ CASES: dict[type[Op], Case] = {
         RetrySend("d1", 9, "later"),
         (a_delivery(), BeginSend("d1", 2)),
         ((RetrySend("d1", 9, "later"), Conflict),),
+    ),
+    TakeSend: Case(
+        TakeSend("d1", 3, 9),
+        (a_delivery(), BeginSend("d1", 2)),
+        ((TakeSend("d1", 3, 9), Conflict), (TakeSend("d1", 9, 9), Conflict)),
     ),
     EndSend: Case(
         EndSend("d1", "sent", "m7", "", 4),

@@ -77,6 +77,7 @@ Op = (
     | outbox.EnqueueDelivery
     | outbox.BeginSend
     | outbox.RetrySend
+    | outbox.TakeSend
     | outbox.EndSend
     | outbox.MarkPulled
     | outbox.RetryDelivery
@@ -159,6 +160,7 @@ GUARDS: dict[type[Op], Guard] = {
     outbox.EnqueueDelivery: Guard(duplicate=Duplicate, returns=True),
     outbox.BeginSend: Guard(refused=Conflict),
     outbox.RetrySend: Guard(refused=Conflict),
+    outbox.TakeSend: Guard(refused=Conflict),
     outbox.EndSend: Guard(refused=Conflict),
     outbox.MarkPulled: Guard(),
     outbox.RetryDelivery: Guard(refused=Conflict),

@@ -75,6 +75,17 @@ class RetrySend(NamedTuple):
     error: str
 
 
+class TakeSend(NamedTuple):
+    """sending → sending, one attempt more, if it left before a moment; else refused `Conflict`.
+
+    For what a dead process was sending: of several that want it, one gets it.
+    """
+
+    delivery_id: str
+    before: int
+    at: int
+
+
 class EndSend(NamedTuple):
     """An open delivery ends; refused `Conflict` when it has ended already."""
 

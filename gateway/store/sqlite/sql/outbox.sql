@@ -39,6 +39,11 @@ WHERE delivery_id = :delivery_id AND state = 'pending';
 UPDATE deliveries SET state = 'pending', next_at = :next_at, error = :error
 WHERE delivery_id = :delivery_id AND state = 'sending';
 
+-- name: take_send
+-- While it is on its way `next_at` says when it left.
+UPDATE deliveries SET attempts = attempts + 1, next_at = :at
+WHERE delivery_id = :delivery_id AND state = 'sending' AND next_at < :before;
+
 -- name: end_send
 -- The one end of a delivery.
 UPDATE deliveries SET state = :state, receipt = :receipt, error = :error, ended_at = :at

@@ -46,10 +46,20 @@ class Post:
         self.channel = MemoryChannel(capabilities=able)
         self.outbox = self._outbox([self.channel])
 
-    def _outbox(self, channels: Sequence[Channel]) -> Outbox:
+    def _outbox(self, channels: Sequence[Channel], *, shared: bool = False) -> Outbox:
         return Outbox(
-            store=self.store, clock=self.clock, ids=self._ids, chance=Middle(), channels=channels
+            store=self.store,
+            clock=self.clock,
+            ids=self._ids,
+            chance=Middle(),
+            channels=channels,
+            shared=shared,
         )
+
+    def beside(self) -> tuple[Outbox, MemoryChannel]:
+        """Another process on the same store, with a channel of its own to the same places."""
+        channel = MemoryChannel(capabilities=self.able)
+        return self._outbox([channel], shared=True), channel
 
     async def reopen(self, channels: Sequence[Channel] | None = None) -> None:
         """A new process takes up what is stored; the receivers are new, too."""

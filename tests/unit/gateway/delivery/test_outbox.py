@@ -12,6 +12,7 @@ from channels.base.channel import Capabilities, Intake
 from channels.base.messages import Outbound, Receipt
 from gateway.core.errors import DeliveryPermanent, DeliveryTransient, DeliveryUnknown
 from gateway.core.ids import TurnId
+from gateway.delivery.outbox import ABANDONED_MS
 from gateway.delivery.policy import BACKOFF_S, SEND_S, UNKNOWN_ATTEMPTS
 from gateway.store.base.conversations import BlankSession
 from gateway.store.base.outbox import CountDeliveries, EndSend
@@ -615,3 +616,20 @@ async def test_retries_are_no_events(post: Post, store: CuttableStore) -> None:
     ]
     await post.done()
     assert [event.kind for event in await post.events()] == ["delivery.sent"]
+
+
+async def test_what_a_dead_process_left_is_adopted_by_one_of_the_others(deduping: Post) -> None:
+    """Not before nobody can be at it any more, and however many want it."""
+    turn = await interrupted(deduping, "one")
+    waits = await deduping.write("two", woken=False)
+    others = [deduping.beside() for _ in range(2)]
+    for outbox, _ in others:
+        await outbox.start()
+    assert [len(outbox) for outbox, _ in others] == [0, 0]
+    await deduping.clock.advance(ABANDONED_MS / 1000 + 1)
+    for outbox, _ in others:
+        await outbox.adopt()
+    await asyncio.gather(*(deduping.clock.drive(outbox.drained()) for outbox, _ in others))
+    shown = [message.key for _, channel in others for message in channel.attempts]
+    assert sorted(shown) == sorted([f"{turn}:1", f"{waits}:1"])
+    assert [(await deduping.row(each)).state for each in (turn, waits)] == ["sent", "sent"]
