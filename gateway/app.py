@@ -202,7 +202,9 @@ async def open_gateway(
             relay(shared, previews, events)
             shared.hear(LEAVING, lambda _: lanes.take_over())
             upkeep.start("adopt", _adopt(outbox, clock), ending=Ending.ETERNAL)
-            upkeep.start("refresh", _refresh(credentials, added, clock), ending=Ending.ETERNAL)
+            upkeep.start(
+                "refresh", _refresh(credentials, added, policy, clock), ending=Ending.ETERNAL
+            )
         stack.push_async_callback(intake.close)
         log.info("gateway.ready", agents=list(agents.ids()), model=settings.answering)
         yield Gateway(
@@ -463,13 +465,17 @@ async def _adopt(outbox: Outbox, clock: Clock) -> None:
             log.warning("delivery.adopt_put_off", reason=str(error))
 
 
-async def _refresh(credentials: Credentials, added: AddedRules, clock: Clock) -> None:
-    """What other processes have changed: who may come in, rules, agents."""
+async def _refresh(
+    credentials: Credentials, added: AddedRules, policy: Resilient | None, clock: Clock
+) -> None:
+    """What other processes have changed or learnt: who may come in, rules, agents, keys."""
     while True:
         await clock.sleep(REFRESH_S)
         try:
             await credentials.refresh()
             await added.open()
+            if policy is not None:
+                await policy.standings.load()
         except (StoreUnavailable, ConfigError) as error:
             log.warning("refresh.put_off", reason=str(error))
 

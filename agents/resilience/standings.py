@@ -90,11 +90,12 @@ class Standings:
         if tokens > 0 and (not before.window or tokens < before.window):
             self._set((profile, model), before, replace(before, window=tokens))
 
-    def clear(self, profile: str = "") -> int:
+    def clear(self, profile: str = "", *, now_ms: int) -> int:
         """Forget what is known of one profile, or of all; returns how many records that were."""
         keys = [key for key in self._known if profile in ("", key[0])]
         for key in keys:
-            self._set(key, self._known[key], HEALTHY)
+            # Kept as news of now, so that other processes take it over.
+            self._set(key, self._known[key], Standing(ok_ms=now_ms))
             del self._known[key]
         self.recovered.set()
         self.recovered = asyncio.Event()

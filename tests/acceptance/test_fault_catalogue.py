@@ -13,7 +13,8 @@ from agents.base.messages import UserMessage
 from agents.base.models import ModelContext, ModelRequest
 from agents.models.openai import OpenAIModel
 from agents.models.profile import Profile, Timeouts
-from agents.resilience.policy import HOPELESS, Endpoint, Resilient
+from agents.resilience.policy import Endpoint, Resilient
+from agents.resilience.search import HOPELESS
 from gateway.core.errors import ModelFailed
 from gateway.core.parts import Text
 from gateway.simulate.catalog import GROUPS

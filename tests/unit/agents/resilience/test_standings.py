@@ -80,11 +80,11 @@ async def test_clearing_forgets_and_wakes_who_waits() -> None:
     standings = Standings([KEY], shelf)
     standings.failed("a", "big", "auth", now_ms=NOW)
     waiting = standings.recovered
-    assert standings.clear("b") == 0
-    assert standings.clear("a") == 1
+    assert standings.clear("b", now_ms=NOW) == 0
+    assert standings.clear("a", now_ms=NOW) == 1
     assert waiting.is_set()
     assert standings.of("a", "big") == HEALTHY
-    assert shelf.kept["a", ANY_MODEL].standing == HEALTHY
+    assert shelf.kept["a", ANY_MODEL].standing == Standing(ok_ms=NOW)
 
 
 def test_a_healthy_answer_is_not_written_down() -> None:
