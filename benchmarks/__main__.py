@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import json
 
-from benchmarks import failover, overload, runs, store, surface, turns, whole
+from benchmarks import failover, overload, postgres, runs, store, surface, turns, whole
 from benchmarks.tables import Benchmark, machine, say
 
 BENCHMARKS: dict[str, Benchmark] = {
     "store": store.measure,
+    "postgres": postgres.measure,
     "runs": runs.measure,
     "turns": turns.measure,
     "surface": surface.measure,
