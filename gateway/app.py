@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -98,7 +98,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What stands in for the usual parts; tests and embedders fill some in."""
+    """What stands in for the usual parts; tests and embedders fill some in.
+
+    `around` wraps a model that is asked alone; where there are profiles, they tell who watches.
+    """
 
     clock: Clock | None = None
     ids: Ids | None = None
@@ -109,6 +112,7 @@ class Chosen:
     tasks: Mapping[str, TaskFunction] | None = None
     store: Store | None = None
     progress: Progress | None = None
+    around: Callable[[Model], Model] = lambda model: model
 
 
 @asynccontextmanager
@@ -133,7 +137,7 @@ async def open_gateway(
     async with AsyncExitStack() as stack:
         store = chosen.store or await open_store(settings, clock)
         stack.push_async_callback(store.close)
-        answering = chosen.model or _model(settings, clock, ids, store, chosen.progress)
+        answering = _model(settings, clock, ids, store, chosen)
         policy = answering if isinstance(answering, Resilient) else None
         model = Budgeted(answering, _budget(settings), StoredSpending(store), clock.now_ms())
         stack.push_async_callback(model.close)
@@ -339,16 +343,17 @@ def _routes(settings: Settings) -> Routes:
     return load_routes('{"default_agent": "main", "bindings": []}', "built in")
 
 
-def _model(
-    settings: Settings, clock: Clock, ids: Ids, store: Store, progress: Progress | None
-) -> Model:
+def _model(settings: Settings, clock: Clock, ids: Ids, store: Store, chosen: Chosen) -> Model:
+    if chosen.model is not None:
+        return chosen.model if isinstance(chosen.model, Resilient) else chosen.around(chosen.model)
     if settings.provider == "scripted":
-        return ScriptedModel()
+        return chosen.around(ScriptedModel())
     if settings.provider == "local":
-        return LocalModel(local_weights(settings), clock, ids, progress=progress)
+        weights = local_weights(settings)
+        return chosen.around(LocalModel(weights, clock, ids, progress=chosen.progress))
     endpoints = [Endpoint(profile, OpenAIModel(profile)) for profile in profiles(settings)]
     if LOCAL in settings.llm_fallback_models:
-        local = LocalModel(local_weights(settings), clock, ids, progress=progress)
+        local = LocalModel(local_weights(settings), clock, ids, progress=chosen.progress)
         # It fits each request into its small window by itself, and is at no address.
         inside = Profile("http://localhost", "", LOCAL, LOCAL, models=(LOCAL,), tools=local.tools)
         endpoints.append(Endpoint(replace(inside, images=local.images), local))

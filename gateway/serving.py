@@ -20,6 +20,7 @@ from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import ConfigError, StoreUnavailable
 from gateway.core.ids import SystemIds
 from gateway.core.tasks import Ending, TaskOwner
+from gateway.counting import CountedModel, count
 from gateway.http.admission import Admission
 from gateway.http.app import Surface
 from gateway.http.gated import gated
@@ -74,17 +75,24 @@ async def serving(
     chosen = chosen or Chosen()
     clock = chosen.clock or SystemClock()
     ids = chosen.ids or SystemIds(clock)
-    chosen = replace(chosen, clock=clock, ids=ids)
+    metrics = Metrics()
+    around = chosen.around
+    chosen = replace(
+        chosen,
+        clock=clock,
+        ids=ids,
+        around=lambda model: CountedModel(around(model), metrics),
+    )
     listen = listen_of(settings)
     preset = settings.turngate_token.get_secret_value()
     if warning := check_open_bind(listen, token_was_set=bool(preset)):
         log.warning("http.open_bind", problem=warning)
     channels = (*channels, client_channel())
     async with open_gateway(settings, channels=channels, chosen=chosen) as gateway:
+        count(gateway, metrics)
         await _open_credentials(gateway.credentials, settings.turngate_home, preset)
-        health, metrics = Health(clock), Metrics()
+        health = Health(clock)
         admission = Admission(health, clock, metrics.shed, waiting=lambda: gateway.lanes.waiting)
-        gateway.profiles.watch(metrics.model_asked)
         rpc = open_rpc(gateway, gated(METHODS, admission, metrics, clock))
         surface = Surface(
             rpc=rpc,

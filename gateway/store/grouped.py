@@ -15,7 +15,7 @@ from typing import Any, cast, get_args
 from gateway.core.errors import StoreUnavailable, TurngateError
 from gateway.store.base.catalog import Op
 from gateway.store.base.query import Query, Row
-from gateway.store.base.store import Committed, Listener, NewEvent, Receipt, Unit
+from gateway.store.base.store import Committed, Listener, Meter, NewEvent, Receipt, Unit
 
 PENDING_UNITS = 10_000
 """Most units waiting for the writer; past it `commit` waits, which slows their makers down."""
@@ -25,10 +25,14 @@ PENDING_POSTED = 2 * PENDING_UNITS
 
 @dataclass(slots=True, eq=False)
 class Submitted:
-    """A unit on its way to the writer and back; `future` is None for a posted one."""
+    """A unit on its way to the writer and back; `future` is None for a posted one.
+
+    `since` is the time of the loop at which it was handed in.
+    """
 
     unit: Unit
     future: asyncio.Future[Receipt] | None
+    since: float = 0.0
     receipt: Receipt = field(default_factory=Receipt)
     error: TurngateError | None = None
 
@@ -41,6 +45,7 @@ class GroupedStore:
         self._pending = 0
         self._room = asyncio.Event()
         self._closed = False
+        self._meter: Meter | None = None
         self.posted_refused = 0
         """Posted units that were dropped, refused by a guard, or lost with their batch."""
 
@@ -54,9 +59,10 @@ class GroupedStore:
             await self._room.wait()
         if self._closed:
             raise StoreUnavailable("the store is closed; nothing was written")
-        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Receipt] = loop.create_future()
         self._pending += 1
-        self._submit(Submitted(unit, future))
+        self._submit(Submitted(unit, future, loop.time()))
         return await future
 
     def post(self, unit: Unit) -> None:
@@ -64,15 +70,24 @@ class GroupedStore:
             self.posted_refused += 1
             return
         self._pending += 1
-        self._submit(Submitted(unit, None))
+        self._submit(Submitted(unit, None, asyncio.get_running_loop().time()))
 
     def listen(self, listener: Listener) -> None:
         self._listeners.append(listener)
+
+    @property
+    def pending(self) -> int:
+        return self._pending
+
+    def measure(self, meter: Meter) -> None:
+        self._meter = meter
 
     def _settle(self, batch: Sequence[Submitted], committed: Committed | None) -> None:
         """On the loop: listeners first, so that who awaited a commit finds its events heard."""
         self._pending -= len(batch)
         self._room.set()
+        if self._meter is not None and batch:
+            self._meter(len(batch), asyncio.get_running_loop().time() - batch[0].since)
         if committed is not None:
             self._tell(committed)
         for item in batch:

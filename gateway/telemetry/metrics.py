@@ -23,6 +23,9 @@ database that collects them."""
 RPC_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 120, 600)
 """From a look at the status to the longest wait for a turn."""
 LAG_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5)
+COMMIT_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
+"""From a write that waits for nobody to a disk that is ill."""
+BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 class Words:
@@ -61,7 +64,11 @@ class Metrics:
             registry=self._registry,
         )
         self._queue = self._gauge("queue_depth", "Things that wait, by queue.", "queue")
-        self._turns = self._gauge("turns", "Turns by state.", "state")
+        self._turns = self._gauge("turns", "Turns that run, and that wait for a slot.", "state")
+        self._ended = self._counter("turns_ended", "Turns by their end.", "end")
+        self._resumed = self._counter(
+            "turns_resumed", "Turns that went on after an interruption or a wait."
+        )
         self._calls = self._counter(
             "llm_requests",
             "Model calls by outcome: ok or the category of failure.",
@@ -69,8 +76,18 @@ class Metrics:
             "category",
         )
         self._tokens = self._counter("llm_tokens", "Tokens by kind.", "model", "kind")
-        self._deliveries = self._counter(
-            "deliveries", "Attempts to deliver by outcome.", "channel", "outcome"
+        self._deliveries = self._counter("deliveries", "Deliveries by their end.", "outcome")
+        self._batch = Histogram(
+            "turngate_store_batch_units",
+            "Writes that share a transaction.",
+            buckets=BATCH_BUCKETS,
+            registry=self._registry,
+        )
+        self._commit = Histogram(
+            "turngate_store_commit_seconds",
+            "From handing in the first write of a transaction until all of it holds.",
+            buckets=COMMIT_BUCKETS,
+            registry=self._registry,
         )
         self._lag = Histogram(
             "turngate_loop_lag_seconds",
@@ -113,6 +130,14 @@ class Metrics:
         """Ask this for the number of turns in a state whenever somebody collects."""
         self._turns.labels(state).set_function(count)
 
+    def turn_ended(self, end: str) -> None:
+        """A turn has its end: `answered`, `failed`, `cancelled` or `expired`."""
+        self._ended.labels(end).inc()
+
+    def turn_resumed(self) -> None:
+        """A turn that was interrupted, or had waited outside the process, goes on."""
+        self._resumed.inc()
+
     def model_called(self, model: str, category: str) -> None:
         """A model call ended: `ok` or its category of failure."""
         self._calls.labels(self._models(model), category).inc()
@@ -125,12 +150,17 @@ class Metrics:
             self.tokens_used(attempt.model, "output", output_tokens)
 
     def tokens_used(self, model: str, kind: str, count: int) -> None:
-        """Tokens of a call, by kind: `input`, `output`, `cached`."""
+        """Tokens of a call, by kind: `input`, `output`."""
         self._tokens.labels(self._models(model), kind).inc(count)
 
-    def delivered(self, channel: str, outcome: str) -> None:
-        """An attempt to deliver ended."""
-        self._deliveries.labels(channel, outcome).inc()
+    def delivered(self, outcome: str) -> None:
+        """A delivery has its end: `sent`, `dead`, `expired` or `unknown`."""
+        self._deliveries.labels(outcome).inc()
+
+    def store_wrote(self, units: int, seconds: float) -> None:
+        """A transaction holds, or was refused: its writes, and how long the first of them took."""
+        self._batch.observe(units)
+        self._commit.observe(seconds)
 
     def loop_lag(self, seconds: float) -> None:
         """The loop woke somebody this late."""

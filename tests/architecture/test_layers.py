@@ -31,6 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "gateway.simulate",
         "gateway.client",
         "gateway.conformance",
+        "gateway.counting",
     ),
     ("gateway.rpc", "gateway.commands"),
     ("gateway.running",),
@@ -174,6 +175,11 @@ REASONS: tuple[tuple[str, str, str], ...] = (
         "*",
         "gateway.console",
         "pages are a surface; what they show comes from functions that RPC calls too",
+    ),
+    (
+        "*",
+        "gateway.counting",
+        "the network root feeds the numbers; a part that counts itself would know Prometheus",
     ),
     (
         "*",

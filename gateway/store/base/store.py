@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from gateway.store.base.catalog import Op
 from gateway.store.base.events import EventRow
@@ -107,4 +107,22 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Finish what was submitted, then let go of the files."""
+        ...
+
+
+Meter = Callable[[int, float], None]
+"""Told of each batch: how many units it had, and the seconds from handing in the first of them."""
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A store that says how its writing goes."""
+
+    @property
+    def pending(self) -> int:
+        """Units handed in that do not hold yet."""
+        ...
+
+    def measure(self, meter: Meter) -> None:
+        """Call `meter` on the loop after each batch, held or refused; a later one takes over."""
         ...

@@ -30,7 +30,10 @@ def test_everything_that_counts_is_on_the_page() -> None:
     metrics.model_asked(ModelAttempt("k", "n", "first", "timeout"), 0, 0)
     metrics.model_asked(ModelAttempt("k", "n", "first"), 30, 4)
     metrics.tokens_used("m", "input", 70)
-    metrics.delivered("discord", "sent")
+    metrics.turn_ended("answered")
+    metrics.turn_resumed()
+    metrics.delivered("sent")
+    metrics.store_wrote(3, 0.002)
     metrics.loop_lag(0.02)
     metrics.shed("in_flight")
     metrics.health(State.READY)
@@ -47,7 +50,11 @@ def test_everything_that_counts_is_on_the_page() -> None:
     assert found["turngate_llm_requests_total['n', 'ok']"] == 1
     assert found["turngate_llm_tokens_total['input', 'n']"] == 30
     assert found["turngate_llm_tokens_total['n', 'output']"] == 4
-    assert found["turngate_deliveries_total['discord', 'sent']"] == 1
+    assert found["turngate_turns_ended_total['answered']"] == 1
+    assert found["turngate_turns_resumed_total[]"] == 1
+    assert found["turngate_deliveries_total['sent']"] == 1
+    assert found["turngate_store_batch_units_sum[]"] == 3
+    assert found["turngate_store_commit_seconds_count[]"] == 1
     assert found["turngate_loop_lag_seconds_count[]"] == 1
     assert found["turngate_shed_total['in_flight']"] == 1
     assert found["turngate_health['ready']"] == 1
