@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import database
 
 # A runner in the background hands down an ignored Ctrl-C, and so would every process a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -11,3 +16,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # Tests need predictable answers and no weights; a test that wants the real default sets it itself.
 os.environ.setdefault("TURNGATE_MODEL", "scripted")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_database_stays() -> Iterator[None]:
+    """Whoever started a PostgreSQL ends it."""
+    yield
+    database.stop()

@@ -303,7 +303,7 @@ async def test_a_kill_at_a_named_point_is_made_good_by_the_other_process(
 @pytest.mark.parametrize("point", REACHED)
 async def test_twenty_kills_at_a_named_point_are_made_good(tmp_path: Path, point: str) -> None:
     """Eleven points, twenty passes each: over two hundred kills."""
-    for passes in range(1, 21):
+    for passes in range(5, 25):  # the first few writes make the operator's credential
         url = await database.fresh_url()
         async with Upstream() as upstream:
             await _die_at(tmp_path / f"{passes}", point, passes, url=url, upstream=upstream)

@@ -33,6 +33,13 @@ def server() -> Any:
         signal.setitimer(signal.ITIMER_REAL, left)
 
 
+def stop() -> None:
+    """End the server of this session, if there is one: workers do not always run exit handlers."""
+    if server.cache_info().currsize:
+        server().cleanup()
+        server.cache_clear()
+
+
 def _start() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about a runtime folder that is not where it looks
