@@ -21,11 +21,6 @@ from gateway.rpc.method import Method
 from gateway.telemetry.metrics import Metrics
 from gateway.wire.jsonrpc import Id
 
-WORK = frozenset(
-    {"send", "turns.start", "runs.resume", "runs.retry", "runs.fork", "deliveries.retry"}
-)
-"""Methods that add work: refused while the gateway starts or stops, and rated by principal."""
-
 
 def gated(
     methods: Sequence[Method[Any]], admission: Admission, metrics: Metrics, clock: Clock
@@ -61,7 +56,7 @@ class _Gate:
         try:
             if self.method.always:
                 return
-            if self.method.name in WORK:
+            if self.method.adds_work:
                 self.admission.check_open()
             self.admission.check_room()
         except Busy as busy:
@@ -71,7 +66,7 @@ class _Gate:
     async def _admitted(self, call: Call, params: Any) -> BaseModel:
         if self.method.always:
             return await self.method.handler(call, params)
-        if self.method.name in WORK:
+        if self.method.adds_work:
             self.admission.check_work(call.principal.credential_id)
         self.admission.check_room()
         with self.admission.working():

@@ -33,8 +33,10 @@ class Method(Generic[P]):
     """One line of the catalogue.
 
     `scope` None: anybody may call it, authenticated or not (only `connect` and discovery).
-    `always`: admitted however busy the connection is (cancel, status). `lasting`: needs a
-    connection that stays. `in_batch` False: refused within a batch, because it may wait long.
+    `always`: admitted however busy the connection is (cancel, status). `adds_work`: makes something
+    run that did not, so it is refused while the gateway starts or stops, and rated by principal.
+    `lasting`: needs a connection that stays. `in_batch` False: refused within a batch, because it
+    may wait long.
     `errors` are those beyond what every method may answer. `ready` raises `Busy` when nobody may
     call it now; it is asked before a request costs anything, and the handler asks again.
     """
@@ -47,6 +49,7 @@ class Method(Generic[P]):
     summary: str
     example: Example
     always: bool = False
+    adds_work: bool = False
     lasting: bool = False
     in_batch: bool = True
     errors: tuple[type[TurngateError], ...] = ()

@@ -181,6 +181,7 @@ RETRY = Method(
         {"delivery_id": examples.DEAD_DELIVERY, "expires_at": examples.AT + 7_200_000},
     ),
     errors=(NotFound, Conflict),
+    adds_work=True,
 )
 PURGE = Method(
     "deliveries.purge",

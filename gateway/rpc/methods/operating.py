@@ -162,6 +162,7 @@ START = Method(
     "Start a run of a declared task.",
     Example({"task": "report", "input": {"for": "ann"}, "key": "report-2026-01-01"}, _RUN),
     errors=(NotFound, ManifestMismatch),
+    adds_work=True,
 )
 RESUME = Method(
     "runs.resume",
@@ -172,6 +173,7 @@ RESUME = Method(
     "Let a run that failed, was stopped or is parked go on where it stopped.",
     Example({"run_id": examples.FAILED_RUN}, {"run_id": examples.FAILED_RUN}),
     errors=(NotFound, Conflict, RunTerminal),
+    adds_work=True,
 )
 RETRY = Method(
     "runs.retry",
@@ -182,6 +184,7 @@ RETRY = Method(
     "Do a run again from a step on; what was recorded before it holds.",
     Example({"run_id": examples.RUN, "step": "0"}, {"run_id": examples.RUN}),
     errors=(NotFound, Conflict),
+    adds_work=True,
 )
 FORK = Method(
     "runs.fork",
@@ -192,6 +195,7 @@ FORK = Method(
     "A new run that shares another's records up to a step and goes on by itself.",
     Example({"run_id": examples.RUN, "step": "0"}, _RUN),
     errors=(NotFound, Conflict),
+    adds_work=True,
 )
 DECIDE = Method(
     "runs.decide",

@@ -205,6 +205,7 @@ SEND = Method(
     Example({"text": "good morning", "peer_id": "notes", "idempotency_key": "morning-1"}, _ANSWER),
     in_batch=False,
     errors=_REFUSALS,
+    adds_work=True,
 )
 START = Method(
     "turns.start",
@@ -215,6 +216,7 @@ START = Method(
     "Say something; answered once it is durable.",
     Example({"text": "good morning", "peer_id": "notes"}, _STARTED),
     errors=_REFUSALS,
+    adds_work=True,
 )
 WAIT = Method(
     "turns.wait",

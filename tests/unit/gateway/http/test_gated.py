@@ -10,7 +10,7 @@ import pytest
 from gateway.core.clock import ManualClock, settle
 from gateway.core.errors import Busy, InvalidInput, RateLimited
 from gateway.http.admission import Admission
-from gateway.http.gated import WORK, gated
+from gateway.http.gated import gated
 from gateway.identity.budget import Rate
 from gateway.identity.principal import Principal
 from gateway.rpc.call import Call
@@ -83,8 +83,16 @@ async def handle(call: Call, params: Any) -> Any:
     return params
 
 
-def test_what_adds_a_turn_is_work() -> None:
-    assert {"send", "turns.start"} <= WORK & {method.name for method in METHODS}
+def test_what_makes_something_run_adds_work() -> None:
+    assert {method.name for method in METHODS if method.adds_work} == {
+        "send",
+        "turns.start",
+        "runs.start",
+        "runs.resume",
+        "runs.retry",
+        "runs.fork",
+        "deliveries.retry",
+    }
 
 
 def test_nothing_else_about_a_method_changes() -> None:
