@@ -15,7 +15,7 @@ from gateway.core.clock import Clock
 from gateway.core.errors import Conflict, InvalidInput, ManifestMismatch, NotFound
 from gateway.core.ids import Ids, RunId
 from gateway.events.kinds import Kind
-from gateway.runs.canonical import Json
+from gateway.runs.canonical import Json, json_text
 from gateway.runs.engine import Engine
 from gateway.runs.history import is_question
 from gateway.runs.operating import Operations
@@ -34,9 +34,8 @@ from gateway.store.base.runs import (
     StepRow,
 )
 from gateway.store.base.store import Durability, Store, Unit
+from gateway.wire.methods.run_document import FORMAT, DocumentEvent, DocumentStep, RunDocument
 
-FORMAT = "turngate run 1"
-"""What a document says it is; another number is another shape."""
 IMPORTED = "imported"
 """Reason of a run that came unfinished: it is executed nowhere until somebody resumes it."""
 
@@ -118,44 +117,48 @@ class Copies:
             "events": [event._asdict() for event in events],
         }
 
-    async def take_in(self, document: Json, *, by: str) -> RunId:
+    async def take_in(self, document: RunDocument, *, by: str) -> RunId:
         """Keep an exported run under its own id; an unfinished one waits to be resumed.
 
-        Raises `InvalidInput` (not such a document), `ManifestMismatch` (its hash is not that of
-        what it was given, or the id is here with another one), `Conflict` (it is here already).
+        Raises `InvalidInput` (it holds what no run could), `ManifestMismatch` (its hash is not that
+        of what it was given, or the id is here with another one), `Conflict` (it is here already).
         """
-        run, steps, events = _read(document)
-        manifest = Manifest(run["task"], run["input"])
-        run_id = RunId(run["run_id"])
-        if manifest.hash() != run["manifest_hash"]:
+        run = document.run
+        steps = [StepRow(**_checked(step, step.result)) for step in document.steps]
+        events = [RunEventRow(**_checked(event, event.payload)) for event in document.events]
+        manifest = Manifest(run.task, run.input)
+        run_id = RunId(run.run_id)
+        if manifest.hash() != run.manifest_hash:
             raise ManifestMismatch(f"the document's input is not the one run {run_id} was given")
         for known in await self._store.read(GetRun(run_id)):
-            if known.manifest_hash != run["manifest_hash"]:
+            if known.manifest_hash != run.manifest_hash:
                 raise ManifestMismatch(f"there is a run {run_id} with another task or input")
             raise Conflict(f"the run {run_id} is here already")
-        ended = run["ended_at"] is not None
-        if not ended and run["task"] == "turn":
+        ended = run.ended_at is not None
+        if not ended and run.task == "turn":
             raise Conflict("an unfinished turn cannot be imported without its conversation")
-        result, blob = _text(orjson.dumps(run["result"]).decode())
+        if ended and run.status in ("running", "suspended"):
+            raise InvalidInput(f"document.run: it has ended and is still {run.status}")
+        result, blob = _text(json_text(run.result))
         put = PutRun(
             run_id=run_id,
-            task=run["task"],
-            manifest_hash=run["manifest_hash"],
+            task=run.task,
+            manifest_hash=run.manifest_hash,
             session_key="",
-            input=orjson.dumps(run["input"]).decode(),
-            status=run["status"] if ended else "suspended",
+            input=json_text(run.input),
+            status=run.status if ended else "suspended",
             reason="" if ended else IMPORTED,
             wake_at=None,
-            created_at=run["created_at"],
+            created_at=run.created_at,
             updated_at=self._clock.now_ms(),
-            ended_at=run["ended_at"],
+            ended_at=run.ended_at,
             result=result,
-            error=run["error"],
+            error=run.error,
             principal=by,
             root=run_id,
-            tags=orjson.dumps(run["tags"]).decode(),
-            outcome=orjson.dumps(run["outcome"]).decode(),
-            origin=run["origin"],
+            tags=json_text(run.tags),
+            outcome=json_text(run.outcome),
+            origin=run.origin,
         )
         ops: list[Op] = [put, *blob, *_steps(run_id, steps)]
         ops += [EmitRunEvent(run_id, e.key, e.payload, e.emitted_at) for e in events]
@@ -181,22 +184,10 @@ def _text(text: str) -> tuple[str, tuple[Op, ...]]:
     return apart(text) if len(text.encode()) > INLINE_BYTES else (text, ())
 
 
-def _read(document: Any) -> tuple[dict[str, Any], list[StepRow], list[RunEventRow]]:
-    """The three parts of a document, with everything in its place; raises `InvalidInput`."""
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise InvalidInput(f"document: expected one that runs.export gave, with format {FORMAT!r}")
+def _checked(part: DocumentStep | DocumentEvent, text: str | None) -> dict[str, Any]:
+    """The members, once `text` is JSON that a run may keep."""
     try:
-        run = dict(document["run"])
-        for name in ("run_id", "task", "manifest_hash", "status", "error", "origin"):
-            if type(run[name]) is not str:
-                raise TypeError(f"{name} is {run[name]!r}")
-        missing = {"input", "result", "outcome", "tags", "created_at", "ended_at"} - run.keys()
-        if missing:
-            raise KeyError(*sorted(missing))
-        steps = [StepRow(**step) for step in document["steps"]]
-        events = [RunEventRow(**event) for event in document["events"]]
-        for text in (*(step.result or "null" for step in steps), *(e.payload for e in events)):
-            orjson.loads(text)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidInput(f"document: it is damaged: {type(error).__name__}: {error}") from error
-    return run, steps, events
+        json_text(orjson.loads("null" if text is None else text))
+    except ValueError as error:
+        raise InvalidInput(f"document: a {type(part).__name__} holds no JSON: {error}") from error
+    return part.model_dump()

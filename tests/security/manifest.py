@@ -37,6 +37,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "security/test_fuzz.py::test_thousands_of_each_are_survived",
         "security/test_frames.py::test_noise_brings_nothing_down",
         "security/test_frames.py::test_open_files_do_not_grow",
+        "unit/gateway/rpc/test_operating.py::test_a_damaged_document_is_refused_whole",
     ),
     "2.1": (
         "security/test_hosts_and_origins.py::test_a_foreign_page_opens_no_socket",

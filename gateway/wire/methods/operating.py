@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from gateway.wire.methods.base import MAX_PAGE, Limit, Milliseconds, Name, Params, Result
+from gateway.wire.methods.run_document import RunDocument, Tags
 from gateway.wire.methods.runs import OneRun, Status
 
 MAX_WAIT_MS = 30_000
@@ -21,7 +22,7 @@ class StartRun(Params):
     key: str = Field(
         "", max_length=512, description="The same key with the same input is the same run, 24 h."
     )
-    tags: dict[str, str] = Field({}, max_length=32, description="Words for people, as JSON.")
+    tags: Tags = Field({}, description="Words for people, as JSON.")
 
 
 class StartedRun(Result):
@@ -94,7 +95,7 @@ class StreamPage(Result):
 class ImportRun(Params):
     """A document that `runs.export` gave."""
 
-    document: dict[str, Any]
+    document: RunDocument
 
 
 class Export(Result):

@@ -228,8 +228,19 @@ async def test_a_run_travels_as_a_document(world: World, tmp_path: Path) -> None
         ({"steps": [{"path": "0"}]}, "invalid"),
         ({"steps": 7}, "invalid"),
         ({"events": [{"key": "a", "payload": "{", "emitted_at": 1}]}, "invalid"),
+        ({"events": [{"key": "a", "payload": "", "emitted_at": 1}]}, "invalid"),
+        ({"events": [{"key": "a", "payload": "[" * 200 + "]" * 200, "emitted_at": 1}]}, "invalid"),
         ({"run.status": "flying"}, "invalid"),
+        ({"run.status": "running"}, "invalid"),
         ({"run.created_at": "yesterday"}, "invalid"),
+        ({"run.created_at": 2**63}, "invalid"),
+        ({"run.tags": [1, 2]}, "invalid"),
+        ({"run.tags": {"for": {"ann": 1}}}, "invalid"),
+        ({"run.tags": {"for": "ann" * 1000}}, "invalid"),
+        ({"run.run_id": ""}, "invalid"),
+        ({"run.run_id": "~last of all"}, "invalid"),
+        ({"run.run_id": "r_\x1b[2J"}, "invalid"),
+        ({"run.run_id": "r" * 1000}, "invalid"),
         ({"run.input": "another"}, "manifest_mismatch"),
         ({"run.task": "turn", "run.ended_at": None}, "manifest_mismatch"),
     ],
@@ -253,6 +264,7 @@ async def test_a_damaged_document_is_refused_whole(
         await talk.call("runs.import", document=document)
     with pytest.raises(Refusal, match="not_found"):
         await talk.call("runs.get", run_id="r_elsewhere")
+    assert [row["run_id"] for row in (await talk.call("runs.list"))["runs"]] == [run]
 
 
 async def test_live_output_is_read_by_cursor(world: World) -> None:
