@@ -40,11 +40,15 @@ SECURITY_HEADERS = {
 }
 """For an answer that says nothing else; a page states its own policy."""
 
+_REFUSING = ("websocket.http.response.start", "websocket.close")
+"""What is sent first where a handshake is refused."""
+
 
 class Guard:
     """ASGI middleware around everything.
 
-    Leaves in `scope["state"]`: `address` (of the client) and, for `/ws`, `ticket`.
+    Leaves in `scope["state"]`: `address` (of the client) and, for `/ws`, `ticket`. Whoever refuses
+    a handshake leaves there, as `refused`, a word that says why.
     """
 
     def __init__(
@@ -70,7 +74,7 @@ class Guard:
             peer, header_values(scope, b"x-forwarded-for")
         )
         if scope["type"] == "websocket":
-            await self._pass(scope, receive, send)
+            await self._shake_hands(scope, receive, send)
             return
         exchange = _Exchange(send, self._clock)
         try:
@@ -91,6 +95,25 @@ class Guard:
                 ms=exchange.elapsed_ms(),
             )
 
+    async def _shake_hands(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a WebSocket pass, and say of one that is refused why."""
+
+        async def noted(message: Message) -> None:
+            if message["type"] == "websocket.accept":
+                shaken.append(True)
+            elif not shaken and message["type"] in _REFUSING:
+                log.info(
+                    "socket.refused",
+                    path=scope["path"],
+                    status=message.get("status", 403),
+                    reason=scope["state"].get("refused", "not_found"),
+                    address=scope["state"]["address"],
+                )
+            await send(message)
+
+        shaken: list[bool] = []
+        await self._pass(scope, receive, noted)
+
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         refused = self._refused(scope)
         if refused is None:
@@ -100,13 +123,13 @@ class Guard:
 
     def _refused(self, scope: Scope) -> Response | None:
         if not self._allowed.host(header_values(scope, b"host")):
-            return self._no("host", _WRONG_HOST, status=421)
+            return self._no(scope, "host", _WRONG_HOST, status=421)
         origins = header_values(scope, b"origin")
         if not self._allowed.origin(origins):
-            return self._no("origin", _WRONG_ORIGIN)
+            return self._no(scope, "origin", _WRONG_ORIGIN)
         reads = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
         if not reads and not self._allowed.site(origins, header_values(scope, b"sec-fetch-site")):
-            return self._no("origin", _WRONG_ORIGIN)
+            return self._no(scope, "origin", _WRONG_ORIGIN)
         return self._secret_in_url(scope)
 
     def _secret_in_url(self, scope: Scope) -> Response | None:
@@ -119,11 +142,14 @@ class Guard:
             scope["state"]["ticket"] = query.pop("ticket", [""])[-1]
         if not query.keys().isdisjoint(SECRETS_IN_URL):
             scope["query_string"] = b""
-            return self._no("secret_in_url", _SECRET_IN_URL)
+            return self._no(scope, "secret_in_url", _SECRET_IN_URL)
         return None
 
-    def _no(self, reason: str, error: TurngateError, *, status: int | None = None) -> Response:
+    def _no(
+        self, scope: Scope, reason: str, error: TurngateError, *, status: int | None = None
+    ) -> Response:
         self._shed(reason)
+        scope["state"]["refused"] = reason
         return refusal(error, status=status)
 
 

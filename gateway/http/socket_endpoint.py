@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from gateway.core.errors import Busy, TurngateError
+from gateway.core.errors import Busy, TurngateError, describe
 from gateway.http.access import authenticated, bearer_token, origin_of
 from gateway.http.bounds import Bounds
 from gateway.http.clients import Clients
@@ -49,6 +49,7 @@ class SocketEndpoint:
                 if principal is not None:
                     connection.become(principal)
             except TurngateError as error:
+                scope["state"]["refused"] = describe(error).kind
                 await refusal(error)(scope, receive, send)
                 return
             await receive()  # the handshake

@@ -12,8 +12,11 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from typing import Any, assert_never
 
+import structlog
+from uvicorn._types import ASGISendEvent
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.datastructures import Headers
@@ -24,10 +27,15 @@ from websockets.server import ServerProtocol
 from websockets.typing import Origin
 
 from gateway.http.progress import WatchedTransport
-from gateway.http.sockets import Sockets
+from gateway.http.sockets import Sockets, address_of
 
 _SLICE = 16 * 1024
 """Bytes parsed before others have their turn: at worst 2 700 empty frames, some 15 ms."""
+
+REASON_CHARS = 200
+"""Of what the library says of a handshake; it may quote the peer."""
+
+log = structlog.get_logger(__name__)
 
 _wire_log = logging.getLogger("turngate.wire")
 # At debug level the library logs frames, and the first one holds a token.
@@ -173,6 +181,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().data_received(piece)
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
             # The library has written its refusal and nobody else will send it.
+            self._refused_by_library()
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.transport.close()
         if self._unparsed:
@@ -180,6 +189,26 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.loop.call_soon(self._parse)
         elif not self._is_full():
             self._read_on()
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if self.response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            self._refused_by_library()
+
+    def _refused_by_library(self) -> None:
+        """Say why; what came is no handshake, so nobody else has seen it."""
+        self._sockets.shed("bad_handshake")
+        log.info(
+            "socket.refused",
+            reason=str(self.conn.handshake_exc)[:REASON_CHARS],
+            address=address_of(self.transport),
+        )
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            # Not said as shipped, which then takes a refusal for a handshake nobody answered.
+            self.handshake_complete = True
 
     def _is_full(self) -> bool:
         return (

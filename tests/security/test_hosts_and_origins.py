@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from gateway.http.listening import Listen
 from tests.security.raw import peer
@@ -77,6 +78,33 @@ async def test_a_foreign_page_calls_no_method(gateway: Running, origin: str) -> 
         assert (await page.answer()).status == 403
     assert not gateway.rpc.frames
     assert gateway.credentials.asked == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ((("Origin", "https://evil.test"),), "origin"),
+        ((("Host", "evil.test"),), "host"),
+        ((("Authorization", "Bearer wrong"),), "unauthenticated"),
+        ((("Sec-WebSocket-Protocol", "@"),), "invalid Sec-WebSocket-Protocol header"),
+    ],
+)
+async def test_a_refused_handshake_is_one_line_with_its_reason(
+    gateway: Running,
+    headers: tuple[tuple[str, str], ...],
+    reason: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """No error: anybody can make us refuse, and a log full of them hides what matters."""
+    with structlog.testing.capture_logs() as lines:
+        async with peer(gateway.port) as page:
+            page.open_socket(gateway.netloc, *headers)
+            await page.answer()
+            await page.gone()
+    (line,) = lines
+    assert (line["event"], line["log_level"]) == ("socket.refused", "info")
+    assert line["reason"].startswith(reason)
+    assert not [record for record in caplog.records if record.name.startswith("turngate")]
 
 
 async def test_two_origins_are_none_of_ours(gateway: Running) -> None:
