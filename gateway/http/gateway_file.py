@@ -10,7 +10,7 @@ NAME = "gateway.json"
 
 
 def write(home: Path, url: str, pid: int, command: str) -> None:
-    """Say where it listens and which command runs it.
+    """Say where it listens, and which command runs it when that is not `up`.
 
     Readers see the old file or the new one, never half of it. The owner
     alone may read it: it invites to send a token to the address inside.
@@ -20,7 +20,7 @@ def write(home: Path, url: str, pid: int, command: str) -> None:
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump({"url": url, "pid": pid, "command": command}, file)
+        json.dump({"url": url, "pid": pid} | ({} if command == "up" else {"command": command}), file)
         file.write("\n")
     draft.replace(target)
 
