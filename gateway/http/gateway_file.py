@@ -20,7 +20,9 @@ def write(home: Path, url: str, pid: int, command: str) -> None:
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump({"url": url, "pid": pid} | ({} if command == "up" else {"command": command}), file)
+        json.dump(
+            {"url": url, "pid": pid} | ({} if command == "up" else {"command": command}), file
+        )
         file.write("\n")
     draft.replace(target)
 

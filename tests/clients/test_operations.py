@@ -92,7 +92,7 @@ def test_a_stop_is_clean(own_gateway: Gateway) -> None:
 
 def test_an_open_bind_needs_a_chosen_token(tmp_path: Path) -> None:
     """It does not start, and says what to do."""
-    said = run(["bash", "-c", f"turngate up --host 0.0.0.0 --home {tmp_path} 2>&1; echo $?"])
+    said = run(["bash", "-c", f"cd {tmp_path} && turngate up --host 0.0.0.0 2>&1; echo $?"])
     *sentence, code = said.splitlines()
     assert code == "78"
     assert "set TURNGATE_TOKEN" in sentence[0]

@@ -10,13 +10,14 @@ from gateway.http import gateway_file
 def test_it_says_where_for_its_owner_alone(tmp_path: Path) -> None:
     gateway_file.write(tmp_path, "http://127.0.0.1:1", 42, "up")
     file = tmp_path / "gateway.json"
-    assert json.loads(file.read_text("utf-8")) == {
-        "url": "http://127.0.0.1:1",
-        "pid": 42,
-        "command": "up",
-    }
+    assert json.loads(file.read_text("utf-8")) == {"url": "http://127.0.0.1:1", "pid": 42}
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["gateway.json"]
+
+
+def test_it_names_a_command_that_is_not_up(tmp_path: Path) -> None:
+    gateway_file.write(tmp_path, "http://127.0.0.1:1", 42, "chat")
+    assert json.loads((tmp_path / "gateway.json").read_text("utf-8"))["command"] == "chat"
 
 
 def test_what_a_crash_left_behind_is_replaced(tmp_path: Path) -> None:
