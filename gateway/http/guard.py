@@ -19,6 +19,7 @@ from gateway.core.clock import Clock
 from gateway.core.errors import Bug, Forbidden, InvalidInput, TurngateError
 from gateway.core.ids import Ids
 from gateway.http.access import header_values
+from gateway.http.cross_origin import answer_headers, preflight
 from gateway.http.hosts import Allowed
 from gateway.http.problems import refusal
 from gateway.http.proxies import Proxies
@@ -76,7 +77,7 @@ class Guard:
         if scope["type"] == "websocket":
             await self._shake_hands(scope, receive, send)
             return
-        exchange = _Exchange(send, self._clock)
+        exchange = _Exchange(send, self._clock, answer_headers(scope, self._allowed))
         try:
             await self._pass(scope, receive, exchange.send)
         except Exception as error:  # the one place that answers for a bug in HTTP
@@ -115,11 +116,8 @@ class Guard:
         await self._pass(scope, receive, noted)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refused = self._refused(scope)
-        if refused is None:
-            await self._app(scope, receive, send)
-        else:
-            await refused(scope, receive, send)
+        answer = self._refused(scope) or preflight(scope, self._allowed)
+        await (answer or self._app)(scope, receive, send)
 
     def _refused(self, scope: Scope) -> Response | None:
         if not self._allowed.host(header_values(scope, b"host")):
@@ -171,8 +169,9 @@ _SECRET_IN_URL = InvalidInput(
 class _Exchange:
     """One HTTP answer on its way out."""
 
-    def __init__(self, send: Send, clock: Clock) -> None:
+    def __init__(self, send: Send, clock: Clock, more: dict[str, str]) -> None:
         self._send = send
+        self._headers = {**SECURITY_HEADERS, **more}
         self._clock = clock
         self._begun = clock.monotonic()
         self.status = 0
@@ -185,6 +184,6 @@ class _Exchange:
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
             headers.setdefault("date", formatdate(self._clock.now_ms() / 1000, usegmt=True))
-            for name, value in SECURITY_HEADERS.items():
+            for name, value in self._headers.items():
                 headers.setdefault(name, value)
         await self._send(message)

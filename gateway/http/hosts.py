@@ -77,10 +77,11 @@ class Allowed:
         standard = _STANDARD_PORTS[scheme]
         entries.update(Host(h.name, None) for h in tuple(entries) if h.port == standard)
         self._hosts = frozenset(entries)
+        self._shared = frozenset(_checked_origin(text) for text in origins)
         self._origins = frozenset(
             {f"{scheme}://{_as_origin(host, standard)}" for host in entries}
             | {f"https://{host.name}" for text in hosts if (host := parse_host(text))}
-            | {_checked_origin(text) for text in origins}
+            | self._shared
         )
 
     def host(self, values: Sequence[str]) -> bool:
@@ -93,6 +94,10 @@ class Allowed:
         Compared as it stands: browsers write origins in lower case and without standard ports.
         """
         return not values or (len(values) == 1 and values[0] in self._origins)
+
+    def shares(self, values: Sequence[str]) -> bool:
+        """Whether this is a page of another origin that the settings name: it may read answers."""
+        return len(values) == 1 and values[0] in self._shared
 
     def site(self, origins: Sequence[str], fetch_site: Sequence[str]) -> bool:
         """Whether `Sec-Fetch-Site` agrees: it decides only where there is no `Origin`."""

@@ -47,6 +47,13 @@ TESTS: dict[str, tuple[str, ...]] = {
         "security/test_hosts_and_origins.py::test_a_client_that_is_no_browser_has_no_origin",
         "security/test_hosts_and_origins.py::test_an_origin_of_the_settings_is_let_in_cross_site",
         "browser/test_landing.py::test_a_page_of_another_origin_opens_no_socket",
+        "security/test_cross_origin.py::test_the_page_of_an_allowed_origin_asks_and_calls",
+        "security/test_cross_origin.py::test_such_a_page_reads_refusals_too",
+        "security/test_cross_origin.py::test_nothing_is_answered_with_credentials_of_the_browser",
+        "security/test_cross_origin.py::test_a_foreign_page_is_told_nothing",
+        "security/test_cross_origin.py::test_two_origins_are_no_allowed_one",
+        "security/test_cross_origin.py::test_only_calls_are_shared",
+        "security/test_cross_origin.py::test_our_own_page_needs_no_leave",
     ),
     "2.2": (
         "security/test_hosts_and_origins.py::test_a_name_that_is_not_ours_gets_nothing",
@@ -117,6 +124,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "security/test_slow_peers.py::test_what_waits_for_a_stalled_reader_is_bounded",
     ),
     "2.12": (
+        "security/test_hosts_and_origins.py::test_a_refused_handshake_is_one_line_with_its_reason",
         "security/test_tokens.py::test_a_secret_is_in_no_log_no_answer_and_no_page",
         "security/test_tokens.py::test_a_name_with_control_characters_forges_no_log_line",
         "unit/gateway/telemetry/test_logs.py::test_nothing_from_outside_can_forge_a_line_or_act_on_a_terminal",
