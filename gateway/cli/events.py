@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import click
-import orjson
 
 from gateway.cli import methods
+from gateway.cli.output import json_text
 from gateway.cli.target import connected, speaks_rpc
+from gateway.cli.visible import visible
 
 
 def command(name: str) -> click.Group:
@@ -48,7 +49,7 @@ async def _follow(
     async with connected(url, home) as client:
         async for item in client.events(after_seq=after_seq, **wanted):
             if as_json:
-                click.echo(orjson.dumps(item).decode())
+                click.echo(json_text(item))
             else:
                 click.echo(_line(item))
 
@@ -59,4 +60,4 @@ def _line(item: dict[str, Any]) -> str:
         return f"{item['seq']:>8}  gap: events up to here are gone"
     words = [f"{item['seq']:>8}", event["kind"], event.get("session_key", "")]
     words += [f"{name}={value}" for name, value in (event.get("data") or {}).items()]
-    return "  ".join(word for word in words if word)
+    return visible("  ".join(word for word in words if word)).replace("\n", " ")

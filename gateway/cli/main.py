@@ -10,6 +10,7 @@ import importlib
 
 import click
 
+from gateway.cli.visible import visible
 from gateway.core.errors import TurngateError, describe
 
 # name → (module, what `--help` says). A namespace of RPC methods is one line too.
@@ -69,7 +70,7 @@ class Turngate(click.Group):
         try:
             return super().invoke(ctx)
         except TurngateError as error:
-            click.echo(f"turngate: {error}", err=True)
+            click.echo(f"turngate: {visible(str(error))}", err=True)
             ctx.exit(describe(error).exit_code)
         except KeyboardInterrupt:  # click would say "Aborted!" and 1
             ctx.exit(INTERRUPTED)

@@ -80,4 +80,5 @@ def _names(body: bytes) -> tuple[str, ...]:
     listed = orjson.loads(body)["data"]
     if not isinstance(listed, list):
         raise TypeError("data is no list")
-    return tuple(str(each["id"]) for each in listed)
+    names = (str(each["id"]) for each in listed)
+    return tuple(name for name in names if name.isprintable())  # they are shown, and asked for

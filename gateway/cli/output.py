@@ -1,12 +1,18 @@
-"""How results are shown: JSON for programs, aligned text for people."""
+"""How results are shown: JSON for programs, aligned text for people.
+
+What people, models and servers wrote must not act on the terminal of whoever looks at it.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 import orjson
+
+from gateway.cli.visible import escaped, visible
 
 MAX_CELL = 60
 """Longest cell of a table; the whole value is in `--json`."""
@@ -18,7 +24,7 @@ PAGING = {"next_cursor", "next_after_seq", "head", "gap"}
 def show(result: Any, *, as_json: bool) -> None:
     """Print a result on stdout."""
     if as_json:
-        click.echo(orjson.dumps(result, option=orjson.OPT_INDENT_2).decode())
+        click.echo(json_text(result, option=orjson.OPT_INDENT_2))
         return
     rows = _rows(result)
     if rows is not None:
@@ -30,6 +36,16 @@ def show(result: Any, *, as_json: bool) -> None:
         _pairs(result)
     else:
         click.echo(_cell(result))
+
+
+def json_text(value: Any, *, option: int = 0) -> str:
+    """The value as JSON that is safe to look at; it reads back equal."""
+    return escaped(orjson.dumps(value, option=option).decode())
+
+
+def say(text: str) -> None:
+    """Print what a model wrote: unchanged into a pipe, visible on a terminal."""
+    click.echo(visible(text) if sys.stdout.isatty() else text)
 
 
 def _rows(result: Any) -> Sequence[Any] | None:
@@ -61,6 +77,7 @@ def _table(rows: Sequence[Any]) -> None:
 
 
 def _pairs(value: Mapping[str, Any], indent: str = "") -> None:
+    value = {visible(name): item for name, item in value.items()}
     width = max((len(name) for name in value), default=0)
     for name, item in value.items():
         if isinstance(item, Mapping) and item:
@@ -86,8 +103,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
-        # What people wrote must not move the cursor of whoever looks at it.
-        return "".join(char if char.isprintable() or char == "\n" else "�" for char in value)
+        return visible(value).replace("\t", " ")
     if isinstance(value, (int, float)):
         return str(value)
-    return orjson.dumps(value).decode()
+    return json_text(value)

@@ -10,8 +10,9 @@ import click
 import orjson
 
 from gateway.cli import methods
-from gateway.cli.output import show
+from gateway.cli.output import json_text, show
 from gateway.cli.target import connected, speaks_rpc
+from gateway.cli.visible import visible
 from gateway.core.errors import InvalidInput
 
 WAIT_MS = 20_000
@@ -55,10 +56,9 @@ def _print(piece: dict[str, Any], *, as_json: bool) -> bool:
     """Print a piece; whether its line is still open."""
     body = piece["body"]
     if as_json or not (isinstance(body, dict) and isinstance(body.get("text"), str)):
-        click.echo(orjson.dumps(piece if as_json else body).decode())
+        click.echo(json_text(piece if as_json else body))
         return False
-    # What a model wrote must not move the cursor of whoever looks at it.
-    shown = "".join(c if c.isprintable() or c == "\n" else "�" for c in body["text"])
+    shown = visible(body["text"])
     click.echo(shown, nl=False)
     return not shown.endswith("\n")
 
@@ -68,7 +68,7 @@ async def _export(run_id: str, url: str | None, home: str | None, as_json: bool)
     async with connected(url, home) as client:
         found = await client.call("runs.export", {"run_id": run_id})
     option = 0 if as_json else orjson.OPT_INDENT_2
-    click.echo(orjson.dumps(found["document"], option=option).decode())
+    click.echo(json_text(found["document"], option=option))
 
 
 @speaks_rpc

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from gateway.cli.output import show
+from gateway.cli.output import say, show
 from gateway.cli.progress import waited
 from gateway.cli.target import connected, speaks_rpc
 from gateway.wire.methods.turns import DEFAULT_WAIT_MS, MAX_WAIT_MS, OPEN_STATES
@@ -60,7 +60,7 @@ async def _send(
     if as_json:
         show(answer.model_dump(mode="json"), as_json=True)
     elif answer.reply is not None:
-        click.echo(answer.reply)
+        say(answer.reply)
     if answer.state in OPEN_STATES:
         click.echo(
             f"turngate: not answered yet, and still being worked on; ask again with: "

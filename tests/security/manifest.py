@@ -16,7 +16,7 @@ ATTACKS: dict[str, str] = {
     "2.9": "frames and texts that are giant, endless, deep or broken",
     "2.10": "peers that are slow, idle or many",
     "2.11": "queues without end",
-    "2.12": "forged log lines and leaked secrets",
+    "2.12": "forged log lines, words that act on a terminal, leaked secrets",
     "2.14": "the same message again",
     "2.18": "doing what one may not",
     "2.20": "forged forms",
@@ -41,6 +41,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     "2.1": (
         "security/test_hosts_and_origins.py::test_a_foreign_page_opens_no_socket",
+        "security/test_hosts_and_origins.py::test_a_refused_handshake_is_one_line_with_its_reason",
         "security/test_hosts_and_origins.py::test_a_foreign_page_calls_no_method",
         "security/test_hosts_and_origins.py::test_two_origins_are_none_of_ours",
         "security/test_hosts_and_origins.py::test_our_own_pages_are_let_in",
@@ -128,6 +129,10 @@ TESTS: dict[str, tuple[str, ...]] = {
         "security/test_tokens.py::test_a_secret_is_in_no_log_no_answer_and_no_page",
         "security/test_tokens.py::test_a_name_with_control_characters_forges_no_log_line",
         "unit/gateway/telemetry/test_logs.py::test_nothing_from_outside_can_forge_a_line_or_act_on_a_terminal",
+        "security/test_hostile_text.py::test_what_a_model_wrote_does_not_act_on_a_terminal",
+        "security/test_hostile_text.py::test_a_program_gets_what_a_model_wrote",
+        "security/test_hostile_text.py::test_no_result_acts_on_a_terminal",
+        "security/test_hostile_text.py::test_no_refusal_acts_on_a_terminal",
         "unit/gateway/telemetry/test_redaction.py::test_no_occurrence_of_a_secret_survives",
     ),
     "2.14": (

@@ -15,6 +15,7 @@ from gateway.cli.doctor.running import run
 from gateway.cli.output import show
 from gateway.cli.progress import counted
 from gateway.cli.target import Target, running
+from gateway.cli.visible import visible
 from gateway.config import Settings, read_settings
 from gateway.core.clock import SystemClock
 from gateway.core.errors import ConfigError
@@ -73,9 +74,11 @@ def _print(found: list[tuple[Check, Finding]]) -> None:
     width = max(len(check.name) for check, _ in found)
     for check, finding in found:
         level = click.style(finding.level.ljust(4), fg=COLOURS[finding.level])
-        click.echo(f"{level}  {check.name.ljust(width)}  {finding.saw}")
+        click.echo(f"{level}  {check.name.ljust(width)}  {visible(finding.saw)}")
         if finding.fix:
-            click.echo(f"{' ' * (width + 8)}{click.style('fix:', bold=True)} {finding.fix}")
+            click.echo(
+                f"{' ' * (width + 8)}{click.style('fix:', bold=True)} {visible(finding.fix)}"
+            )
     counts = {level: sum(each.level is level for _, each in found) for level in Level}
     click.echo(
         f"{counts[Level.OK]} fine, {counts[Level.WARN]} to look at, {counts[Level.FAIL]} to mend",
