@@ -71,6 +71,7 @@ from gateway.store.sqlite.inspection import Inspection, inspect
 from gateway.store.sqlite.store import open_sqlite
 from gateway.turns.boundary import Boundary
 from gateway.turns.lanes import Lanes
+from gateway.turns.opening import Opening, OpeningModel
 from gateway.turns.profile_state import StoredProfileState
 from gateway.turns.slots import TurnSlots
 from gateway.turns.spending import StoredSpending
@@ -137,9 +138,12 @@ async def open_gateway(
     async with AsyncExitStack() as stack:
         store = chosen.store or await open_store(settings, clock)
         stack.push_async_callback(store.close)
-        answering = _model(settings, clock, ids, store, chosen)
+        opening = Opening()
+        answering = _model(settings, clock, ids, store, _noting(chosen, opening))
         policy = answering if isinstance(answering, Resilient) else None
-        model = Budgeted(answering, _budget(settings), StoredSpending(store), clock.now_ms())
+        model = OpeningModel(
+            Budgeted(answering, _budget(settings), StoredSpending(store), clock.now_ms()), opening
+        )
         stack.push_async_callback(model.close)
         for channel in channels:
             stack.push_async_callback(channel.close)
@@ -232,8 +236,20 @@ async def open_gateway(
             outbox=outbox,
             waiters=TurnWaiters(store),
             profiles=policy or NoProfiles(),
+            opening=opening,
         )
         log.info("gateway.stopping", turns=engine.executing)
+
+
+def _noting(chosen: Chosen, opening: Opening) -> Chosen:
+    """The same; whoever fetches weights says so in the status too."""
+
+    def progress(done: int, total: int) -> None:
+        opening.fetched(done, total)
+        if chosen.progress is not None:
+            chosen.progress(done, total)
+
+    return replace(chosen, progress=progress)
 
 
 def _about(settings: Settings, clock: Clock) -> About:

@@ -26,6 +26,7 @@ from gateway.runs.queue import RunQueue
 from gateway.sessions.live import LiveSessions
 from gateway.store.base.store import Store
 from gateway.turns.lanes import Lanes
+from gateway.turns.opening import Opening
 from gateway.turns.waiting import TurnWaiters
 
 
@@ -64,6 +65,7 @@ class Gateway:
     outbox: Outbox
     waiters: TurnWaiters
     profiles: Profiles
+    opening: Opening
 
     async def idle(self) -> None:
         """Wait until every turn and task that can end has ended and every answer has left."""

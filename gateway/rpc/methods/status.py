@@ -26,6 +26,8 @@ async def status(call: Call, params: NoParams) -> Status:
         version=backend.about.version,
         model=backend.about.model,
         model_note=backend.about.note,
+        model_state=backend.opening.state,
+        model_problem=backend.opening.note,
         uptime_seconds=round(uptime, 3),
         uptime_secs=int(uptime),
         connected_clients=len(present),
@@ -57,6 +59,8 @@ STATUS = Method(
             "model": "scripted",
             "model_note": "The scripted model answers: no key, no network, no thought. "
             "For a better one set LLM_BASE_URL, LLM_MODEL and LLM_API_KEY.",
+            "model_state": "ready",
+            "model_problem": "",
             "uptime_seconds": 4.2,
             "uptime_secs": 4,
             "connected_clients": 1,

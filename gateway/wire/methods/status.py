@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from gateway.wire.methods.base import Result
@@ -25,6 +27,12 @@ class Status(Result):
     version: str
     model: str
     model_note: str = Field("", description="What to know of it; empty for a model server.")
+    model_state: Literal["loading", "downloading", "ready", "failed"] = Field(
+        "ready", description="How far it is with opening; messages are taken in any state."
+    )
+    model_problem: str = Field(
+        "", description="How much is downloaded, or why it could not be opened."
+    )
     uptime_seconds: float
     uptime_secs: int
     connected_clients: int
