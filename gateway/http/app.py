@@ -53,6 +53,7 @@ def build(
 ) -> ASGIApp:
     """The ASGI application."""
     rpc = RpcEndpoint(surface.rpc, surface.credentials, bounds, surface.clock)
+    surface.credentials.on_revoked(rpc.revoked)
     probes = Probes(surface.health, surface.store_writable, surface.clock)
     socket = SocketEndpoint(
         surface.rpc, surface.credentials, bounds, clients, surface.health, surface.metrics.shed

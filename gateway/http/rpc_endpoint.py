@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from gateway.core.clock import Clock
-from gateway.core.errors import InvalidInput, TurngateError
+from gateway.core.errors import InvalidInput, TurngateError, Unauthenticated
 from gateway.http.access import authenticated
 from gateway.http.bounds import Bounds
 from gateway.http.ports import Credentials, Rpc
@@ -17,6 +17,8 @@ from gateway.identity.principal import Principal
 
 _GONE = 499
 """The client did not wait for the answer; nobody reads this."""
+
+_REVOKED = Unauthenticated("the credential was revoked")
 
 
 class RpcEndpoint:
@@ -27,6 +29,13 @@ class RpcEndpoint:
         self._credentials = credentials
         self._bounds = bounds
         self._clock = clock
+        self._answering: dict[asyncio.Task[bytes | None], str] = {}
+
+    def revoked(self, credential_id: str) -> None:
+        """Give up what requests of a credential wait for; they are refused."""
+        for task, owner in tuple(self._answering.items()):
+            if owner == credential_id:
+                task.cancel()
 
     async def post(self, request: Request) -> Response:
         """Answer; a client that leaves ends what it waited for, and nothing that was accepted."""
@@ -37,7 +46,7 @@ class RpcEndpoint:
         if int(request.headers.get("content-length", 0)) > bound:
             return _too_large(bound)
         try:
-            principal = await authenticated(request.scope, self._credentials)
+            await authenticated(request.scope, self._credentials)
         except TurngateError as error:
             return refusal(error)
         try:
@@ -49,6 +58,10 @@ class RpcEndpoint:
             return refusal(InvalidInput("the body took too long to arrive"), status=408)
         if body is None:
             return _too_large(bound)
+        try:  # once more: a body may take longer than a credential lasts
+            principal = await authenticated(request.scope, self._credentials)
+        except TurngateError as error:
+            return refusal(error)
         return await self._answer(request, body, principal)
 
     async def _answer(self, request: Request, body: bytes, principal: Principal) -> Response:
@@ -58,12 +71,15 @@ class RpcEndpoint:
                 self._rpc.handle(body, principal, address), name="http.answer"
             )
             left = group.create_task(_left(request), name="http.left")
+            self._answering[answer] = principal.credential_id
+            answer.add_done_callback(self._answering.pop)
             await asyncio.wait({answer, left}, return_when=asyncio.FIRST_COMPLETED)
+            gone = left.done()
             left.cancel()
             if not answer.done():
                 answer.cancel()
         if answer.cancelled():
-            return Response(status_code=_GONE)
+            return Response(status_code=_GONE) if gone else refusal(_REVOKED)
         frame = answer.result()
         if frame is None:
             return Response(status_code=204)

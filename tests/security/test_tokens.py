@@ -13,8 +13,8 @@ import structlog
 
 from gateway.telemetry import logs
 from tests.security.raw import CLOSE, frame, peer
-from tests.security.surface import Running, running
-from tests.support.credentials import OPERATOR_TOKEN
+from tests.security.surface import Running, running, until
+from tests.support.credentials import CHAT_TOKEN, OPERATOR_TOKEN
 
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "whoami"}
 
@@ -246,3 +246,42 @@ async def test_a_name_with_control_characters_forges_no_log_line(tmp_path: Path)
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
     assert "forged" not in [line["event"] for line in lines]
     assert "\x1b" not in out.getvalue()
+
+
+# --- revoked in the middle of a request ----------------------------------------------------------
+
+
+async def test_what_a_revoked_credential_waits_for_over_http_is_refused(
+    gateway: Running, http: httpx.AsyncClient
+) -> None:
+    """At once, and nobody else's."""
+    call = {**CALL, "method": "wait"}
+    async with asyncio.TaskGroup() as group:
+        revoked = group.create_task(http.post("/rpc", json=call, headers=bearer(CHAT_TOKEN)))
+        other = group.create_task(http.post("/rpc", json=call, headers=bearer()))
+        await until(lambda: len(gateway.rpc.frames) == 2)
+        gateway.credentials.revoke(CHAT_TOKEN)
+        assert (await revoked).status_code == 401
+        gateway.rpc.release.set()
+        assert (await other).json()["result"] == {}
+
+
+async def test_a_body_that_outlives_its_credential_is_not_looked_at(gateway: Running) -> None:
+    """Otherwise a body held back would keep a credential alive."""
+    body = json.dumps(CALL).encode()
+    async with peer(gateway.port) as client:
+        client.request(
+            "POST /rpc",
+            [
+                ("Host", gateway.netloc),
+                ("Content-Type", "application/json"),
+                ("Content-Length", str(len(body))),
+                ("Authorization", f"Bearer {CHAT_TOKEN}"),
+            ],
+            body[:-1],
+        )
+        await until(lambda: gateway.credentials.asked == 1)
+        gateway.credentials.revoke(CHAT_TOKEN)
+        client.send(body[-1:])
+        assert (await client.answer()).status == 401
+    assert gateway.rpc.frames == []
