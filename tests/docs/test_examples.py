@@ -11,7 +11,7 @@ import pytest
 
 from tests.docs import pages
 from tests.docs.pages import Block
-from tests.docs.playing import MAKE, PATIENCE_S, environment, play
+from tests.docs.playing import PATIENCE_S, environment, play
 from tests.support.upstream import Upstream
 
 EXAMPLES = [
@@ -37,12 +37,12 @@ def test_the_examples_of_a_section_are_true(inside: list[Block], tmp_path: Path)
 @pytest.mark.timeout(20)  # a process that imports the client of a model server
 async def test_the_line_for_a_real_model_reaches_one(tmp_path: Path) -> None:
     """The first page's own line, with the address of a server that is there."""
-    line = re.search(r"^LLM_BASE_URL=(\S+) .*(make chat)$", pages.read("README.md"), re.MULTILINE)
+    page = pages.read("README.md")
+    line = re.search(r"^LLM_BASE_URL=(\S+) .* turngate chat$", page, re.MULTILINE)
     assert line is not None
     async with Upstream(lambda call: f"{call.model} heard: {call.user_text}") as upstream:
-        said = line[0].replace(line[1], upstream.base_url).replace(line[2], MAKE[line[2]])
         process = await asyncio.create_subprocess_shell(
-            said,
+            line[0].replace(line[1], upstream.base_url),
             cwd=tmp_path,
             env=environment(tmp_path) | {"TURNGATE_MODEL": ""},
             stdin=asyncio.subprocess.PIPE,
