@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from math import ceil
 from typing import TextIO
 
+from channels.base.channel import PROMPT
 from channels.base.messages import Accepted, Inbound, Outbound, TurnEnd
 from channels.stdio.dialect import (
     ACCOUNT,
@@ -37,7 +38,6 @@ HELP = """\
 //text  send a text that starts with a slash
 """
 
-PROMPT = "> "
 ERASE_LINE = "\r\x1b[K"
 NAME, PLAIN = "\x1b[36m", "\x1b[0m"
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import errno
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
 
 import click
 
@@ -47,11 +54,44 @@ async def _follow(
     if kinds:
         wanted["kinds"] = list(kinds)
     async with connected(url, home) as client:
-        async for item in client.events(after_seq=after_seq, **wanted):
-            if as_json:
-                click.echo(json_text(item))
-            else:
-                click.echo(_line(item))
+        with until_nobody_reads(sys.stdout):
+            async for item in client.events(after_seq=after_seq, **wanted):
+                if as_json:
+                    click.echo(json_text(item))
+                else:
+                    click.echo(_line(item))
+
+
+@contextmanager
+def until_nobody_reads(stream: TextIO | None) -> Iterator[None]:
+    """End the block with `BrokenPipeError` once a pipe's reader has left.
+
+    The next event, on which writing would fail, may be hours away.
+    """
+    if stream is None or not stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode):
+        yield
+        return
+    loop, task, fd = asyncio.get_running_loop(), asyncio.current_task(), stream.fileno()
+    assert task is not None
+    gone = False
+
+    def leave() -> None:
+        nonlocal gone
+        gone = True
+        loop.remove_reader(fd)
+        task.cancel()
+
+    # The writing end of a pipe becomes readable when it breaks, and never before.
+    loop.add_reader(fd, leave)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not gone:
+            raise
+        task.uncancel()
+        raise BrokenPipeError(errno.EPIPE, "nobody reads the output") from None
+    finally:
+        loop.remove_reader(fd)
 
 
 def _line(item: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from channels.base.channel import Channel
+from channels.base.channel import PROMPT, Channel
 from gateway.app import Chosen
 from gateway.cli.progress import FetchProgress
 from gateway.client import Client
@@ -57,7 +57,7 @@ async def hosting(
             channels=channels,
             announce=_quietly,
             own_process=False,
-            chosen=Chosen(progress=FetchProgress(sys.stderr)),
+            chosen=Chosen(progress=FetchProgress(sys.stderr, prompt=_prompt())),
             command=COMMAND,
         ) as served:
             owner.start("hurry", _hurry(hurry, served), ending=Ending.CANCELLABLE)
@@ -89,6 +89,11 @@ async def take_over(
 async def _hurry(hurry: asyncio.Event, served: Served) -> None:
     await hurry.wait()
     served.server.hurry()
+
+
+def _prompt() -> str:
+    """What a person in front of this terminal is shown while they may type."""
+    return PROMPT if sys.stdin.isatty() and sys.stdout.isatty() else ""
 
 
 def _quietly(url: str) -> None:

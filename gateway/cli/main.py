@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
+import os
+import sys
+from contextlib import suppress
 
 import click
 
@@ -39,6 +43,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "conformance": ("gateway.cli.conformance", "Does a server speak this protocol?"),
 }
 ALIASES = {"token": "tokens"}
+IO_FAILED = 74
+"""EX_IOERR of sysexits.h: something cannot be read or written, the output perhaps."""
 INTERRUPTED = 130
 """128 and the number of SIGINT, as shells say it."""
 
@@ -62,6 +68,15 @@ class Turngate(click.Group):
         found: click.Command = module.command(name)
         return found
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:  # click knows what is loaded, which is nothing
+            known = [*COMMANDS, *ALIASES]
+            raise click.NoSuchCommand(error.command_name, possibilities=known, ctx=ctx) from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
@@ -72,6 +87,12 @@ class Turngate(click.Group):
         except TurngateError as error:
             click.echo(f"turngate: {visible(str(error))}", err=True)
             ctx.exit(describe(error).exit_code)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read has enough; click ends without a word
+                raise
+            click.echo(f"turngate: {error.strerror or error}{_where(error)}", err=True)
+            _give_up_output()
+            ctx.exit(IO_FAILED)
         except KeyboardInterrupt:  # click would say "Aborted!" and 1
             ctx.exit(INTERRUPTED)
 
@@ -84,6 +105,18 @@ class Turngate(click.Group):
 @click.version_option(package_name="turngate", prog_name="turngate")
 def turngate() -> None:
     """A self-hosted gateway for LLM agents that never loses or repeats a turn."""
+
+
+def _where(error: OSError) -> str:
+    if error.filename:
+        return f": {error.filename}; is it there, and may you use it?"
+    return ", while reading or writing; look at where the output goes, and at free space (df)"
+
+
+def _give_up_output() -> None:
+    """What is still to be written to it would fail once more at the end of the process."""
+    with suppress(OSError, ValueError, AttributeError), open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def everything() -> click.Group:

@@ -15,16 +15,23 @@ from gateway.core.tasks import Ending, TaskOwner
 
 WIDTH = 30
 MEGA = 1_000_000
+QUIET_S = 10
+"""How long a wait may take before it is worth a line in somebody's log."""
 CLEAR = "\x1b[K"
 """Erases the rest of a terminal's line."""
 
 
 class FetchProgress:
-    """`agents.models.fetching.Progress`, on a stream that may be a terminal."""
+    """`agents.models.fetching.Progress`, on a stream that may be a terminal.
 
-    def __init__(self, stream: TextIO) -> None:
+    With a `prompt` somebody types on it meanwhile: instead of a bar each end is said on a line of
+    its own, and the prompt is shown again.
+    """
+
+    def __init__(self, stream: TextIO, *, prompt: str = "") -> None:
         self._stream = stream
-        self._bar = stream.isatty()
+        self._bar = stream.isatty() and not prompt
+        self._prompt = prompt
         self._shown = ""
 
     def __call__(self, done: int, total: int) -> None:
@@ -35,7 +42,8 @@ class FetchProgress:
             line = f"\rturngate: fetching the local model {bar} {100 * done // total:3d} %"
             self._say(line + ("\n" if done >= total else ""))
         elif done >= total:
-            self._say("turngate: the local model is fetched\n")
+            erase = f"\r{CLEAR}" if self._prompt else ""
+            self._say(f"{erase}turngate: the local model is fetched\n{self._prompt}")
         elif not self._shown:
             self._say(f"turngate: fetching the local model, {round(total / MEGA)} MB, once\n")
 
@@ -48,6 +56,26 @@ class FetchProgress:
         if text != self._shown:
             self._shown = text
             click.echo(text, file=self._stream, nl=False)
+
+
+def copied(what: str) -> Callable[[int, int], None]:
+    """Hears how much of how many is copied: a line that changes on a terminal, else one line."""
+    shown = -1
+
+    def progress(done: int, total: int) -> None:
+        nonlocal shown
+        tenth = 10 if total == 0 else done * 10 // total
+        if tenth <= shown:
+            return
+        if sys.stderr.isatty():
+            ending = "\n" if tenth == 10 else ""
+            line = f"\r{CLEAR}turngate: {done} of {total} {what}{ending}"
+            click.echo(line, nl=False, err=True)
+        elif shown < 0:
+            click.echo(f"turngate: copying {total} {what}", err=True)
+        shown = tenth
+
+    return progress
 
 
 @contextmanager
@@ -72,23 +100,32 @@ def counted(what: str, total: int, *, shown: bool) -> Iterator[Callable[[], None
 
 @asynccontextmanager
 async def waited(what: str, *, clock: Clock | None = None) -> AsyncIterator[None]:
-    """`what 3 s` on a terminal once the block takes longer than a second; gone at its end."""
-    if not sys.stderr.isatty():
-        yield
-        return
+    """`what 3 s` on a terminal once the block takes longer than a second; gone at its end.
+
+    Elsewhere it is said once, after `QUIET_S`.
+    """
+    terminal, clock = sys.stderr.isatty(), clock or SystemClock()
     owner = TaskOwner("progress", _never)
-    owner.start("tick", _tick(what, clock or SystemClock()), ending=Ending.CANCELLABLE)
+    owner.start(
+        "tick", _tick(what, clock) if terminal else _once(what, clock), ending=Ending.CANCELLABLE
+    )
     try:
         yield
     finally:
         await owner.close()
-        click.echo(f"\r{CLEAR}", nl=False, err=True)
+        if terminal:
+            click.echo(f"\r{CLEAR}", nl=False, err=True)
 
 
 async def _tick(what: str, clock: Clock) -> None:
     for seconds in itertools.count(1):
         await clock.sleep(1)
         click.echo(f"\r{CLEAR}turngate: {what} {seconds} s", nl=False, err=True)
+
+
+async def _once(what: str, clock: Clock) -> None:
+    await clock.sleep(QUIET_S)
+    click.echo(f"turngate: {what} …", err=True)
 
 
 def _never(name: str, error: BaseException) -> None:

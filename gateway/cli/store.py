@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import click
 
 from gateway import keeping
 from gateway.cli.output import show
+from gateway.cli.progress import copied
 from gateway.config import Settings, load_settings
 
 
@@ -48,12 +48,12 @@ def _check(home: str | None, as_json: bool) -> None:
 
 def _backup(file: Path, home: str | None, as_json: bool) -> None:
     settings = _settings(home)
-    digest = keeping.back_up(settings, file, _progress("pages"))
+    digest = keeping.back_up(settings, file, copied("pages"))
     show({"backup": str(file), "sha256": digest, "checked": True}, as_json=as_json)
 
 
 def _restore(file: Path, home: str | None, as_json: bool) -> None:
-    former = keeping.restore(_settings(home), file, _progress("pages"))
+    former = keeping.restore(_settings(home), file, copied("pages"))
     show({"restored": str(file), "former": str(former or "")}, as_json=as_json)
     click.echo(
         "turngate: what was sent or answered since the backup may be sent or answered again",
@@ -68,23 +68,9 @@ def _migrate(home: str | None, as_json: bool) -> None:
 
 
 def _copy(url: str, home: str | None, as_json: bool) -> None:
-    rows = asyncio.run(keeping.copy(_settings(home), url, _progress("rows")))
+    rows = asyncio.run(keeping.copy(_settings(home), url, copied("rows")))
     show({"rows": rows, "checked": True}, as_json=as_json)
 
 
 def _settings(home: str | None) -> Settings:
     return load_settings(turngate_home=home)
-
-
-def _progress(what: str) -> Any:
-    """A line on stderr each tenth."""
-    shown = -1
-
-    def progress(done: int, total: int) -> None:
-        nonlocal shown
-        tenth = 10 if total == 0 else done * 10 // total
-        if tenth > shown:
-            shown = tenth
-            click.echo(f"turngate: {done} of {total} {what}", err=True)
-
-    return progress

@@ -15,8 +15,9 @@ from gateway.app import Chosen, who_answers
 from gateway.cli.init.files import put, workspace_files
 from gateway.cli.processes import stop_with_parent, supervise
 from gateway.cli.progress import FetchProgress
+from gateway.cli.target import running
 from gateway.config import Settings, load_settings
-from gateway.core.errors import ConfigError
+from gateway.core.errors import ConfigError, StoreLocked
 from gateway.serving import serving
 from gateway.telemetry import logs
 
@@ -70,6 +71,19 @@ def _up(workspace: str | None, **given: object) -> None:
 
 async def _serve(settings: Settings, made: Sequence[Path]) -> None:
     chosen = Chosen(progress=FetchProgress(sys.stderr))
+    try:
+        await _served(settings, chosen, made)
+    except StoreLocked as error:
+        if other := running(settings):
+            raise StoreLocked(
+                f"{other.command or 'up'} in another terminal already runs the gateway of this "
+                f"home, at {other.url}; use that one (turngate chat), or end it and start again. "
+                f"{error}"
+            ) from error
+        raise
+
+
+async def _served(settings: Settings, chosen: Chosen, made: Sequence[Path]) -> None:
     async with serving(settings, chosen=chosen) as served:
         if settings.turngate_sockets:
             stop_with_parent()

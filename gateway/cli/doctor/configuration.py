@@ -48,7 +48,9 @@ async def address(scene: Scene) -> Finding:
     except ConfigError as error:
         return fail(str(error), "set what is missing, or TURNGATE_HOST=127.0.0.1")
     if warning:
-        return warn(warning, "see docs/operations.md on TLS and proxies")
+        return warn(
+            warning, "set TURNGATE_TLS_CERT and TURNGATE_TLS_KEY, or put a proxy with TLS before it"
+        )
     return ok(shown + (", with TLS" if listen.tls_cert else ""))
 
 
@@ -57,6 +59,6 @@ async def discord(scene: Scene) -> Finding:
     if scene.environ.get("DISCORD_BOT_TOKEN", "").strip():
         return warn(
             "DISCORD_BOT_TOKEN is set, and this version has no Discord channel",
-            "talk over the network or the terminal; see docs/clients.md",
+            "talk over the network or the terminal: turngate chat",
         )
     return ok("no token is set, none is needed")

@@ -42,7 +42,7 @@ async def model(scene: Scene) -> Finding:
 
 
 def _built_in(scene: Scene) -> Finding:
-    hint = "set LLM_BASE_URL, LLM_MODEL and LLM_API_KEY; see docs/howto/real-model.md"
+    hint = "set LLM_BASE_URL, LLM_MODEL and LLM_API_KEY; turngate config explain tells each"
     if scene.settings.openai_api_key.get_secret_value():
         return warn(
             "OPENAI_API_KEY is set, but without LLM_MODEL it is not used",

@@ -21,7 +21,8 @@ from gateway.core.errors import InvalidInput
 
 WORKSPACE = Path("workspace")
 ENV = Path(".env")
-PAGE = "docs/howto/real-model.md"
+HOW = "put llm_model and llm_base_url into turngate.toml, LLM_API_KEY into .env"
+"""The page docs/howto/real-model.md in a line: who has installed a package has no pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +155,8 @@ def _steps(folder: Path, found: list[Offer], answers: Answers, done: Put) -> lis
         steps.append(f'export LLM_API_KEY="${answers.key_variable}"')
     if not answers.settings:
         steps += [
-            f"for a real model ({offer.told}): set LLM_MODEL; see {PAGE}"
-            for offer in found[:1]
-            if offer.variable
-        ] or [f"for a real model: see {PAGE}"]
+            f"for a real model ({offer.told}): {HOW}" for offer in found[:1] if offer.variable
+        ] or [f"for a real model: {HOW}"]
     return [*steps, "turngate doctor", "turngate up", 'turngate send "hello"']
 
 

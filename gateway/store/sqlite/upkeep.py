@@ -186,7 +186,10 @@ def digest(rows: Iterator[list[tuple[object, ...]]]) -> str:
 
 def _open(path: Path) -> sqlite3.Connection:
     if not path.is_file():
-        raise NotFound(f"there is no database {path}")
+        raise NotFound(
+            f"there is no database {path}: turngate up makes one; if it is elsewhere, name its "
+            "folder with --home or TURNGATE_HOME"
+        )
     try:
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5)
         connection.isolation_level = None

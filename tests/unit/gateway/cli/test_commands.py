@@ -101,6 +101,17 @@ def test_a_reader_that_leaves_is_no_news(served: Shell) -> None:
         following.stdout = None
 
 
+def test_following_ends_with_its_reader_although_nothing_happens(served: Shell) -> None:
+    """Or `turngate events follow | head -1` would stay until the next event."""
+    with served.started("events", "follow", "--session", "agent:main:nobody") as following:
+        assert following.stdout is not None
+        assert following.stderr is not None
+        following.stdout.close()
+        following.wait(timeout=PATIENCE_S)
+        assert following.stderr.read() == ""
+        following.stdout = None
+
+
 def test_without_a_gateway_it_says_how_to_start_one(shell: Shell) -> None:
     for words in (("status",), ("send", "hello"), ("turns", "list"), ("events", "follow")):
         done = shell.run(*words)

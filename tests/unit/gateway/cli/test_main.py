@@ -62,7 +62,29 @@ def test_the_help_of_the_whole_loads_nothing_heavy(shell: Shell) -> None:
 def test_a_command_that_is_not_there_is_a_wrong_command_line(shell: Shell) -> None:
     done = shell.run("snd")
     assert done.returncode == 2
-    assert "snd" in done.stderr
+    assert "Did you mean 'send'?" in done.stderr
+
+
+def test_the_short_name_for_credentials_works_too() -> None:
+    done = CliRunner().invoke(turngate, ["token", "create", "--help"])
+    assert done.exit_code == 0
+    assert "Usage: turngate token create" in done.output
+
+
+def test_an_output_that_cannot_be_written_is_a_sentence(shell: Shell) -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "gateway", "config", "explain", "LLM_MODEL"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=PATIENCE_S,
+            env=shell.environment(),
+            check=False,
+        )
+    assert done.returncode == 74
+    assert done.stderr.startswith("turngate: No space left on device")
+    assert "Traceback" not in done.stderr
 
 
 def test_the_shell_completes_commands(shell: Shell) -> None:

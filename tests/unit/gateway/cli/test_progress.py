@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from gateway.cli.progress import FetchProgress, counted, waited
+from gateway.cli.progress import FetchProgress, copied, counted, waited
 from gateway.core.clock import ManualClock
 
 
@@ -44,6 +44,17 @@ def test_what_comes_after_a_fetch_that_failed_begins_a_line() -> None:
     assert stream.getvalue().endswith("\n")
 
 
+def test_beside_a_prompt_each_end_is_a_line_and_the_prompt_comes_back() -> None:
+    """Somebody types meanwhile; a bar would run through their words."""
+    stream = Terminal()
+    progress = FetchProgress(stream, prompt="> ")
+    for done in (0, 50, 100):
+        progress(done, 100)
+    start, end = stream.getvalue().split("\r\x1b[K")
+    assert start == "turngate: fetching the local model, 0 MB, once\n"
+    assert end == "turngate: the local model is fetched\n> "
+
+
 # --- counting and waiting ------------------------------------------------------------------------
 
 
@@ -71,11 +82,33 @@ async def test_a_long_wait_counts_seconds_on_a_terminal(monkeypatch: pytest.Monk
     assert stream.getvalue().endswith("\r\x1b[K")
 
 
-async def test_nothing_is_said_where_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_short_wait_is_not_said_where_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     stream, clock = io.StringIO(), ManualClock()
     monkeypatch.setattr("sys.stderr", stream)
     with counted("checking", 2, shown=True) as step:
         step()
     async with waited("waiting", clock=clock):
-        await clock.advance(5)
+        await clock.advance(9.9)
     assert stream.getvalue() == ""
+
+
+async def test_a_long_wait_is_said_once_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, clock = io.StringIO(), ManualClock()
+    monkeypatch.setattr("sys.stderr", stream)
+    async with waited("waiting", clock=clock):
+        await clock.advance(60)
+    assert stream.getvalue() == "turngate: waiting …\n"
+
+
+def test_a_copy_is_a_line_that_changes_or_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = []
+    for stream in (Terminal(), io.StringIO()):
+        monkeypatch.setattr("sys.stderr", stream)
+        progress = copied("pages")
+        for done in (0, 1, 50, 100):
+            progress(done, 100)
+        shown.append(stream.getvalue())
+    terminal, file = shown
+    assert terminal.count("\n") == 1
+    assert terminal.endswith("turngate: 100 of 100 pages\n")
+    assert file == "turngate: copying 100 pages\n"

@@ -21,7 +21,6 @@ def test_a_signal_ends_it_in_order(shell: Shell, number: signal.Signals) -> None
         assert json.loads(file.read_text("utf-8")) == {
             "url": url,
             "pid": process.pid,
-            "command": "up",
         }
         process.send_signal(number)
         out, err = process.communicate(timeout=PATIENCE_S)
