@@ -12,13 +12,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +22,8 @@ from typing import Any
 import uvloop
 from websockets.asyncio.client import ClientConnection, connect
 
-from benchmarks.tables import Progress, Table
+from benchmarks.processes import TOKEN, gateway
+from benchmarks.tables import Aim, Progress, Table, against
 
 CLIENTS = 32
 """Connections, each with a credential of its own: what one credential may send is bounded too."""
@@ -56,9 +53,11 @@ class Found:
 
 def measure(say: Progress) -> list[Table]:
     """Peak, then five times that."""
-    with tempfile.TemporaryDirectory() as folder, _gateway(Path(folder)) as url:
-        token = (Path(folder) / "home" / "token").read_text("utf-8").strip()
-        peak_s, over_s, found = uvloop.run(_measured(url, token, say))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        gateway(Path(folder), TURNGATE_MODEL="scripted") as (url, _),
+    ):
+        peak_s, over_s, found = uvloop.run(_measured(url, say))
     load = Table(
         f"{TIMES} times capacity, `send` with the scripted model",
         ("", "figure"),
@@ -81,7 +80,12 @@ def measure(say: Progress) -> list[Table]:
             ("`status`", *_spread(found.status_took)),
         ],
     )
-    return [load, times]
+    _, status_p99, _ = _spread(found.status_took)
+    aims = against(
+        Aim("goodput of peak", over_s / peak_s, 0.8, "times", False),
+        Aim("`status` meanwhile, p99", status_p99, 100, "ms"),
+    )
+    return [load, times, aims]
 
 
 def _spread(took: list[float]) -> list[float]:
@@ -90,30 +94,9 @@ def _spread(took: list[float]) -> list[float]:
     return [round(ordered[int(last * share)] * 1000, 1) for share in (0.5, 0.99, 1.0)]
 
 
-@contextmanager
-def _gateway(folder: Path) -> Iterator[str]:
-    """The address of one."""
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "gateway", "up", "--port", "0", "--model", "scripted"),
-            *("--home", str(folder / "home"), "--workspace", str(folder), "--log-level", "error"),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        yield process.stdout.readline().strip()
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
-async def _measured(url: str, token: str, say: Progress) -> tuple[float, float, Found]:
+async def _measured(url: str, say: Progress) -> tuple[float, float, Found]:
     url = url.replace("http", "ws", 1) + "/ws"
-    operator = await _open(url, token)
+    operator = await _open(url, TOKEN)
     tokens = [await _token(operator, f"load-{number}") for number in range(CLIENTS)]
     clients = [Client(await _open(url, each), str(n)) for n, each in enumerate(tokens)]
     say(f"overload: the peak, {PEAK_S:g} s")

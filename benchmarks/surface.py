@@ -1,4 +1,5 @@
-"""The network surface: a `status` round trip beside a bare echo, and what an idle socket costs.
+"""The network surface: a `status` round trip beside a bare echo, what an idle socket costs, and how
+soon a message is taken and a turn is stopped (`benchmarks.people`).
 
 The echo is `websockets` alone: a JSON object in, the same object out. Both servers run as processes
 of their own on the same loop, one after the other; the client is the same raw socket that sends
@@ -14,7 +15,6 @@ import itertools
 import json
 import socket
 import struct
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,8 +29,9 @@ from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_bare
 from websockets.exceptions import ConnectionClosed
 
-from benchmarks.processes import cpu_s, resident_mib
-from benchmarks.tables import Progress, Table
+from benchmarks.people import accepting, cancelling
+from benchmarks.processes import PROBES, TOKEN, cpu_s, pace, resident_mib, started
+from benchmarks.tables import Aim, Cell, Progress, Table, against
 from gateway.app import open_gateway
 from gateway.config import Settings
 from gateway.core.clock import SystemClock
@@ -48,7 +49,6 @@ from gateway.telemetry import logs
 from gateway.telemetry.health import Health
 from gateway.telemetry.metrics import Metrics
 
-TOKEN = "benchmark-token-0123456789abcdef"
 SEQUENTIAL = 5_000
 """Round trips one after the other, after a tenth as many that do not count."""
 SATURATED_S = 4.0
@@ -89,7 +89,36 @@ def measure(say: Progress) -> list[Table]:
             (f"a socket of {IDLE}, KiB", bare.socket_kib, ours.socket_kib, None),
         ],
     )
-    return [trips, memory]
+    machine = _pace()
+    aims = against(
+        Aim(
+            "`status` sequential, p50: the echo's ÷ ours",
+            bare.p50_us / ours.p50_us,
+            0.5,
+            "times",
+            False,
+        ),
+        Aim(
+            "`status` saturated, a second: ours ÷ the echo's",
+            ours.per_s / bare.per_s,
+            0.2,
+            "times",
+            False,
+        ),
+        Aim("an idle socket", ours.socket_kib, 40, "KiB"),
+        *accepting(say),
+        *cancelling(say),
+    )
+    return [trips, memory, machine, aims]
+
+
+def _pace() -> Table:
+    rows: list[tuple[Cell, ...]] = [
+        (what, took[PROBES // 2] * 1000, took[int(PROBES * 0.99)] * 1000)
+        for what, took in zip(("a flush to disk", "a timer is late"), pace(), strict=True)
+    ]
+    note = "no message is acknowledged before a flush, and nobody asks before a timer"
+    return Table("what the machine takes by itself", ("ms", "p50", "p99"), rows, note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +134,8 @@ class Figures:
 
 
 def _measured(name: str) -> Figures:
-    with _server(name) as (port, pid):
+    with started("benchmarks.surface", name) as (address, pid):
+        port = int(address.rsplit(":", 1)[1])
         before = resident_mib(pid)
         with _sockets(port, IDLE):
             time.sleep(0.5)
@@ -236,20 +266,6 @@ class _Client(asyncio.Protocol):
 
 
 # --- the servers ---------------------------------------------------------------------------------
-
-
-@contextmanager
-def _server(name: str) -> Iterator[tuple[int, int]]:
-    child = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.surface", name], stdout=subprocess.PIPE, text=True
-    )
-    assert child.stdout is not None
-    try:
-        yield int(child.stdout.readline().rsplit(":", 1)[1]), child.pid
-    finally:
-        child.terminate()
-        child.wait(30)
-        child.stdout.close()
 
 
 async def _bare() -> None:

@@ -50,6 +50,30 @@ class Table:
         return "\n".join([self.title, rule, aligned[0], rule, *aligned[1:], *note])
 
 
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What a figure should be: at most `bound`, or at least."""
+
+    measure: str
+    found: float
+    bound: float
+    unit: str
+    at_most: bool = True
+
+    def row(self) -> tuple[Cell, ...]:
+        """Found beside bound, and the verdict."""
+        held = self.found <= self.bound if self.at_most else self.found >= self.bound
+        sign = "≤" if self.at_most else "≥"
+        verdict = "pass" if held else "miss"
+        return (self.measure, self.found, f"{sign} {self.bound:g}", self.unit, verdict)
+
+
+def against(*aims: Aim) -> Table:
+    """Each aim with its verdict."""
+    columns = ("measure", "found", "aim", "unit", "")
+    return Table("what we aim at", columns, [aim.row() for aim in aims])
+
+
 Benchmark = Callable[[Progress], list[Table]]
 
 

@@ -16,9 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,23 +27,14 @@ from websockets.asyncio.client import connect
 
 from agents.tools.catalog import TOOLS
 from benchmarks import turns
-from benchmarks.processes import cpu_s, resident_mib
-from benchmarks.tables import Progress, Table
+from benchmarks.processes import TOKEN, cpu_s, gateway, resident_mib, started, until_ready
+from benchmarks.tables import Aim, Progress, Table, against
 
-TOKEN = "benchmark-token-0123456789abcdef"
 SESSIONS = 64
 TURNS = 20
 """Turns of each session, after one that does not count."""
 ROUNDS = 3
 STARTS = 5
-
-AIMS: tuple[tuple[str, str, float, bool], ...] = (
-    # what, unit, aim, and whether less is better
-    ("CPU of a turn ÷ bare client's call", "times", 2.0, True),
-    ("whole turns/s ÷ bare client's calls/s", "times", 0.45, False),
-    ("start to listening, 10 000 stored runs", "s", 0.6, True),
-    ("memory idle", "MiB", 90.0, True),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +54,12 @@ def measure(say: Progress) -> list[Table]:
         for number in range(ROUNDS):
             say(f"whole: round {number + 1} of {ROUNDS}, {SESSIONS} sessions, {TURNS} turns each")
             bare.append(_bare(url))
-            with _gateway(home / f"load-{number}", url) as (address, pid, _):
+            with _gateway(home / f"load-{number}", url) as (address, pid):
                 ours.append(uvloop.run(_load(address, pid)))
         say(f"whole: {turns.MESSAGES} runs into a store, then {STARTS} starts on it")
         listening, idle = _starts(home / "past", url)
     cpu = [statistics.median(rate.cpu_ms for rate in found) for found in (bare, ours)]
     rate = [statistics.median(rate.per_s for rate in found) for found in (bare, ours)]
-    measured = (cpu[1] / cpu[0], rate[1] / rate[0], listening, idle)
     load = Table(
         "Whole turns over WebSocket, one streamed model call each",
         ("", "a second", "CPU ms"),
@@ -80,31 +69,20 @@ def measure(say: Progress) -> list[Table]:
         ],
         f"{SESSIONS} sessions at once, 12 turns run; medians of {ROUNDS} rounds, taken in turns.",
     )
-    aims = Table(
-        "What we aim at",
-        ("", "measured", "aim", "unit", ""),
-        [
-            (what, found, aim, unit, "pass" if (found <= aim) == less else "miss")
-            for (what, unit, aim, less), found in zip(AIMS, measured, strict=True)
-        ],
+    aims = against(
+        Aim("CPU of a turn ÷ bare client's call", cpu[1] / cpu[0], 2.0, "times"),
+        Aim("whole turns/s ÷ bare client's calls/s", rate[1] / rate[0], 0.45, "times", False),
+        Aim("start to listening, 10 000 stored runs", listening, 0.6, "s"),
+        Aim("memory idle", idle, 90, "MiB"),
     )
     return [load, aims]
 
 
 @contextmanager
 def upstream() -> Iterator[str]:
-    """The URL of a model server in a process of its own, which knows a single answer."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.whole_parts", "upstream"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stdout is not None
-    try:
-        yield child.stdout.readline().strip()
-    finally:
-        child.kill()
-        child.communicate()
+    """The address of a model server that answers at once."""
+    with started("benchmarks.whole_parts", "upstream") as (url, _):
+        yield url
 
 
 def _bare(url: str) -> Rate:
@@ -129,37 +107,13 @@ def _bare(url: str) -> Rate:
     return Rate(**json.loads(done.stdout))
 
 
-@contextmanager
-def _gateway(home: Path, url: str) -> Iterator[tuple[str, int, float]]:
-    """Its address, its process, and the seconds until it listened."""
-    began = time.perf_counter()
-    child = subprocess.Popen(
-        [sys.executable, "-m", "gateway", "up", "--port", "0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={
-            "PATH": "/usr/bin:/bin",
-            "TURNGATE_HOME": str(home / "home"),
-            "WORKSPACE_DIR": str(home / "workspace"),
-            "TURNGATE_TOKEN": TOKEN,
-            "LLM_BASE_URL": url,
-            "LLM_MODEL": "bench",
-            "LLM_API_KEY": "bench",
-        },
-    )
-    assert child.stdout is not None
-    try:
-        address = child.stdout.readline().strip()
-        yield address, child.pid, time.perf_counter() - began
-    finally:
-        child.terminate()
-        child.communicate(timeout=40)
+def _gateway(home: Path, url: str) -> AbstractContextManager[tuple[str, int]]:
+    return gateway(home, LLM_BASE_URL=url, LLM_MODEL="bench", LLM_API_KEY="bench")
 
 
 async def _load(address: str, pid: int) -> Rate:
     url = f"{address.replace('http', 'ws', 1)}/ws"
-    _until_ready(address)
+    until_ready(address)
     headers = {"Authorization": f"Bearer {TOKEN}"}
     sockets = [
         await connect(url, additional_headers=headers, compression=None) for _ in range(SESSIONS)
@@ -184,26 +138,17 @@ async def _load(address: str, pid: int) -> Rate:
     return Rate(count / wall, used / count * 1000)
 
 
-def _until_ready(address: str) -> None:
-    """The SDK is loaded after listening; until then turns are refused."""
-    while True:
-        try:
-            with urllib.request.urlopen(f"{address}/readyz"):
-                return
-        except OSError:
-            time.sleep(0.1)
-
-
 def _starts(home: Path, url: str) -> tuple[float, float]:
     """Seconds until it listens, the median; MiB once it is ready and has nothing to do."""
     asyncio.run(turns.fill(home / "home", home / "workspace"))
     seconds: list[float] = []
     idle = 0.0
     for number in range(STARTS):
-        with _gateway(home, url) as (address, pid, took):
-            seconds.append(took)
+        began = time.perf_counter()
+        with _gateway(home, url) as (address, pid):
+            seconds.append(time.perf_counter() - began)
             if number == 0:
-                _until_ready(address)
+                until_ready(address)
                 time.sleep(2)
                 idle = resident_mib(pid)
     return statistics.median(seconds), idle
