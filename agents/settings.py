@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from gateway.core.keys import DM_SCOPES, Scope
+from gateway.core.keys import DM_SCOPES, SessionScope
 
 MAX_OUTPUT_TOKENS = 1_000_000
 """More than any model writes in one answer; a larger number is a mistake."""
@@ -39,7 +39,7 @@ class AgentSettings(BaseModel):
     name: str = Field(default="", max_length=100)
     model: str = Field(default="", max_length=200)
     fallback_models: Words = ()
-    dm_scope: Annotated[Scope, BeforeValidator(_dm_scope)] = Scope.PER_CHANNEL_PEER
+    dm_scope: Annotated[SessionScope, BeforeValidator(_dm_scope)] = SessionScope.PER_CHANNEL_PEER
     denied_tools: Words = ()
     # Strict, or YAML's `yes` would be the number 1.
     max_tokens: int = Field(default=4096, ge=1, le=MAX_OUTPUT_TOKENS, strict=True)

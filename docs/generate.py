@@ -27,7 +27,7 @@ from gateway.cli.doctor.catalog import CHECKS
 from gateway.cli.main import everything
 from gateway.config import KNOWN, Settings
 from gateway.core import errors
-from gateway.core.keys import DM_SCOPES, Scope
+from gateway.core.keys import DM_SCOPES, SessionScope
 from gateway.rpc.protocol_page import protocol_page
 from gateway.setting_sources import FILE_SUFFIX, OTHER_VARIABLES
 from gateway.simulate.catalog import GROUPS as FAULT_GROUPS
@@ -328,7 +328,7 @@ def _options() -> dict[str, str]:
 def _type(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return ", ".join(f"`{value}`" for value in get_args(annotation))
-    if annotation is Scope:
+    if annotation is SessionScope:
         return ", ".join(f"`{scope}`" for scope in DM_SCOPES)
     if get_origin(annotation) is types.UnionType:
         return _type(next(kind for kind in get_args(annotation) if kind is not types.NoneType))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gateway.core.ids import AgentId
-from gateway.core.keys import Scope
+from gateway.core.keys import SessionScope
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Agent:
     guidance: str = ""
     model: str = ""
     fallback_models: tuple[str, ...] = ()
-    dm_scope: Scope = Scope.PER_CHANNEL_PEER
+    dm_scope: SessionScope = SessionScope.PER_CHANNEL_PEER
     denied_tools: frozenset[str] = field(default_factory=frozenset)
     max_tokens: int = 4096
     temperature: float | None = None

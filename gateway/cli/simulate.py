@@ -12,12 +12,12 @@ import click
 import orjson
 
 from gateway.cli.output import show
+from gateway.core.addresses import is_loopback
 from gateway.core.clock import SystemClock
 from gateway.core.ids import SystemIds, seeded_chance
 from gateway.simulate import file
 from gateway.simulate.answers import MODEL, Reply
 from gateway.simulate.catalog import FAULTS
-from gateway.simulate.control import is_loopback
 from gateway.simulate.rules import Rule
 from gateway.simulate.server import simulating
 from gateway.simulate.simulator import Simulator

@@ -22,7 +22,7 @@ DEFAULT_ACCOUNT = "default"
 UNKNOWN_CHANNEL = "unknown"
 
 
-class Scope(StrEnum):
+class SessionScope(StrEnum):
     """How far one conversation reaches; the first four are the dm scopes an agent may declare."""
 
     MAIN = "main"
@@ -33,17 +33,38 @@ class Scope(StrEnum):
     THREAD = "thread"
 
 
-DM_SCOPES = (Scope.MAIN, Scope.PER_PEER, Scope.PER_CHANNEL_PEER, Scope.PER_ACCOUNT_CHANNEL_PEER)
+DM_SCOPES = (
+    SessionScope.MAIN,
+    SessionScope.PER_PEER,
+    SessionScope.PER_CHANNEL_PEER,
+    SessionScope.PER_ACCOUNT_CHANNEL_PEER,
+)
 
 # Which fields each scope has, in the order of its text form. The literal words are kept from the
 # keys users of the predecessor know (`agent:main:discord:direct:42`).
-_FORMS: dict[Scope, tuple[str, ...]] = {
-    Scope.MAIN: ("=agent", "agent", "=main"),
-    Scope.PER_PEER: ("=agent", "agent", "=direct", "peer"),
-    Scope.PER_CHANNEL_PEER: ("=agent", "agent", "channel", "=direct", "peer"),
-    Scope.PER_ACCOUNT_CHANNEL_PEER: ("=agent", "agent", "channel", "account", "=direct", "peer"),
-    Scope.GROUP: ("=agent", "agent", "channel", "account", "=group", "guild", "group"),
-    Scope.THREAD: ("=agent", "agent", "channel", "account", "=thread", "guild", "group", "thread"),
+_FORMS: dict[SessionScope, tuple[str, ...]] = {
+    SessionScope.MAIN: ("=agent", "agent", "=main"),
+    SessionScope.PER_PEER: ("=agent", "agent", "=direct", "peer"),
+    SessionScope.PER_CHANNEL_PEER: ("=agent", "agent", "channel", "=direct", "peer"),
+    SessionScope.PER_ACCOUNT_CHANNEL_PEER: (
+        "=agent",
+        "agent",
+        "channel",
+        "account",
+        "=direct",
+        "peer",
+    ),
+    SessionScope.GROUP: ("=agent", "agent", "channel", "account", "=group", "guild", "group"),
+    SessionScope.THREAD: (
+        "=agent",
+        "agent",
+        "channel",
+        "account",
+        "=thread",
+        "guild",
+        "group",
+        "thread",
+    ),
 }
 _BY_LENGTH = {len(form): scope for scope, form in _FORMS.items()}
 _FIELDS = ("channel", "account", "guild", "group", "thread", "peer")
@@ -56,7 +77,7 @@ class SessionKey:
     Only the fields of its scope are set; the rest are empty. Raises `InvalidInput` otherwise.
     """
 
-    scope: Scope
+    scope: SessionScope
     agent: AgentId
     channel: str = ""
     account: str = ""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.core.addresses import is_loopback
 from gateway.core.errors import ConfigError
 
 BACKLOG = 1024
@@ -163,7 +164,7 @@ def check_open_bind(listen: Listen, *, token_was_set: bool) -> str | None:
     Raises `ConfigError` when they could and nobody has chosen a credential: one that the gateway
     made up by itself is for who started it, not for a network.
     """
-    outside = [host for host in listen.hosts if not _is_loopback(host)]
+    outside = [host for host in listen.hosts if not is_loopback(host)]
     if not outside:
         return None
     if not token_was_set:
@@ -177,10 +178,3 @@ def check_open_bind(listen: Listen, *, token_was_set: bool) -> str | None:
             "in clear; set TURNGATE_TLS_CERT or put a proxy in front"
         )
     return None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

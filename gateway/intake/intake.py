@@ -68,7 +68,7 @@ class Routed(Protocol):
     def explanation(self) -> str: ...
 
 
-class Router(Protocol):
+class Routing(Protocol):
     """Chooses the agent; raises a typed error before anything is written."""
 
     def route(self, route: RouteKey, override: AgentId | None) -> Routed: ...
@@ -99,7 +99,7 @@ class Intake:
         store: Store,
         clock: Clock,
         ids: Ids,
-        router: Router,
+        router: Routing,
         turns: Turns,
         expand: Expander = lambda message: message,
         mailbox: int = MAILBOX,

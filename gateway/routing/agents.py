@@ -16,7 +16,7 @@ from agents.base.agents import Agent, Agents
 from gateway.core.clock import Clock
 from gateway.core.errors import ConfigError, Conflict, NotFound
 from gateway.core.ids import AgentId
-from gateway.core.keys import Scope, normalise_agent_id
+from gateway.core.keys import SessionScope, normalise_agent_id
 from gateway.routing.bindings import Source
 from gateway.store.base.agents import ListAgents, PutAgent, RemoveAgent
 from gateway.store.base.store import Durability, Store, Unit
@@ -30,7 +30,7 @@ class AddedAgent:
     name: str
     identity: str
     model: str
-    dm_scope: Scope
+    dm_scope: SessionScope
     directory: Path
 
     def to_json(self) -> str:
@@ -64,7 +64,7 @@ def _from_json(agent_id: str, body: str) -> AddedAgent:
         value["name"],
         value["identity"],
         value["model"],
-        Scope(value["dm_scope"]),
+        SessionScope(value["dm_scope"]),
         Path(value["directory"]),
     )
 

@@ -11,7 +11,7 @@ from typing import assert_never
 
 from agents.base.agents import Agent
 from gateway.core.errors import ConfigError
-from gateway.core.keys import DM_SCOPES, RouteKey, Scope, SessionKey
+from gateway.core.keys import DM_SCOPES, RouteKey, SessionKey, SessionScope
 from gateway.routing.bindings import completed
 from gateway.routing.identities import Address, Identities
 
@@ -28,7 +28,7 @@ def session_key(agent: Agent, route: RouteKey, links: Identities) -> SessionKey:
         return _direct(agent, route, links)
     if not route.thread:
         return SessionKey(
-            Scope.GROUP,
+            SessionScope.GROUP,
             agent.id,
             channel=route.channel,
             account=route.account,
@@ -36,7 +36,7 @@ def session_key(agent: Agent, route: RouteKey, links: Identities) -> SessionKey:
             group=route.group,
         )
     return SessionKey(
-        Scope.THREAD,
+        SessionScope.THREAD,
         agent.id,
         channel=route.channel,
         account=route.account,
@@ -47,21 +47,21 @@ def session_key(agent: Agent, route: RouteKey, links: Identities) -> SessionKey:
 
 
 def _direct(agent: Agent, route: RouteKey, links: Identities) -> SessionKey:
-    scope = agent.dm_scope if route.peer else Scope.MAIN
+    scope = agent.dm_scope if route.peer else SessionScope.MAIN
     match scope:
-        case Scope.MAIN:
+        case SessionScope.MAIN:
             return SessionKey(scope, agent.id)
-        case Scope.PER_PEER:
+        case SessionScope.PER_PEER:
             # Equal ids on two channels are two people until somebody links them.
             address = Address(route.channel, route.account, route.peer)
             return SessionKey(scope, agent.id, peer=links.person(address) or str(address))
-        case Scope.PER_CHANNEL_PEER:
+        case SessionScope.PER_CHANNEL_PEER:
             return SessionKey(scope, agent.id, channel=route.channel, peer=route.peer)
-        case Scope.PER_ACCOUNT_CHANNEL_PEER:
+        case SessionScope.PER_ACCOUNT_CHANNEL_PEER:
             return SessionKey(
                 scope, agent.id, channel=route.channel, account=route.account, peer=route.peer
             )
-        case Scope.GROUP | Scope.THREAD:
+        case SessionScope.GROUP | SessionScope.THREAD:
             raise ConfigError(
                 f"agent {agent.id!r} has dm_scope {str(scope)!r}:"
                 f" expected one of {', '.join(DM_SCOPES)}"

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import hmac
-import ipaddress
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from gateway.core.addresses import is_loopback
 from gateway.core.errors import (
     CallerError,
     ConfigError,
@@ -182,11 +182,3 @@ def _only(params: dict[str, Any], *names: str) -> None:
     unknown = sorted(params.keys() - set(names))
     if unknown:
         raise InvalidInput(f"unknown: {', '.join(unknown)}; there is: {', '.join(names) or '-'}")
-
-
-def is_loopback(name: str) -> bool:
-    """Whether a name or an address stands for this machine."""
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost"

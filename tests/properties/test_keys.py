@@ -11,21 +11,21 @@ from gateway.core.ids import AgentId
 from gateway.core.keys import (
     Destination,
     RouteKey,
-    Scope,
     SessionKey,
+    SessionScope,
     normalise_agent_id,
     parse_destination,
     parse_route_key,
     parse_session_key,
 )
 
-FIELDS: dict[Scope, tuple[str, ...]] = {
-    Scope.MAIN: (),
-    Scope.PER_PEER: ("peer",),
-    Scope.PER_CHANNEL_PEER: ("channel", "peer"),
-    Scope.PER_ACCOUNT_CHANNEL_PEER: ("channel", "account", "peer"),
-    Scope.GROUP: ("channel", "account", "guild", "group"),
-    Scope.THREAD: ("channel", "account", "guild", "group", "thread"),
+FIELDS: dict[SessionScope, tuple[str, ...]] = {
+    SessionScope.MAIN: (),
+    SessionScope.PER_PEER: ("peer",),
+    SessionScope.PER_CHANNEL_PEER: ("channel", "peer"),
+    SessionScope.PER_ACCOUNT_CHANNEL_PEER: ("channel", "account", "peer"),
+    SessionScope.GROUP: ("channel", "account", "guild", "group"),
+    SessionScope.THREAD: ("channel", "account", "guild", "group", "thread"),
 }
 
 # Lone surrogates included; what a text form is made of comes more often than by chance.
@@ -41,7 +41,7 @@ nasty = st.one_of(
 
 @st.composite
 def session_keys(draw: st.DrawFn) -> SessionKey:
-    scope = draw(st.sampled_from(Scope))
+    scope = draw(st.sampled_from(SessionScope))
     fields: dict[str, Any] = {name: draw(nasty) for name in FIELDS[scope]}
     return SessionKey(scope, AgentId(draw(nasty)), **fields)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from agents.base.agents import Agent
 from gateway.core.errors import UnknownAgent
 from gateway.core.ids import AgentId
-from gateway.core.keys import DM_SCOPES, RouteKey, Scope, parse_session_key
+from gateway.core.keys import DM_SCOPES, RouteKey, SessionScope, parse_session_key
 from gateway.routing.bindings import Binding, Match, Source
 from gateway.routing.explanation import Refusal, Resolution
 from gateway.routing.identities import Address, Identities
@@ -216,12 +216,12 @@ def conversation(agent: Agent, route: RouteKey, people: Identities) -> tuple[obj
     if route.group:
         place = (channel, account, route.guild, route.group, route.thread)
         return (agent.id, "shared", place)
-    if not route.peer or agent.dm_scope is Scope.MAIN:
+    if not route.peer or agent.dm_scope is SessionScope.MAIN:
         return (agent.id, "main")
-    if agent.dm_scope is Scope.PER_CHANNEL_PEER:
+    if agent.dm_scope is SessionScope.PER_CHANNEL_PEER:
         return (agent.id, channel, route.peer)
     address = Address(channel, account, route.peer)
-    if agent.dm_scope is Scope.PER_PEER:
+    if agent.dm_scope is SessionScope.PER_PEER:
         return (agent.id, "person", people.person(address) or address)
     return (agent.id, "account", address)
 

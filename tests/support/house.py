@@ -26,7 +26,7 @@ from gateway.app import Chosen, open_gateway
 from gateway.config import Settings
 from gateway.core.clock import ManualClock
 from gateway.core.ids import AgentId, SequentialIds, seeded_chance
-from gateway.core.keys import RouteKey, Scope
+from gateway.core.keys import RouteKey, SessionScope
 from gateway.core.parts import Part, Text, text_of
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.running import Gateway
@@ -57,7 +57,7 @@ class Roster:
         return tuple(self.agents)
 
 
-def agent(name: str = MAIN, **fields: Scope | frozenset[str]) -> Agent:
+def agent(name: str = MAIN, **fields: SessionScope | frozenset[str]) -> Agent:
     """An agent that lives nowhere."""
     return Agent(AgentId(name), name, "You are a test.", Path("/nonexistent"), **fields)  # type: ignore[arg-type]  # fields are as declared
 

@@ -6,8 +6,7 @@ import asyncio
 from pathlib import Path
 
 from gateway.core.errors import Conflict, InvalidInput, NotFound
-from gateway.core.keys import Scope as DmScope
-from gateway.core.keys import normalise_agent_id
+from gateway.core.keys import SessionScope, normalise_agent_id
 from gateway.identity.principal import Scope
 from gateway.routing.agents import AddedAgent
 from gateway.rpc import examples
@@ -52,7 +51,7 @@ async def register(call: Call, params: wire.RegisterAgent) -> wire.AgentRegister
         params.name,
         params.system_prompt.strip() or default,
         params.model,
-        DmScope(params.dm_scope),
+        SessionScope(params.dm_scope),
         directory,
     )
     replaced = await call.shared.whole("agents.register", rules.add_agent(agent))

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from agents.base.agents import Agent
 from agents.settings import AgentSettings
-from gateway.core.keys import DM_SCOPES, Scope
+from gateway.core.keys import DM_SCOPES, SessionScope
 
 
 def test_lists_are_written_either_way() -> None:
@@ -50,5 +50,5 @@ def test_defaults_are_those_of_the_record() -> None:
     settings = AgentSettings()
     fields = Agent.__dataclass_fields__
     assert settings.max_tokens == fields["max_tokens"].default
-    assert settings.dm_scope is fields["dm_scope"].default is Scope.PER_CHANNEL_PEER
+    assert settings.dm_scope is fields["dm_scope"].default is SessionScope.PER_CHANNEL_PEER
     assert settings.temperature is fields["temperature"].default

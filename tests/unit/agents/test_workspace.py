@@ -9,7 +9,7 @@ from agents import workspace
 from agents.base.agents import Agent, Agents
 from agents.workspace import Problem, Workspace, default_agent, load
 from gateway.core.ids import AgentId
-from gateway.core.keys import Scope
+from gateway.core.keys import SessionScope
 
 not_as_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 
@@ -65,7 +65,7 @@ You are Luna.
         guidance="Use them well.\n",
         model="big-model",
         fallback_models=("small-model", "tiny-model"),
-        dm_scope=Scope.PER_PEER,
+        dm_scope=SessionScope.PER_PEER,
         denied_tools=frozenset({"read_file"}),
         max_tokens=512,
         temperature=0.3,
@@ -77,7 +77,7 @@ def test_a_plain_file_is_an_identity_with_defaults(tmp_path: Path) -> None:
     declare(tmp_path, "luna", "You are Luna.")
     luna = agent(load(tmp_path), "luna")
     assert (luna.identity, luna.name, luna.guidance) == ("You are Luna.", "luna", "")
-    assert luna.dm_scope is Scope.PER_CHANNEL_PEER
+    assert luna.dm_scope is SessionScope.PER_CHANNEL_PEER
 
 
 def test_front_matter_without_a_body_is_the_identity(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ from channels.base.messages import Accepted, Inbound, Outbound
 from channels.stdio.channel import Streams
 from gateway.core.clock import settle
 from gateway.core.ids import AgentId, DeliveryId, TurnId
-from gateway.core.keys import Destination, Scope, SessionKey
+from gateway.core.keys import Destination, SessionKey, SessionScope
 from gateway.core.parts import text_of
 
 AGENT = AgentId("main")
-SESSION = SessionKey(Scope.MAIN, AGENT)
+SESSION = SessionKey(SessionScope.MAIN, AGENT)
 BUFFER_BYTES = 4 * 1024 * 1024
 """What a test's reading end takes in by itself: more than the longest line of any test."""
 PATIENCE_S = 5.0

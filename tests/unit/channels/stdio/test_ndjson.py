@@ -14,7 +14,7 @@ from channels.stdio.dialect import Cancel, Malformed, Request, Say
 from channels.stdio.ndjson import NdjsonDialect
 from gateway.core.errors import Bug, Busy, Conflict
 from gateway.core.ids import AgentId, TurnId
-from gateway.core.keys import RouteKey, Scope, SessionKey
+from gateway.core.keys import RouteKey, SessionKey, SessionScope
 from gateway.core.parts import File, Image, Text
 from tests.unit.channels.recording import outbound
 
@@ -151,7 +151,7 @@ def test_every_text_arrives_as_it_is(text: str) -> None:
 @pytest.mark.parametrize("id", ["a1", ""])
 def test_accepted(id: str) -> None:
     say = Say(Inbound(RouteKey(), (Text("hi"),), "local"), id=id)
-    session = SessionKey(Scope.MAIN, AgentId("main"))
+    session = SessionKey(SessionScope.MAIN, AgentId("main"))
     accepted = Accepted(TurnId("t_1"), session, AgentId("main"), position=3, duplicate=True)
     assert one_line(DIALECT.accepted(say, accepted)) == {
         "type": "accepted",

@@ -13,7 +13,7 @@ from channels.stdio.dialect import Malformed, Quit, Say, Stop, Tell
 from channels.stdio.plain import HELP, PlainDialect, for_streams, wants_colour
 from gateway.core.errors import Busy, InvalidInput
 from gateway.core.ids import AgentId, TurnId
-from gateway.core.keys import RouteKey, Scope, SessionKey
+from gateway.core.keys import RouteKey, SessionKey, SessionScope
 from gateway.core.parts import Text
 from tests.unit.channels.recording import outbound
 
@@ -118,7 +118,7 @@ def test_a_terminal_is_not_steered_by_an_answer() -> None:
 
 
 def test_accepting_is_silent() -> None:
-    accepted = Accepted(TurnId("t_1"), SessionKey(Scope.MAIN, AgentId("m")), AgentId("m"), 0)
+    accepted = Accepted(TurnId("t_1"), SessionKey(SessionScope.MAIN, AgentId("m")), AgentId("m"), 0)
     assert PIPE.accepted(Say(Inbound(RouteKey(), (), "local")), accepted) == ""
 
 

@@ -11,8 +11,8 @@ from gateway.core.keys import (
     MAX_KEY_CHARS,
     Destination,
     RouteKey,
-    Scope,
     SessionKey,
+    SessionScope,
     normalise_agent_id,
     parse_destination,
     parse_route_key,
@@ -20,13 +20,13 @@ from gateway.core.keys import (
 )
 
 MAIN = AgentId("main")
-FIELDS: dict[Scope, dict[str, str]] = {
-    Scope.MAIN: {},
-    Scope.PER_PEER: {"peer": "42"},
-    Scope.PER_CHANNEL_PEER: {"channel": "discord", "peer": "42"},
-    Scope.PER_ACCOUNT_CHANNEL_PEER: {"channel": "discord", "account": "bot", "peer": "42"},
-    Scope.GROUP: {"channel": "discord", "account": "bot", "guild": "g", "group": "c"},
-    Scope.THREAD: {
+FIELDS: dict[SessionScope, dict[str, str]] = {
+    SessionScope.MAIN: {},
+    SessionScope.PER_PEER: {"peer": "42"},
+    SessionScope.PER_CHANNEL_PEER: {"channel": "discord", "peer": "42"},
+    SessionScope.PER_ACCOUNT_CHANNEL_PEER: {"channel": "discord", "account": "bot", "peer": "42"},
+    SessionScope.GROUP: {"channel": "discord", "account": "bot", "guild": "g", "group": "c"},
+    SessionScope.THREAD: {
         "channel": "discord",
         "account": "bot",
         "guild": "g",
@@ -35,27 +35,27 @@ FIELDS: dict[Scope, dict[str, str]] = {
     },
 }
 FORMS = {
-    Scope.MAIN: "agent:main:main",
-    Scope.PER_PEER: "agent:main:direct:42",
-    Scope.PER_CHANNEL_PEER: "agent:main:discord:direct:42",
-    Scope.PER_ACCOUNT_CHANNEL_PEER: "agent:main:discord:bot:direct:42",
-    Scope.GROUP: "agent:main:discord:bot:group:g:c",
-    Scope.THREAD: "agent:main:discord:bot:thread:g:c:t",
+    SessionScope.MAIN: "agent:main:main",
+    SessionScope.PER_PEER: "agent:main:direct:42",
+    SessionScope.PER_CHANNEL_PEER: "agent:main:discord:direct:42",
+    SessionScope.PER_ACCOUNT_CHANNEL_PEER: "agent:main:discord:bot:direct:42",
+    SessionScope.GROUP: "agent:main:discord:bot:group:g:c",
+    SessionScope.THREAD: "agent:main:discord:bot:thread:g:c:t",
 }
 
 
-@pytest.mark.parametrize("scope", Scope)
-def test_each_scope_has_its_own_form(scope: Scope) -> None:
+@pytest.mark.parametrize("scope", SessionScope)
+def test_each_scope_has_its_own_form(scope: SessionScope) -> None:
     """These texts are in databases and bindings: they do not change."""
     key = SessionKey(scope, MAIN, **FIELDS[scope])
     assert str(key) == FORMS[scope]
     assert parse_session_key(FORMS[scope]) == key
 
 
-@pytest.mark.parametrize("scope", Scope)
-def test_a_key_has_no_field_beyond_its_scope(scope: Scope) -> None:
+@pytest.mark.parametrize("scope", SessionScope)
+def test_a_key_has_no_field_beyond_its_scope(scope: SessionScope) -> None:
     """Two keys that differ only in what the text form leaves out would be one."""
-    for name in set(FIELDS[Scope.THREAD]) | {"peer"}:
+    for name in set(FIELDS[SessionScope.THREAD]) | {"peer"}:
         if name not in FIELDS[scope]:
             extra: dict[str, Any] = {name: "x"}
             with pytest.raises(InvalidInput, match=f"{scope} session key has no {name}"):
@@ -64,7 +64,7 @@ def test_a_key_has_no_field_beyond_its_scope(scope: Scope) -> None:
 
 def test_dm_scopes_are_those_an_agent_may_declare() -> None:
     """Groups and threads are not a choice."""
-    assert set(Scope) - set(DM_SCOPES) == {Scope.GROUP, Scope.THREAD}
+    assert set(SessionScope) - set(DM_SCOPES) == {SessionScope.GROUP, SessionScope.THREAD}
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_dm_scopes_are_those_an_agent_may_declare() -> None:
 )
 def test_no_peer_can_forge_anothers_key(peer: str, text: str) -> None:
     """Whatever means something in a text form is escaped, and comes back."""
-    key = SessionKey(Scope.PER_PEER, MAIN, peer=peer)
+    key = SessionKey(SessionScope.PER_PEER, MAIN, peer=peer)
     assert str(key) == text
     assert parse_session_key(text) == key
 

@@ -14,7 +14,7 @@ from channels.base.messages import Accepted, Inbound, SourceClass
 from gateway.core.clock import ManualClock, settle
 from gateway.core.errors import Busy, Conflict, InvalidInput, StoreUnavailable, UnknownAgent
 from gateway.core.ids import AgentId, SequentialIds, TurnId
-from gateway.core.keys import MAX_KEY_CHARS, RouteKey, Scope
+from gateway.core.keys import MAX_KEY_CHARS, RouteKey, SessionScope
 from gateway.core.parts import Image, Text
 from gateway.intake.intake import TURN_GUESS_MS, Expander, Intake
 from gateway.routing.bindings import Binding, Match
@@ -53,7 +53,7 @@ class Door:
     def __init__(self, store: CuttableStore) -> None:
         self.store = store
         self.clock = ManualClock()
-        self.agents = Roster(agent(), agent("luna", dm_scope=Scope.PER_PEER))
+        self.agents = Roster(agent(), agent("luna", dm_scope=SessionScope.PER_PEER))
         self._ids = SequentialIds()
         self.open()
 

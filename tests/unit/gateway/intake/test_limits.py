@@ -13,8 +13,8 @@ from gateway.core.ids import AgentId
 from gateway.core.keys import (
     MAX_KEY_CHARS,
     RouteKey,
-    Scope,
     SessionKey,
+    SessionScope,
     parse_destination,
     parse_route_key,
     parse_session_key,
@@ -131,8 +131,8 @@ def test_every_route_that_passes_is_read_back(name: str) -> None:
 
 def test_every_session_that_passes_is_read_back() -> None:
     """A key may grow over its route's: an address inside it is encoded twice."""
-    bare = len(str(SessionKey(Scope.PER_PEER, AgentId("main"), peer="")))
-    fits = SessionKey(Scope.PER_PEER, AgentId("main"), peer="p" * (MAX_KEY_CHARS - bare))
+    bare = len(str(SessionKey(SessionScope.PER_PEER, AgentId("main"), peer="")))
+    fits = SessionKey(SessionScope.PER_PEER, AgentId("main"), peer="p" * (MAX_KEY_CHARS - bare))
     check_session(fits)
     assert parse_session_key(str(fits)) == fits
     with pytest.raises(InvalidInput, match="the session key has at most 2048 characters"):

@@ -12,7 +12,7 @@ from agents.base.agents import Agent
 from gateway.core.clock import ManualClock
 from gateway.core.errors import ConfigError, Conflict, InvalidInput, NotFound, UnknownAgent
 from gateway.core.ids import AgentId
-from gateway.core.keys import RouteKey, Scope
+from gateway.core.keys import RouteKey, SessionScope
 from gateway.routing.added import AddedRules
 from gateway.routing.agents import AddedAgent, KnownAgents
 from gateway.routing.file import load_routes
@@ -143,7 +143,7 @@ async def test_an_agent_that_is_added_can_be_named_and_then_stays(store: Store) 
     """Until nothing names it any more."""
     rules, router = await opened(store)
     nova = AgentId("nova")
-    agent = AddedAgent(nova, "Nova", "x", "", Scope.PER_PEER, Path("/w"))
+    agent = AddedAgent(nova, "Nova", "x", "", SessionScope.PER_PEER, Path("/w"))
     assert await rules.add_agent(agent) is False
     await rules.set({"agent": "nova", "match": {"channel": "x"}})
     assert answered_by(router, "x") == "nova"
@@ -164,7 +164,7 @@ async def test_the_default_agent_stays(store: Store) -> None:
     router = Router(Table.build((), (), agents=(), default_agent=nova), known, Identities())
     rules = AddedRules(store, ManualClock(), router, known)
     await rules.open()
-    await rules.add_agent(AddedAgent(nova, "Nova", "x", "", Scope.MAIN, Path("/w")))
+    await rules.add_agent(AddedAgent(nova, "Nova", "x", "", SessionScope.MAIN, Path("/w")))
     assert answered_by(router, "x") == "nova"
     with pytest.raises(Conflict, match="default_agent"):
         await rules.remove_agent(nova)

@@ -12,14 +12,14 @@ from agents.base.agents import Agent
 from gateway.core.clock import ManualClock
 from gateway.core.errors import ConfigError, Conflict, NotFound
 from gateway.core.ids import AgentId
-from gateway.core.keys import Scope
+from gateway.core.keys import SessionScope
 from gateway.routing.agents import AddedAgent, KnownAgents
 from gateway.routing.bindings import Source
 from gateway.store.base.store import Store
 from gateway.store.sqlite.store import open_sqlite
 
 MAIN, LUNA = AgentId("main"), AgentId("luna")
-ADDED = AddedAgent(LUNA, "Luna", "You are Luna.", "m1", Scope.PER_PEER, Path("/w"))
+ADDED = AddedAgent(LUNA, "Luna", "You are Luna.", "m1", SessionScope.PER_PEER, Path("/w"))
 
 
 class Declared:
@@ -56,7 +56,11 @@ async def test_an_added_agent_is_known_at_once_and_after_a_restart(store: Store)
         found = one.get(AgentId("LUNA"))
         assert found is not None
         assert (found.id, found.name, found.identity) == (LUNA, "Luna", "You are Luna.")
-        assert (found.model, found.dm_scope, found.directory) == ("m1", Scope.PER_PEER, Path("/w"))
+        assert (found.model, found.dm_scope, found.directory) == (
+            "m1",
+            SessionScope.PER_PEER,
+            Path("/w"),
+        )
         assert one.ids() == (LUNA, MAIN)
         assert (one.source(LUNA), one.source(MAIN)) == (Source.ADDED, Source.DECLARED)
 

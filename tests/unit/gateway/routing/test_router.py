@@ -7,7 +7,7 @@ import pytest
 from agents.base.agents import Agent
 from gateway.core.errors import UnknownAgent
 from gateway.core.ids import AgentId
-from gateway.core.keys import RouteKey, Scope, SessionKey
+from gateway.core.keys import RouteKey, SessionKey, SessionScope
 from gateway.routing.bindings import Binding, Match
 from gateway.routing.identities import Address, Identities
 from gateway.routing.router import Router
@@ -33,7 +33,7 @@ def test_the_winning_rule_names_the_agent_and_is_kept() -> None:
     routed = router(agent(), agent("luna")).route(RouteKey("memory", group="g", peer="ann"), None)
     assert (routed.agent.id, routed.explanation) == (LUNA, "binding shop")
     assert routed.session == SessionKey(
-        Scope.GROUP, LUNA, channel="memory", account="default", group="g"
+        SessionScope.GROUP, LUNA, channel="memory", account="default", group="g"
     )
 
 
@@ -53,7 +53,7 @@ def test_a_sender_may_name_the_agent() -> None:
 
 def test_the_conversation_reaches_as_far_as_its_agent_says() -> None:
     """The agent's scope and the declared identities decide, not the channel."""
-    friendly = agent("main", dm_scope=Scope.PER_PEER)
+    friendly = agent("main", dm_scope=SessionScope.PER_PEER)
     routed = router(friendly, links=ANN_IN_PERSON).route(ANN, None)
     assert str(routed.session) == "agent:main:direct:ann%20in%20person"
 
@@ -73,7 +73,7 @@ def test_without_a_default_what_matches_no_rule_is_refused() -> None:
 
 def test_rules_and_identities_are_exchanged_between_two_messages() -> None:
     """A changed file or an added rule decides from the next message on; agents stay."""
-    routes = router(agent(dm_scope=Scope.PER_PEER), agent("luna"))
+    routes = router(agent(dm_scope=SessionScope.PER_PEER), agent("luna"))
     rules = Table.build((), (), agents=[MAIN, LUNA], default_agent=LUNA)
     before = routes.identities
     routes.swap(rules)

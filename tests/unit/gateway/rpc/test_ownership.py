@@ -10,8 +10,7 @@ import pytest
 
 from agents.workspace import default_agent
 from gateway.core.clock import settle
-from gateway.core.keys import Scope as DmScope
-from gateway.core.keys import parse_route_key
+from gateway.core.keys import SessionScope, parse_route_key
 from gateway.identity.principal import Principal, Scope
 from gateway.rpc.ownership import Ownership
 from gateway.store.base.inputs import GetInput
@@ -170,7 +169,7 @@ async def test_two_credentials_of_one_name_are_one_owner(world: World) -> None:
 
 async def test_in_a_shared_conversation_one_sees_ones_own_turns(tmp_path: Path) -> None:
     """An agent with one conversation for all: the first owns it, the others own what they said."""
-    agent = replace(default_agent(tmp_path), dm_scope=DmScope.MAIN)
+    agent = replace(default_agent(tmp_path), dm_scope=SessionScope.MAIN)
     async with open_world(tmp_path, agents=[agent]) as world:
         alice, bob = world.talk(ALICE), world.talk(BOB)
         first = await alice.call("send", text="one")
