@@ -154,6 +154,7 @@ class Client:
         self._connected = asyncio.Event()
         self._offline = asyncio.Event()
         self._ended: TurngateError | None = None
+        self._frame_bytes = MAX_FRAME_BYTES
         self._owner = TaskOwner("client", self._failed)
         self.seq = 0
         """Number of the newest event when the connection was made."""
@@ -286,9 +287,9 @@ class Client:
 
     async def _write(self, message: dict[str, Any]) -> None:
         frame = orjson.dumps({"jsonrpc": "2.0", **message})
-        if len(frame) > MAX_FRAME_BYTES:
+        if len(frame) > self._frame_bytes:
             raise InvalidInput(
-                f"the request has {len(frame)} bytes; a gateway takes {MAX_FRAME_BYTES}"
+                f"the request has {len(frame)} bytes; the gateway takes {self._frame_bytes}"
             )
         socket = self._socket
         try:
@@ -413,9 +414,13 @@ class Client:
         try:
             answer = orjson.loads(await socket.recv())
             if "error" not in answer:
-                self.seq = int(answer["result"]["seq"])
+                result = answer["result"]
+                self.seq = int(result["seq"])
+                # a gateway of an earlier version does not say; then the usual bound holds
+                limits = result.get("limits", {})
+                self._frame_bytes = int(limits.get("frame_bytes", MAX_FRAME_BYTES))
                 return
-        except (ValueError, KeyError, TypeError) as error:
+        except (AttributeError, ValueError, KeyError, TypeError) as error:
             raise GatewayUnreachable(f"what answers at {self._url} is no gateway") from error
         raise _error(answer["error"])
 

@@ -159,6 +159,14 @@ class Settings(BaseSettings):
     turngate_tls_key: Path | None = Field(
         None, description="Its private key, PEM.", examples=["/etc/turngate/key.pem"]
     )
+    turngate_frame_bytes: int = Field(
+        1 << 20,
+        ge=64 << 10,
+        le=4 << 20,
+        description="Largest message or request body of a client that is known; at most 4 MiB, "
+        "because one is read in one go while everybody else waits.",
+        examples=[4 << 20],
+    )
     turngate_open_metrics: bool = Field(
         False, description="Whether `/metrics` is answered without a token.", examples=[True]
     )

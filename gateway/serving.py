@@ -23,6 +23,7 @@ from gateway.core.tasks import Ending, TaskOwner
 from gateway.counting import CountedModel, count
 from gateway.http.admission import Admission
 from gateway.http.app import Surface
+from gateway.http.bounds import Bounds, Sizes
 from gateway.http.gated import gated
 from gateway.http.listening import Listen, check_open_bind
 from gateway.http.server import Server, Stopping, serve
@@ -93,7 +94,11 @@ async def serving(
         await _open_credentials(gateway.credentials, settings.turngate_home, preset)
         health = Health(clock)
         admission = Admission(health, clock, metrics.shed, waiting=lambda: gateway.lanes.waiting)
-        rpc = open_rpc(gateway, gated(METHODS, admission, metrics, clock))
+        rpc = open_rpc(
+            gateway,
+            gated(METHODS, admission, metrics, clock),
+            frame_bytes=settings.turngate_frame_bytes,
+        )
         surface = Surface(
             rpc=rpc,
             credentials=gateway.credentials,
@@ -120,6 +125,7 @@ async def serving(
             surface,
             listen,
             home=settings.turngate_home,
+            bounds=Bounds(sizes=Sizes(frame=settings.turngate_frame_bytes)),
             stopping=Stopping(
                 drain=drain,
                 answer_waiters=answer_waiters,

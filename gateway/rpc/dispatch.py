@@ -48,6 +48,7 @@ class Dispatcher:
         methods: Sequence[Method[Any]] = METHODS,
         *,
         max_result_bytes: int = MAX_RESULT_BYTES,
+        max_frame_bytes: int = jsonrpc.MAX_FRAME_BYTES,
     ) -> None:
         self.backend = backend
         self._methods = {method.name: method for method in methods}
@@ -57,6 +58,7 @@ class Dispatcher:
             backend.clock,
             Document(methods, backend.about.version),
             max_result_bytes=max_result_bytes,
+            max_frame_bytes=max_frame_bytes,
         )
         self._members = Members(self._methods, self._perform)
 

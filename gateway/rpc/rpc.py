@@ -43,7 +43,7 @@ class Rpc:
 
         Cancelled: what it waited for goes on without it.
         """
-        parsed = jsonrpc.parse(frame)
+        parsed = jsonrpc.parse(frame, max_bytes=self._dispatcher.shared.max_frame_bytes)
         answers = Answers(batch=parsed.batch)
         for member in parsed.members:
             if isinstance(member, Refused):
@@ -60,6 +60,11 @@ class Rpc:
         await self._dispatcher.close()
 
 
-def open_rpc(backend: Gateway, methods: Sequence[Method[Any]] = METHODS) -> Rpc:
+def open_rpc(
+    backend: Gateway,
+    methods: Sequence[Method[Any]] = METHODS,
+    *,
+    frame_bytes: int = jsonrpc.MAX_FRAME_BYTES,
+) -> Rpc:
     """The methods of the catalogue, or the same wrapped; `close` it after its sessions."""
-    return Rpc(Dispatcher(backend, methods))
+    return Rpc(Dispatcher(backend, methods, max_frame_bytes=frame_bytes))

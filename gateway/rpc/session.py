@@ -104,7 +104,7 @@ class RpcSession:
         """Take a frame in; returns without waiting for its answer."""
         if self._closed:
             return
-        parsed = jsonrpc.parse(frame)
+        parsed = jsonrpc.parse(frame, max_bytes=self._dispatcher.shared.max_frame_bytes)
         entries = [self._enter(member) for member in parsed.members]
         let_in = [entry.member for entry in entries if isinstance(entry.member, Request)]
         always = all(map(self._dispatcher.always, let_in))

@@ -57,10 +57,17 @@ class Shared:
     """See the module."""
 
     def __init__(
-        self, store: Store, clock: Clock, discovery: Discovery, *, max_result_bytes: int
+        self,
+        store: Store,
+        clock: Clock,
+        discovery: Discovery,
+        *,
+        max_result_bytes: int,
+        max_frame_bytes: int,
     ) -> None:
         self.discovery = discovery
         self.max_result_bytes = max_result_bytes
+        self.max_frame_bytes = max_frame_bytes
         self.ownership = Ownership(store)
         self.pulled = Pulled(store.post, clock)
         self.present: dict[Presence, None] = {}  # a set that keeps its order

@@ -17,8 +17,9 @@ WORKING = 16
 """Requests of one connection that are worked on at once."""
 LINE = 256
 """Requests that may wait for a place: what a client sends in one go without being told off."""
-PATIENCE_S = 0.25
-"""How long one waits: many times what a burst takes, and no time for a person."""
+PATIENCE_S = 1.0
+"""How long one waits: a full line is sixteen rounds of writes, and a slow disk takes 50 ms to flush
+each. It costs a little memory, so a burst is better late than refused."""
 RETRY_MS = 1000
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
@@ -21,7 +22,14 @@ from gateway.app import Chosen
 from gateway.client import Client, ConnectionLost
 from gateway.config import TOKEN_FILE, Settings
 from gateway.core.clock import SystemClock
-from gateway.core.errors import Conflict, GatewayUnreachable, NotFound, Unauthenticated
+from gateway.core.errors import (
+    Conflict,
+    GatewayUnreachable,
+    InvalidInput,
+    NotFound,
+    TurngateError,
+    Unauthenticated,
+)
 from gateway.core.ids import seeded_chance
 from gateway.serving import Served, serving
 from tests.support.house import PatientModel
@@ -191,7 +199,9 @@ class Place:
 
 
 @asynccontextmanager
-async def listening(home: Path, *, port: int = 0) -> AsyncIterator[Place]:
+async def listening(
+    home: Path, *, port: int = 0, frame_bytes: int = 1 << 20
+) -> AsyncIterator[Place]:
     """A gateway for the length of the block."""
     model = PatientModel()
     async with Cable() as cable:
@@ -199,6 +209,7 @@ async def listening(home: Path, *, port: int = 0) -> AsyncIterator[Place]:
             turngate_home=home / "home",
             workspace_dir=home / "workspace",
             turngate_port=port,
+            turngate_frame_bytes=frame_bytes,
             turngate_model="scripted",
             turngate_allowed_hosts=(cable.host,),
         )
@@ -471,3 +482,18 @@ async def test_a_hundred_turns_on_one_socket_are_answered_and_a_cancel_gets_thro
         assert took < 2, f"a cancel took {took:.3f} s"
         with pytest.raises(Conflict):
             await client.call("turns.cancel", {"turn_id": slow.turn_id})
+
+
+async def test_an_operator_lets_clients_send_larger_messages(tmp_path: Path) -> None:
+    """Up to the setting over socket and HTTP, and both are told where it ends."""
+    frame_bytes = 2 << 20
+    async with listening(tmp_path, frame_bytes=frame_bytes) as place, place.client() as client:
+        with pytest.raises(TurngateError, match="no such method"):  # so it was read
+            await client.call("nothing", {"text": "x" * (frame_bytes - 2000)})
+        with pytest.raises(InvalidInput, match=str(frame_bytes)):
+            await client.call("nothing", {"text": "x" * frame_bytes})
+        headers = {"Authorization": f"Bearer {place.token}"}
+        async with httpx.AsyncClient(base_url=place.url, headers=headers, trust_env=False) as http:
+            for length, status in ((frame_bytes - 2000, 200), (frame_bytes, 413)):
+                call = {"jsonrpc": "2.0", "id": 1, "method": "nothing", "params": ["x" * length]}
+                assert (await http.post("/rpc", json=call)).status_code == status

@@ -59,7 +59,7 @@ def _connected(call: Call, principal: Principal) -> wire.Connected:
             "version": call.backend.about.version,
             "seq": call.backend.log.head,
             "limits": wire.Limits(
-                frame_bytes=jsonrpc.MAX_FRAME_BYTES,
+                frame_bytes=call.shared.max_frame_bytes,
                 result_bytes=call.shared.max_result_bytes,
                 batch=jsonrpc.MAX_BATCH,
                 working=WORKING,

@@ -40,7 +40,9 @@ class Stage:
 
     def __init__(self) -> None:
         self.frames: asyncio.Queue[dict[str, Any]] = asyncio.Queue(100)
-        self.greeting: dict[str, Any] = {"result": {"seq": 7}}
+        self.greeting: dict[str, Any] = {
+            "result": {"seq": 7, "limits": {"frame_bytes": MAX_FRAME_BYTES}}
+        }
         self.greeted = 0
         self._socket: ServerConnection | None = None
 
@@ -176,6 +178,31 @@ async def test_a_request_no_gateway_takes_is_not_sent() -> None:
         with pytest.raises(InvalidInput, match="bytes"):
             await client.send("x" * MAX_FRAME_BYTES)
         assert stage.frames.empty()
+
+
+@pytest.mark.parametrize(
+    ("says", "bound"),
+    [({"limits": {"frame_bytes": 1 << 10}}, 1 << 10), ({}, MAX_FRAME_BYTES)],
+    ids=["says", "an earlier version"],
+)
+async def test_a_request_may_be_as_large_as_the_gateway_says(
+    says: dict[str, Any], bound: int
+) -> None:
+    """Our decision: one that says nothing takes what gateways took before they said it."""
+    stage = Stage()
+    stage.greeting = {"result": {"seq": 7, **says}}
+    async with staged(stage) as url, Client(url, "t") as client:
+        with pytest.raises(InvalidInput, match=f"takes {bound}$"):
+            await client.send("x" * bound)
+
+
+async def test_limits_that_are_none_come_from_no_gateway() -> None:
+    stage = Stage()
+    stage.greeting = {"result": {"seq": 7, "limits": "wide"}}
+    async with staged(stage) as url:
+        with pytest.raises(GatewayUnreachable, match="no gateway"):
+            async with Client(url, "t"):
+                pass
 
 
 async def test_events_behind_the_answer_in_the_same_packet_are_seen() -> None:
