@@ -20,8 +20,8 @@ log = structlog.get_logger(__name__)
 class Preview:
     """A piece of text at `offset` characters of one attempt of one step.
 
-    A higher `attempt` of the same step means: discard what was shown of the lower one; it is
-    announced at once, by a piece without text.
+    A higher `attempt` of the same step means: discard what was shown of the lower ones. It is
+    announced at once, as `restarted` and without text.
     """
 
     turn_id: TurnId
@@ -30,6 +30,7 @@ class Preview:
     attempt: int
     offset: int
     text: str
+    restarted: bool = False
 
 
 PreviewListener = Callable[[Preview], None]

@@ -22,8 +22,8 @@ def relay(store: SharedStore, previews: Previews, log: EventLog) -> None:
     """Join this process's previews, and its memory of words, with those of the others."""
 
     def came_in(text: str) -> None:
-        turn_id, session_key, step, attempt, offset, piece = orjson.loads(text)
-        previews.show(Preview(TurnId(turn_id), session_key, step, attempt, offset, piece))
+        turn_id, *rest = orjson.loads(text)
+        previews.show(Preview(TurnId(turn_id), *rest))
 
     previews.pass_on = lambda preview: store.say(PREVIEW, orjson.dumps(astuple(preview)).decode())
     log.pass_on = lambda: store.say(FORGET, "")

@@ -81,6 +81,10 @@ by age. |
 you are slow: `offset` counts characters of one attempt of one step, and a higher `attempt` or \
 another `step` means that what was shown before is to be discarded. What counts comes with \
 `turn.completed`. |
+| `step.restarted` | `subscription`, `turn_id`, `session_key`, `step`, `attempt` | Where \
+`previews` was asked for: the answer begins anew, because a model server or the gateway broke off. \
+Discard what was shown of this `step` with a lower `attempt`. It may be left out like a piece; the \
+`attempt` of the next piece says the same. |
 """
 
 EVENTS: dict[Kind, tuple[str, str]] = {

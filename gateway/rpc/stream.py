@@ -144,7 +144,11 @@ class Stream:
                 )
             ):
                 key = f"{id}:{preview.turn_id}:{preview.step}:{preview.attempt}"
-                self._connection.preview(key, "turns.delta", delta_of(id, preview))
+                if preview.restarted:
+                    told = restart_of(id, preview)
+                    self._connection.preview(f"{key}:restarted", "step.restarted", told)
+                else:
+                    self._connection.preview(key, "turns.delta", delta_of(id, preview))
 
         return self._backend.previews.listen(show)
 
@@ -172,17 +176,20 @@ def entry_of(row: EventRow) -> dict[str, Any]:
     }
 
 
-def delta_of(id: str, preview: Preview) -> dict[str, Any]:
-    """A piece of an answer as JSON."""
+def restart_of(id: str, preview: Preview) -> dict[str, Any]:
+    """A step that begins anew as JSON: pieces with a lower `attempt` are void."""
     return {
         "subscription": id,
         "turn_id": preview.turn_id,
         "session_key": preview.session_key,
         "step": preview.step,
         "attempt": preview.attempt,
-        "offset": preview.offset,
-        "text": preview.text,
     }
+
+
+def delta_of(id: str, preview: Preview) -> dict[str, Any]:
+    """A piece of an answer as JSON."""
+    return restart_of(id, preview) | {"offset": preview.offset, "text": preview.text}
 
 
 def _said(body: str | None) -> parts.Parts | None:

@@ -127,6 +127,8 @@ class Taking:
                 return records.outcome_to_json(late)
             number = (attempt.number - 1) * MAX_RESTARTS + 1
             live = LiveText(self._context, replace(attempt, number=number), self._world.clock)
+            if attempt.number > 1:  # an earlier one may have shown something and was cut short
+                self._show(attempt.path, number, 0, "", restarted=True)
             try:
                 watched = self._watched(attempt.path, number, live, left_s)
                 outcome = await self._world.call_model(effect, watched)
@@ -206,16 +208,11 @@ class Taking:
         """The world as a model sees it: what it says is shown, a fresh start discards that."""
         offset = 0
 
-        def show(text: str) -> None:
-            turn_id = TurnId(self._context.run_id)
-            preview = Preview(turn_id, self._session.key, step, number, offset, text)
-            self._world.previews.publish(preview)
-
         def emit(text: str) -> None:
             nonlocal offset
             self._shown.append(text)
             text = records.storable(text)
-            show(text)
+            self._show(step, number, offset, text)
             live.add(text)
             offset += len(text)
 
@@ -223,7 +220,7 @@ class Taking:
             nonlocal number, offset
             number, offset = number + 1, 0
             self._shown.clear()
-            show("")
+            self._show(step, number, 0, "", restarted=True)
             live.restart(number)
 
         return ModelContext(
@@ -236,6 +233,13 @@ class Taking:
             patience_s=self._patience_s,
             within_s=left_s,
         )
+
+    def _show(
+        self, step: str, number: int, offset: int, text: str, *, restarted: bool = False
+    ) -> None:
+        turn_id = TurnId(self._context.run_id)
+        preview = Preview(turn_id, self._session.key, step, number, offset, text, restarted)
+        self._world.previews.publish(preview)
 
     async def _cancel(self, turn: Turn) -> TurnResult:
         """Tell the generator to stop; what it had reached is recorded for the next execution."""

@@ -31,7 +31,8 @@ class Subscribe(Params):
     )
     filter: EventFilter = EventFilter()
     previews: bool = Field(
-        False, description="Also send `turns.delta` while an answer is being written."
+        False,
+        description="Also send `turns.delta` and `step.restarted` while an answer is written.",
     )
 
 

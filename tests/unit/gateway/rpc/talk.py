@@ -80,6 +80,7 @@ class MemoryConnection:
     frames: list[bytes] = field(default_factory=list)
     notes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     deltas: list[dict[str, Any]] = field(default_factory=list)
+    restarts: list[dict[str, Any]] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _flowing: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -100,8 +101,11 @@ class MemoryConnection:
         self._wake()
 
     def preview(self, key: str, method: str, params: dict[str, Any]) -> None:
-        assert method == "turns.delta"
-        self.deltas.append(params)
+        if method == "step.restarted":
+            self.restarts.append(params)
+        else:
+            assert method == "turns.delta"
+            self.deltas.append(params)
         self._wake()
 
     def stall(self) -> None:

@@ -307,6 +307,25 @@ async def test_a_preview_nobody_can_place_is_dropped(world: World) -> None:
     assert (len(talk.connection.deltas), len(olga.connection.deltas)) == (0, 1)
 
 
+async def test_a_step_that_begins_anew_is_a_signal_of_its_own(world: World) -> None:
+    """It brings no text, and says from which attempt on pieces count."""
+    olga = world.talk(OPERATOR)
+    subscribed = await olga.call("events.subscribe", previews=True)
+    await olga.note("events.caught_up")
+    again = Preview(TurnId("t_0"), "agent:main:x", "1", 2, 0, "", restarted=True)
+    world.backend.previews.publish(again)
+    assert olga.connection.deltas == []
+    assert olga.connection.restarts == [
+        {
+            "subscription": subscribed["subscription"],
+            "turn_id": "t_0",
+            "session_key": "agent:main:x",
+            "step": "1",
+            "attempt": 2,
+        }
+    ]
+
+
 async def test_an_event_that_is_written_marks_the_answer_as_sent(world: World) -> None:
     """The first reader counts, a stranger does not."""
     talk = world.talk()
