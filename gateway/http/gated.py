@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import update_wrapper
 from typing import Any
 
 from pydantic import BaseModel
@@ -28,10 +29,17 @@ def gated(
     """The same methods, admitted and counted."""
     metrics.know_methods(method.name for method in methods)
     gates = [_Gate(method, admission, metrics, clock) for method in methods]
-    return [replace(gate.method, handler=gate, ready=gate.check_ready) for gate in gates]
+    return [
+        replace(
+            gate.method,
+            handler=update_wrapper(gate, gate.method.handler),
+            ready=gate.check_ready,
+        )
+        for gate in gates
+    ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)
 class _Gate:
     method: Method[Any]
     admission: Admission

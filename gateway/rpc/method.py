@@ -1,9 +1,14 @@
-"""What a method is: one record from which validation, documentation and tests are made."""
+"""What a method is: one record from which validation, documentation and tests are made.
+
+What a method takes and gives, and what it is for, stand at its handler: its annotations and the
+first paragraph of its docstring.
+"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
@@ -43,14 +48,22 @@ class Method(Generic[P]):
 
     name: str
     scope: Scope | None
-    params: type[P]
-    result: type[BaseModel]
     handler: Callable[[Call, P], Awaitable[BaseModel]]
-    summary: str
     example: Example
+    summary: str = ""
     always: bool = False
     adds_work: bool = False
     lasting: bool = False
     in_batch: bool = True
     errors: tuple[type[TurngateError], ...] = ()
     ready: Callable[[], None] = _always_ready
+    params: type[P] = field(init=False)
+    result: type[BaseModel] = field(init=False)
+
+    def __post_init__(self) -> None:
+        types = inspect.get_annotations(self.handler, eval_str=True)
+        object.__setattr__(self, "params", types["params"])
+        object.__setattr__(self, "result", types["return"])
+        if not self.summary:
+            said = (inspect.getdoc(self.handler) or "").partition("\n\n")[0]
+            object.__setattr__(self, "summary", " ".join(said.split()))

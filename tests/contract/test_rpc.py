@@ -57,11 +57,11 @@ async def get_data(call: Call, params: Numbers) -> Data:
 
 NONE = Example({}, 0)
 METHODS: tuple[Method[Any], ...] = (
-    Method("subtract", None, Subtract, Number, subtract, "", NONE),
-    Method("sum", None, Numbers, Number, total, "", NONE),
-    Method("update", None, Numbers, Number, total, "", NONE),
-    Method("notify_hello", None, Numbers, Number, total, "", NONE),
-    Method("get_data", None, Numbers, Data, get_data, "", NONE),
+    Method("subtract", None, subtract, NONE),
+    Method("sum", None, total, NONE),
+    Method("update", None, total, NONE),
+    Method("notify_hello", None, total, NONE),
+    Method("get_data", None, get_data, NONE),
 )
 PARSE_ERROR = {"jsonrpc": "2.0", "error": -32700, "id": None}
 INVALID = {"jsonrpc": "2.0", "error": -32600, "id": None}

@@ -37,7 +37,7 @@ async def list_(call: Call, params: NoParams) -> wire.AgentList:
 
 
 async def register(call: Call, params: wire.RegisterAgent) -> wire.AgentRegistered:
-    """Add an agent, or replace an added one; it answers from the next message on."""
+    """Add an agent; it answers from the next message on."""
     rules = call.backend.added
     agent_id = normalise_agent_id(params.id)
     if not agent_id:
@@ -83,10 +83,7 @@ def _directory(workspace: Path, wanted: str) -> Path:
 LIST = Method(
     "agents.list",
     Scope.READ,
-    NoParams,
-    wire.AgentList,
     list_,
-    "All agents, by id.",
     Example(
         {},
         {
@@ -105,10 +102,7 @@ LIST = Method(
 REGISTER = Method(
     "agents.register",
     Scope.ADMIN,
-    wire.RegisterAgent,
-    wire.AgentRegistered,
     register,
-    "Add an agent; it answers from the next message on.",
     Example(
         {"id": "Luna", "name": "Luna", "system_prompt": "You are Luna. You answer in rhymes."},
         {"ok": True, "id": "luna", "replaced": False},
@@ -118,10 +112,7 @@ REGISTER = Method(
 REMOVE = Method(
     "agents.remove",
     Scope.ADMIN,
-    wire.OneAgent,
-    wire.AgentRemoved,
     remove,
-    "Take an added agent away.",
     Example({"id": "luna"}, {"id": "luna"}),
     errors=(Conflict, NotFound),
 )

@@ -18,7 +18,7 @@ from gateway.wire.methods.base import NoParams
 
 
 async def set_(call: Call, params: wire.SetBinding) -> wire.BindingSet:
-    """Add a rule, or replace an added one."""
+    """Let messages that match go to an agent."""
     rules = call.backend.added
     added = await call.shared.whole("bindings.set", rules.set(_rule(params)))
     return wire.BindingSet(
@@ -77,10 +77,7 @@ def _info(rule: Binding, file: str) -> wire.BindingInfo:
 SET = Method(
     "bindings.set",
     Scope.ADMIN,
-    wire.SetBinding,
-    wire.BindingSet,
     set_,
-    "Let messages that match go to an agent.",
     Example(
         {"agent_id": examples.AGENT, "match_key": "channel", "match_value": "discord"},
         {"ok": True, "id": "main:channel=discord", "replaced": False, "warnings": []},
@@ -90,10 +87,7 @@ SET = Method(
 REMOVE = Method(
     "bindings.remove",
     Scope.ADMIN,
-    wire.RemoveBinding,
-    wire.BindingRemoved,
     remove,
-    "Take an added rule away.",
     Example(
         {"agent_id": examples.AGENT, "match_key": "channel", "match_value": "discord"},
         {"removed": True, "ids": ["main:channel=discord"]},
@@ -103,10 +97,7 @@ REMOVE = Method(
 LIST = Method(
     "bindings.list",
     Scope.OPERATOR,
-    NoParams,
-    wire.BindingList,
     list_,
-    "All rules in the order in which they are asked.",
     Example(
         {},
         {

@@ -20,7 +20,7 @@ MAX_COPIED = 2000
 
 
 async def rewind(call: Call, params: wire.RewindSession) -> wire.SessionRewound:
-    """Take the last turns back: the agent no longer sees them."""
+    """Take the last turns of a conversation back."""
     row = await call.shared.ownership.session(call.principal, params.session_key)
     work = _rewind(call, row.session_key, params.count)
     return await call.shared.whole("sessions.rewind", work)
@@ -84,10 +84,7 @@ def _through(entries: list[store.EntryRow], turn_id: str) -> list[store.EntryRow
 REWIND = Method(
     "sessions.rewind",
     Scope.CHAT,
-    wire.RewindSession,
-    wire.SessionRewound,
     rewind,
-    "Take the last turns of a conversation back.",
     Example(
         {"session_key": examples.SESSION, "count": 1},
         {"session_key": examples.SESSION, "turns": 1, "removed": 2, "remaining": 0},
@@ -97,10 +94,7 @@ REWIND = Method(
 FORK = Method(
     "sessions.fork",
     Scope.CHAT,
-    wire.ForkSession,
-    wire.SessionForked,
     fork,
-    "Copy a conversation up to a turn into a fresh one.",
     Example(
         {"session_key": examples.SESSION, "turn_id": examples.TURN, "label": "another try"},
         {

@@ -14,7 +14,7 @@ from gateway.wire.methods.base import NoParams
 
 
 async def connect(call: Call, params: wire.Connect) -> wire.Connected:
-    """Authenticate, narrow, or just ask who one is. A client can only become less."""
+    """Say who you are; `scopes` narrows what this connection may do."""
     principal = call.principal
     if params.token is not None:
         principal = await call.backend.credentials.authenticate(params.token, call.address)
@@ -31,23 +31,23 @@ async def connect(call: Call, params: wire.Connect) -> wire.Connected:
 
 
 async def login(call: Call, params: wire.Login) -> wire.LoggedIn:
-    """Authenticate."""
+    """The same as `connect`, under the name rpc-websockets uses."""
     await connect(call, wire.Connect(token=params.token))
     return wire.LoggedIn(True)
 
 
 async def cancel_request(call: Call, params: wire.CancelRequest) -> wire.RequestCancelledResult:
-    """Take a request back; what it has committed stays, and turns go on."""
+    """Take back a request of this connection: it is answered with -32800, turns go on."""
     return wire.RequestCancelledResult(cancelled=call.working.cancel(params.id))
 
 
 async def discover(call: Call, params: NoParams) -> wire.OpenRpcDocument:
-    """The protocol in OpenRPC."""
+    """This protocol as an OpenRPC document."""
     return wire.OpenRpcDocument(call.shared.discovery.document)
 
 
 async def list_methods(call: Call, params: NoParams) -> wire.MethodNames:
-    """Every method."""
+    """The names of all methods."""
     return wire.MethodNames(list(call.shared.discovery.names))
 
 
@@ -71,10 +71,7 @@ def _connected(call: Call, principal: Principal) -> wire.Connected:
 CONNECT = Method(
     "connect",
     None,
-    wire.Connect,
-    wire.Connected,
     connect,
-    "Say who you are; `scopes` narrows what this connection may do.",
     Example(
         {
             "token": examples.TOKEN,
@@ -101,10 +98,7 @@ CONNECT = Method(
 LOGIN = Method(
     "rpc.login",
     None,
-    wire.Login,
-    wire.LoggedIn,
     login,
-    "The same as `connect`, under the name rpc-websockets uses.",
     Example({"token": examples.TOKEN}, True),
     always=True,
     lasting=True,
@@ -113,29 +107,12 @@ LOGIN = Method(
 CANCEL_REQUEST = Method(
     "$/cancelRequest",
     None,
-    wire.CancelRequest,
-    wire.RequestCancelledResult,
     cancel_request,
-    "Take back a request of this connection: it is answered with -32800, turns go on.",
     Example({"id": 41}, {"cancelled": False}),
     always=True,
     lasting=True,
 )
-DISCOVER = Method(
-    "rpc.discover",
-    None,
-    NoParams,
-    wire.OpenRpcDocument,
-    discover,
-    "This protocol as an OpenRPC document.",
-    Example({}, {"openrpc": "1.3.2"}),
-)
+DISCOVER = Method("rpc.discover", None, discover, Example({}, {"openrpc": "1.3.2"}))
 LIST_METHODS = Method(
-    "__listMethods",
-    None,
-    NoParams,
-    wire.MethodNames,
-    list_methods,
-    "The names of all methods.",
-    Example({}, ["$/cancelRequest", "__listMethods"]),
+    "__listMethods", None, list_methods, Example({}, ["$/cancelRequest", "__listMethods"])
 )

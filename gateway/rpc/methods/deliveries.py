@@ -22,7 +22,7 @@ PURGE_AT_ONCE = 1000
 
 
 async def stats(call: Call, params: NoParams) -> wire.DeliveryStats:
-    """How many there are in each state."""
+    """How many deliveries there are in each state."""
     counts = await call.backend.store.read(store.CountDeliveries())
     (attempts,) = await call.backend.store.read(store.CountAttempts())
     states = {row.state: row.total for row in counts}
@@ -132,50 +132,31 @@ _DEAD = {
     "ended_at": examples.AT + 950,
 }
 
-STATS = Method(
-    "deliveries.stats",
-    Scope.READ,
-    NoParams,
-    wire.DeliveryStats,
-    stats,
-    "How many deliveries there are in each state.",
-    Example({}, _STATS),
-)
+STATS = Method("deliveries.stats", Scope.READ, stats, Example({}, _STATS))
 OLD_STATS = Method(
     "delivery.stats",
     Scope.READ,
-    NoParams,
-    wire.DeliveryStats,
     stats,
-    "The same as `deliveries.stats`, under the name older clients know.",
     Example({}, _STATS),
+    summary="The same as `deliveries.stats`, under the name older clients know.",
 )
 LIST = Method(
     "deliveries.list",
     Scope.OPERATOR,
-    wire.ListDeliveries,
-    wire.DeliveryPage,
     list_,
-    "Deliveries, newest first.",
     Example({"state": "dead"}, {"deliveries": [_DEAD], "next_cursor": None}),
 )
 GET = Method(
     "deliveries.get",
     Scope.OPERATOR,
-    wire.OneDelivery,
-    wire.DeliveryDetail,
     get,
-    "A delivery with its words.",
     Example({"delivery_id": examples.DEAD_DELIVERY}, {**_DEAD, "text": "You said: good morning"}),
     errors=(NotFound,),
 )
 RETRY = Method(
     "deliveries.retry",
     Scope.OPERATOR,
-    wire.OneDelivery,
-    wire.Retried,
     retry,
-    "Send again what failed; what may have been shown may be shown twice.",
     Example(
         {"delivery_id": examples.DEAD_DELIVERY},
         {"delivery_id": examples.DEAD_DELIVERY, "expires_at": examples.AT + 7_200_000},
@@ -186,10 +167,7 @@ RETRY = Method(
 PURGE = Method(
     "deliveries.purge",
     Scope.OPERATOR,
-    wire.Purge,
-    wire.Purged,
     purge,
-    "Forget a delivery that has ended, or all that failed.",
     Example({}, {"purged": 1}),
     errors=(NotFound, Conflict),
 )

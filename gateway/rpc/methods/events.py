@@ -23,7 +23,7 @@ FAMILIES = frozenset(f"{name.split('.')[0]}." for name in NAMES)
 
 
 async def subscribe(call: Call, params: wire.Subscribe) -> wire.Subscribed:
-    """Follow the log; the stream begins behind the answer."""
+    """Follow what happens, from any number on."""
     head = call.backend.log.head
     after = head if params.after_seq is None else min(params.after_seq, head)
     wish = Wish(after, filter_of(params.filter), params.previews)
@@ -31,12 +31,12 @@ async def subscribe(call: Call, params: wire.Subscribe) -> wire.Subscribed:
 
 
 async def unsubscribe(call: Call, params: wire.Unsubscribe) -> wire.Unsubscribed:
-    """End a stream."""
+    """End a subscription."""
     return wire.Unsubscribed(ended=call.lasting.subscriptions.end(params.subscription))
 
 
 async def list_(call: Call, params: wire.ListEvents) -> wire.EventPage:
-    """A page of the log."""
+    """A page of the log, oldest first."""
     log, store = call.backend.log, call.backend.store
     wanted = filter_of(params.filter)
     after = min(params.after_seq, log.head)
@@ -60,7 +60,7 @@ async def list_(call: Call, params: wire.ListEvents) -> wire.EventPage:
 
 
 async def on(call: Call, params: EventNames) -> EventAnswers:
-    """Have each named event as a notification of that name."""
+    """Have events as notifications of their own names, as rpc-websockets expects them."""
     answers: dict[str, str] = {}
     for name in params.names:
         if name in NAMES | FAMILIES:
@@ -73,7 +73,7 @@ async def on(call: Call, params: EventNames) -> EventAnswers:
 
 
 async def off(call: Call, params: EventNames) -> EventAnswers:
-    """No more notifications of these names."""
+    """End what `rpc.on` began."""
     ended = {name: call.lasting.subscriptions.end(f"on:{name}") for name in params.names}
     return EventAnswers({name: "ok" if was else "not subscribed" for name, was in ended.items()})
 
@@ -102,10 +102,7 @@ _ENTRY = {
 SUBSCRIBE = Method(
     "events.subscribe",
     Scope.READ,
-    wire.Subscribe,
-    wire.Subscribed,
     subscribe,
-    "Follow what happens, from any number on.",
     Example(
         {"after_seq": 0, "filter": {"kinds": ["turn."]}, "previews": True},
         {"subscription": examples.SUBSCRIPTION, "seq": 0},
@@ -116,10 +113,7 @@ SUBSCRIBE = Method(
 UNSUBSCRIBE = Method(
     "events.unsubscribe",
     Scope.READ,
-    wire.Unsubscribe,
-    wire.Unsubscribed,
     unsubscribe,
-    "End a subscription.",
     Example({"subscription": examples.SUBSCRIPTION}, {"ended": True}),
     always=True,
     lasting=True,
@@ -127,10 +121,7 @@ UNSUBSCRIBE = Method(
 LIST = Method(
     "events.list",
     Scope.READ,
-    wire.ListEvents,
-    wire.EventPage,
     list_,
-    "A page of the log, oldest first.",
     Example(
         {"after_seq": 0, "limit": 1, "filter": {"kinds": ["turn.completed"]}},
         {"events": [_ENTRY], "next_after_seq": 5, "head": 12, "gap": 0},
@@ -139,10 +130,7 @@ LIST = Method(
 ON = Method(
     "rpc.on",
     Scope.READ,
-    EventNames,
-    EventAnswers,
     on,
-    "Have events as notifications of their own names, as rpc-websockets expects them.",
     Example({"names": ["turn.completed"]}, {"turn.completed": "ok"}),
     lasting=True,
     errors=(Busy,),
@@ -150,10 +138,7 @@ ON = Method(
 OFF = Method(
     "rpc.off",
     Scope.READ,
-    EventNames,
-    EventAnswers,
     off,
-    "End what `rpc.on` began.",
     Example({"names": ["turn.completed"]}, {"turn.completed": "ok"}),
     always=True,
     lasting=True,

@@ -17,7 +17,7 @@ from gateway.wire.methods import turns as wire
 
 
 async def explain(call: Call, params: wire.OneTurn) -> wire.Explanation:
-    """Everything that is known of a turn; a merged message is explained by the turn it joined."""
+    """Why a turn went the way it did: route, steps, attempts, deliveries."""
     row = await call.shared.ownership.turn(call.principal, params.turn_id)
     turn_id = row.merged_into or row.turn_id
     store = call.backend.store
@@ -86,10 +86,7 @@ def _step(step: StepRow) -> wire.StepSummary:
 EXPLAIN = Method(
     "turns.explain",
     Scope.READ,
-    wire.OneTurn,
-    wire.Explanation,
     explain,
-    "Why a turn went the way it did: route, steps, attempts, deliveries.",
     Example(
         {"turn_id": examples.TURN},
         {

@@ -30,14 +30,14 @@ async def start(call: Call, params: wire.StartRun) -> wire.StartedRun:
 
 
 async def resume(call: Call, params: OneRun) -> wire.StartedRun:
-    """Let a run go on where it stopped."""
+    """Let a run that failed, was stopped or is parked go on where it stopped."""
     work = call.backend.operations.resume(RunId(params.run_id), by=call.principal.name)
     await call.shared.whole("runs.resume", work)
     return wire.StartedRun(run_id=params.run_id)
 
 
 async def retry(call: Call, params: wire.RepeatRun) -> wire.StartedRun:
-    """Do a run again from a step on."""
+    """Do a run again from a step on; what was recorded before it holds."""
     work = call.backend.operations.retry(
         RunId(params.run_id),
         params.step,
@@ -49,7 +49,7 @@ async def retry(call: Call, params: wire.RepeatRun) -> wire.StartedRun:
 
 
 async def fork(call: Call, params: wire.ForkRun) -> wire.StartedRun:
-    """A new run that shares another's records up to a step."""
+    """A new run that shares another's records up to a step and goes on by itself."""
     work = call.backend.copies.fork(
         RunId(params.run_id),
         step=params.step,
@@ -60,7 +60,7 @@ async def fork(call: Call, params: wire.ForkRun) -> wire.StartedRun:
 
 
 async def decide(call: Call, params: wire.Decide) -> wire.Decided:
-    """Say what became of an unsafe step that was cut short."""
+    """Say what became of an unsafe step that was cut short: it ran, it did not, or skip it."""
     work = call.backend.operations.decide(
         RunId(params.run_id),
         params.decision,
@@ -73,7 +73,7 @@ async def decide(call: Call, params: wire.Decide) -> wire.Decided:
 
 
 async def emit(call: Call, params: wire.Emit) -> Done:
-    """Give a run an event."""
+    """Give a run an event it waits for, or will; the first of a key stays."""
     work = call.backend.operations.emit(
         RunId(params.run_id), params.key, params.payload, by=call.principal.name
     )
@@ -82,7 +82,7 @@ async def emit(call: Call, params: wire.Emit) -> Done:
 
 
 async def stream(call: Call, params: wire.Stream) -> wire.StreamPage:
-    """What a run says while it works."""
+    """What a run says while it works, from a cursor on; kept for an hour after its end."""
     page = await _page(call, params)
     with suppress(TimeoutError):
         async with call.working.resting(), call.backend.clock.timeout(params.wait_ms / 1000):
@@ -112,7 +112,7 @@ async def _page(call: Call, params: wire.Stream) -> wire.StreamPage:
 
 
 async def export(call: Call, params: OneRun) -> wire.Export:
-    """Everything recorded of a run, to be kept or imported elsewhere."""
+    """Everything recorded of a run as one document, if it fits into a frame."""
     return wire.Export(document=await call.backend.copies.export(RunId(params.run_id)))
 
 
@@ -156,10 +156,7 @@ _DOCUMENT = {
 START = Method(
     "runs.start",
     Scope.OPERATOR,
-    wire.StartRun,
-    wire.StartedRun,
     start,
-    "Start a run of a declared task.",
     Example({"task": "report", "input": {"for": "ann"}, "key": "report-2026-01-01"}, _RUN),
     errors=(NotFound, ManifestMismatch),
     adds_work=True,
@@ -167,10 +164,7 @@ START = Method(
 RESUME = Method(
     "runs.resume",
     Scope.OPERATOR,
-    OneRun,
-    wire.StartedRun,
     resume,
-    "Let a run that failed, was stopped or is parked go on where it stopped.",
     Example({"run_id": examples.FAILED_RUN}, {"run_id": examples.FAILED_RUN}),
     errors=(NotFound, Conflict, RunTerminal),
     adds_work=True,
@@ -178,10 +172,7 @@ RESUME = Method(
 RETRY = Method(
     "runs.retry",
     Scope.OPERATOR,
-    wire.RepeatRun,
-    wire.StartedRun,
     retry,
-    "Do a run again from a step on; what was recorded before it holds.",
     Example({"run_id": examples.RUN, "step": "0"}, {"run_id": examples.RUN}),
     errors=(NotFound, Conflict),
     adds_work=True,
@@ -189,10 +180,7 @@ RETRY = Method(
 FORK = Method(
     "runs.fork",
     Scope.OPERATOR,
-    wire.ForkRun,
-    wire.StartedRun,
     fork,
-    "A new run that shares another's records up to a step and goes on by itself.",
     Example({"run_id": examples.RUN, "step": "0"}, _RUN),
     errors=(NotFound, Conflict),
     adds_work=True,
@@ -200,10 +188,7 @@ FORK = Method(
 DECIDE = Method(
     "runs.decide",
     Scope.OPERATOR,
-    wire.Decide,
-    wire.Decided,
     decide,
-    "Say what became of an unsafe step that was cut short: it ran, it did not, or skip it.",
     Example(
         {"run_id": examples.UNSURE_RUN, "decision": "ran", "result": {"receipt": "R-17"}},
         {"run_id": examples.UNSURE_RUN, "step": "0"},
@@ -213,10 +198,7 @@ DECIDE = Method(
 EMIT = Method(
     "runs.emit",
     Scope.OPERATOR,
-    wire.Emit,
-    Done,
     emit,
-    "Give a run an event it waits for, or will; the first of a key stays.",
     Example(
         {"run_id": examples.PARKED_RUN, "key": "approved", "payload": {"by": "ann"}}, {"ok": True}
     ),
@@ -225,10 +207,7 @@ EMIT = Method(
 STREAM = Method(
     "runs.stream",
     Scope.OPERATOR,
-    wire.Stream,
-    wire.StreamPage,
     stream,
-    "What a run says while it works, from a cursor on; kept for an hour after its end.",
     Example(
         {"run_id": examples.TURN, "limit": 1},
         {
@@ -250,29 +229,15 @@ STREAM = Method(
 EXPORT = Method(
     "runs.export",
     Scope.OPERATOR,
-    OneRun,
-    wire.Export,
     export,
-    "Everything recorded of a run as one document, if it fits into a frame.",
     Example({"run_id": examples.RUN}, {"document": {"format": "turngate run 1"}}),
     errors=(NotFound,),
 )
 IMPORT = Method(
     "runs.import",
     Scope.OPERATOR,
-    wire.ImportRun,
-    wire.StartedRun,
     import_,
-    "Keep an exported run here; an unfinished one waits to be resumed.",
     Example({"document": _DOCUMENT}, {"run_id": _ELSEWHERE}),
     errors=(Conflict, ManifestMismatch),
 )
-PRUNE = Method(
-    "runs.prune",
-    Scope.OPERATOR,
-    wire.Prune,
-    wire.Pruned,
-    prune,
-    "Forget runs that ended long enough ago.",
-    Example({"older_than_s": 86_400}, {"runs": 0}),
-)
+PRUNE = Method("runs.prune", Scope.OPERATOR, prune, Example({"older_than_s": 86_400}, {"runs": 0}))

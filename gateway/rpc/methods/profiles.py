@@ -12,13 +12,13 @@ from gateway.wire.methods.base import NoParams
 
 
 async def list_(call: Call, params: NoParams) -> wire.ProfileList:
-    """Each model at each key."""
+    """How each model does at each key. Empty where the model needs none."""
     rows = [_entry(info, at) for info in call.backend.profiles.seen() for at in info.models]
     return wire.ProfileList(profiles=rows)
 
 
 async def clear(call: Call, params: wire.ClearProfiles) -> wire.Cleared:
-    """Whoever was paid or repaired is asked again at once."""
+    """End the pauses of one profile, or of all."""
     profiles = call.backend.profiles
     known = [info.name for info in profiles.seen()]
     if params.profile is not None and params.profile not in known:
@@ -28,7 +28,7 @@ async def clear(call: Call, params: wire.ClearProfiles) -> wire.Cleared:
 
 
 async def models(call: Call, params: NoParams) -> wire.ModelList:
-    """Each model once."""
+    """The models in the order they are asked for. Empty where the model needs no key."""
     found: dict[str, list[tuple[str, ModelAtProfile]]] = {}
     for info in call.backend.profiles.seen():
         for at in info.models:
@@ -61,31 +61,8 @@ def _entry(info: ProfileInfo, at: ModelAtProfile) -> wire.ProfileEntry:
     )
 
 
-LIST = Method(
-    "profiles.list",
-    Scope.OPERATOR,
-    NoParams,
-    wire.ProfileList,
-    list_,
-    "How each model does at each key. Empty where the model needs none.",
-    Example({}, {"profiles": []}),
-)
+LIST = Method("profiles.list", Scope.OPERATOR, list_, Example({}, {"profiles": []}))
 CLEAR = Method(
-    "profiles.clear",
-    Scope.OPERATOR,
-    wire.ClearProfiles,
-    wire.Cleared,
-    clear,
-    "End the pauses of one profile, or of all.",
-    Example({}, {"cleared": 0}),
-    errors=(NotFound,),
+    "profiles.clear", Scope.OPERATOR, clear, Example({}, {"cleared": 0}), errors=(NotFound,)
 )
-MODELS = Method(
-    "models.list",
-    Scope.READ,
-    NoParams,
-    wire.ModelList,
-    models,
-    "The models in the order they are asked for. Empty where the model needs no key.",
-    Example({}, {"models": []}),
-)
+MODELS = Method("models.list", Scope.READ, models, Example({}, {"models": []}))

@@ -15,7 +15,7 @@ from gateway.wire.methods import routing as wire
 
 
 async def resolve(call: Call, params: wire.Route) -> wire.Resolved:
-    """The agent and the conversation; an error where nobody would answer."""
+    """Who would answer, in which conversation."""
     explained = await explain(call, params)
     if explained.agent_id is None or explained.session_key is None:
         raise UnknownAgent(explained.refused or "")
@@ -76,10 +76,7 @@ def _trial(trial: Trial) -> wire.TrialShape:
 RESOLVE = Method(
     "routes.resolve",
     Scope.OPERATOR,
-    wire.Route,
-    wire.Resolved,
     resolve,
-    "Who would answer, in which conversation.",
     Example(
         {"channel": "discord", "peer_id": "42"},
         {
@@ -94,10 +91,7 @@ RESOLVE = Method(
 EXPLAIN = Method(
     "routes.explain",
     Scope.OPERATOR,
-    wire.Route,
-    wire.RouteExplained,
     explain,
-    "Every rule that is asked, in order, and what decides.",
     Example(
         {"channel": "telegram", "peer_id": "42"},
         {

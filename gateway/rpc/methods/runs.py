@@ -152,19 +152,13 @@ _COST = {"model": "scripted", "calls": 1, "tokens_in": 3, "tokens_out": 4}
 LIST = Method(
     "runs.list",
     Scope.OPERATOR,
-    wire.ListRuns,
-    wire.RunPage,
     list_,
-    "Runs, newest first.",
     Example({"status": "completed", "task": "turn"}, {"runs": [_RUN], "next_cursor": None}),
 )
 GET = Method(
     "runs.get",
     Scope.OPERATOR,
-    wire.OneRun,
-    wire.RunDetail,
     get,
-    "A run with what it was given and what came out.",
     Example(
         {"run_id": examples.TURN},
         {
@@ -183,10 +177,7 @@ GET = Method(
 STEPS = Method(
     "runs.steps",
     Scope.OPERATOR,
-    wire.Steps,
-    wire.StepPage,
     steps,
-    "What a run asked the world for, in the order in which it began.",
     Example(
         {"run_id": examples.TURN, "limit": 1},
         {
@@ -213,10 +204,7 @@ STEPS = Method(
 CANCEL = Method(
     "runs.cancel",
     Scope.OPERATOR,
-    wire.OneRun,
-    wire.RunCancelling,
     cancel,
-    "Ask a run to stop.",
     Example({"run_id": examples.RUNNING_TURN}, {"run_id": examples.RUNNING_TURN}),
     always=True,
     errors=(NotFound, RunTerminal),

@@ -84,7 +84,7 @@ async def export(call: Call, params: wire.OneSession) -> wire.Export:
 
 
 async def context(call: Call, params: wire.OneSession) -> wire.ContextUse:
-    """How much of the model's window the conversation takes, by estimate."""
+    """How much of the model's window a conversation takes, by estimate."""
     row = await call.shared.ownership.session(call.principal, params.session_key)
     rows = await call.backend.store.read(store.LoadTranscript(row.session_key))
     texts = [entry.body for entry in rows if entry.body is not None]
@@ -143,29 +143,20 @@ _ANSWERED = {
 LIST = Method(
     "sessions.list",
     Scope.READ,
-    wire.ListSessions,
-    wire.SessionPage,
     list_,
-    "Conversations, most recently active first.",
     Example({"limit": 20}, {"sessions": [INFO], "next_cursor": None}),
 )
 GET = Method(
     "sessions.get",
     Scope.READ,
-    wire.OneSession,
-    wire.SessionDetail,
     get,
-    "One conversation with how long it has become.",
     Example({"session_key": examples.SESSION}, {**INFO, "entries": 2, "open_turns": 0}),
     errors=(NotFound,),
 )
 HISTORY = Method(
     "sessions.history",
     Scope.READ,
-    wire.History,
-    wire.HistoryPage,
     history,
-    "A page of a transcript, newest message first.",
     Example(
         {"session_key": examples.SESSION, "limit": 2},
         {"entries": [_ANSWERED, _SAID], "next_cursor": "WzBd"},
@@ -175,20 +166,14 @@ HISTORY = Method(
 EXPORT = Method(
     "sessions.export",
     Scope.READ,
-    wire.OneSession,
-    wire.Export,
     export,
-    "A whole conversation, oldest message first.",
     Example({"session_key": examples.SESSION}, {"session": INFO, "entries": [_SAID, _ANSWERED]}),
     errors=(NotFound, TooLarge),
 )
 CONTEXT = Method(
     "sessions.context",
     Scope.READ,
-    wire.OneSession,
-    wire.ContextUse,
     context,
-    "How much of the model's window a conversation takes, by estimate.",
     Example(
         {"session_key": examples.SESSION},
         {

@@ -14,7 +14,7 @@ SHOWN_CLIENTS = 100
 
 
 async def status(call: Call, params: NoParams) -> Status:
-    """Counts, and for operators who is connected."""
+    """How the gateway is."""
     backend = call.backend
     present = call.shared.present
     uptime = backend.clock.monotonic() - backend.about.started
@@ -47,10 +47,7 @@ async def status(call: Call, params: NoParams) -> Status:
 STATUS = Method(
     "status",
     Scope.READ,
-    NoParams,
-    Status,
     status,
-    "How the gateway is.",
     Example(
         {},
         {

@@ -17,7 +17,7 @@ from gateway.wire.methods.tokens import (
 
 
 async def create(call: Call, params: CreateToken) -> CreatedToken:
-    """A new credential."""
+    """Make a credential. Its token is shown this once."""
     scopes = [Scope(word) for word in params.scopes]
     credential, token = await call.backend.credentials.create(
         params.name, scopes, by=call.principal
@@ -26,12 +26,12 @@ async def create(call: Call, params: CreateToken) -> CreatedToken:
 
 
 async def revoke(call: Call, params: RevokeToken) -> CredentialShape:
-    """End a credential; who is connected with it is cut off."""
+    """End a credential by its name or id. Its connections are closed."""
     return _shape(await call.backend.credentials.revoke(params.name))
 
 
 async def list_all(call: Call, params: ListTokens) -> TokenList:
-    """All credentials."""
+    """All credentials, oldest first."""
     return TokenList(tokens=[_shape(each) for each in await call.backend.credentials.list()])
 
 
@@ -56,19 +56,13 @@ _SHOWN = {
 CREATE = Method(
     "tokens.create",
     Scope.ADMIN,
-    CreateToken,
-    CreatedToken,
     create,
-    "Make a credential. Its token is shown this once.",
     Example({"name": "notebook"}, {**_SHOWN, "token": "shown-this-once"}),
 )
 LIST = Method(
     "tokens.list",
     Scope.ADMIN,
-    ListTokens,
-    TokenList,
     list_all,
-    "All credentials, oldest first.",
     Example(
         {},
         {
@@ -85,9 +79,6 @@ LIST = Method(
 REVOKE = Method(
     "tokens.revoke",
     Scope.ADMIN,
-    RevokeToken,
-    CredentialShape,
     revoke,
-    "End a credential by its name or id. Its connections are closed.",
     Example({"name": "notebook"}, {**_SHOWN, "revoked_at": 1795252960000}),
 )

@@ -22,14 +22,14 @@ from gateway.wire.methods import turns as wire
 
 
 async def send(call: Call, params: wire.Send) -> wire.Answer:
-    """Start a turn and wait for its answer; the same key waits for the same turn again."""
+    """Say something and wait for the answer."""
     started = await start(call, params)
     waited = _Waited(started.turn_id, started.session_key, started.agent_id)
     return await _wait(call, waited, params.wait_ms)
 
 
 async def start(call: Call, params: wire.StartTurn) -> wire.Started:
-    """Start a turn; answered once the message is durable."""
+    """Say something; answered once it is durable."""
     message = speaking.inbound(call.principal, params)
     # Between the commit and the lane's hearing of it nobody else would start the turn.
     accepted = await call.shared.whole("accept", call.backend.intake.accept(message))
@@ -198,10 +198,7 @@ _REFUSALS = (Busy, Conflict, Forbidden, UnknownAgent)
 SEND = Method(
     "send",
     Scope.CHAT,
-    wire.Send,
-    wire.Answer,
     send,
-    "Say something and wait for the answer.",
     Example({"text": "good morning", "peer_id": "notes", "idempotency_key": "morning-1"}, _ANSWER),
     in_batch=False,
     errors=_REFUSALS,
@@ -210,10 +207,7 @@ SEND = Method(
 START = Method(
     "turns.start",
     Scope.CHAT,
-    wire.StartTurn,
-    wire.Started,
     start,
-    "Say something; answered once it is durable.",
     Example({"text": "good morning", "peer_id": "notes"}, _STARTED),
     errors=_REFUSALS,
     adds_work=True,
@@ -221,10 +215,7 @@ START = Method(
 WAIT = Method(
     "turns.wait",
     Scope.READ,
-    wire.WaitTurn,
-    wire.Answer,
     wait,
-    "Wait for the end of a turn.",
     Example({"turn_id": examples.TURN, "wait_ms": 30_000}, _ANSWER),
     in_batch=False,
     errors=(NotFound,),
@@ -232,10 +223,7 @@ WAIT = Method(
 GET = Method(
     "turns.get",
     Scope.READ,
-    wire.OneTurn,
-    wire.Turn,
     get,
-    "A turn with what was said and answered.",
     Example(
         {"turn_id": examples.TURN},
         {
@@ -250,10 +238,7 @@ GET = Method(
 LIST = Method(
     "turns.list",
     Scope.READ,
-    wire.ListTurns,
-    wire.TurnPage,
     list_,
-    "Turns, newest first.",
     Example(
         {"session_key": examples.SESSION, "limit": 20}, {"turns": [SUMMARY], "next_cursor": None}
     ),
@@ -262,10 +247,7 @@ LIST = Method(
 CANCEL = Method(
     "turns.cancel",
     Scope.CHAT,
-    wire.OneTurn,
-    wire.Cancelled,
     cancel,
-    "Stop a turn: at once while it waits, at its next step once it runs.",
     Example({"turn_id": examples.QUEUED_TURN}, {"turn_id": examples.QUEUED_TURN}),
     always=True,
     errors=(NotFound, Conflict),

@@ -22,7 +22,7 @@ from gateway.wire.methods import sessions as wire
 
 
 async def new(call: Call, params: wire.NewSession) -> wire.NewSessionResult:
-    """A fresh conversation, kept from now on; speak in it by its peer."""
+    """Begin a fresh conversation."""
     fresh = await begin(call, params.agent_id)
     await commit(call, fresh.touch, store.SetLabel(fresh.key, params.label))
     return wire.NewSessionResult(
@@ -69,7 +69,7 @@ async def reset(call: Call, params: wire.OneSession) -> wire.SessionReset:
 
 
 async def delete(call: Call, params: wire.OneSession) -> wire.SessionDeleted:
-    """Delete a conversation: its words are gone from transcript, outbox, runs and log."""
+    """Delete a conversation; its words are gone everywhere."""
     row = await call.shared.ownership.session(call.principal, params.session_key)
     receipt = await call.shared.whole("sessions.delete", _delete(call, row.session_key))
     return wire.SessionDeleted(session_key=row.session_key, blanked=receipt.touched[1])
@@ -115,10 +115,7 @@ async def commit(call: Call, *ops: Op) -> Receipt:
 NEW = Method(
     "sessions.new",
     Scope.CHAT,
-    wire.NewSession,
-    wire.NewSessionResult,
     new,
-    "Begin a fresh conversation.",
     Example(
         {"label": "plans for spring"},
         {
@@ -132,10 +129,7 @@ NEW = Method(
 LABEL = Method(
     "sessions.label",
     Scope.CHAT,
-    wire.LabelSession,
-    wire.Labelled,
     label,
-    "Call a conversation something.",
     Example(
         {"session_key": examples.SESSION, "label": "notes"},
         {"session_key": examples.SESSION, "label": "notes"},
@@ -145,20 +139,14 @@ LABEL = Method(
 RESET = Method(
     "sessions.reset",
     Scope.CHAT,
-    wire.OneSession,
-    wire.SessionReset,
     reset,
-    "Begin a conversation anew: the agent no longer sees what was said.",
     Example({"session_key": examples.SESSION}, {"session_key": examples.SESSION, "cleared": 2}),
     errors=(NotFound, Conflict),
 )
 DELETE = Method(
     "sessions.delete",
     Scope.CHAT,
-    wire.OneSession,
-    wire.SessionDeleted,
     delete,
-    "Delete a conversation; its words are gone everywhere.",
     Example({"session_key": examples.SESSION}, {"session_key": examples.SESSION, "blanked": 3}),
     errors=(NotFound, Conflict),
 )

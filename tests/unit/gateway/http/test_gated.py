@@ -184,13 +184,14 @@ async def test_outcomes_are_counted_by_their_kind(world: World) -> None:
     async def breaks(call: Call, params: Any) -> Any:
         raise KeyError("x")
 
+    async def waits(call: Call, params: Any) -> Any:
+        await asyncio.Event().wait()
+
     with pytest.raises(InvalidInput):
         await world.call("turns.get", refuses)
     with pytest.raises(KeyError):
         await world.call("turns.get", breaks)
-    task = asyncio.get_running_loop().create_task(
-        world.call("turns.get", lambda call, params: asyncio.Event().wait())
-    )
+    task = asyncio.get_running_loop().create_task(world.call("turns.get", waits))
     await settle()
     task.cancel()
     await settle()

@@ -31,17 +31,17 @@ class Gates:
         self._open = asyncio.Event()
         self._changed = asyncio.Event()
         self.methods: tuple[Method[Any], ...] = (
-            Method("hold", None, Name, Said, self._hold, "", NONE),
-            Method("rest", None, Name, Said, self._rest, "", NONE),
-            Method("quick", None, Name, Said, self._quick, "", NONE, always=True),
-            Method("echo", None, Name, Said, self._quick, "", NONE),
-            Method("alone", None, Name, Said, self._quick, "", NONE, in_batch=False),
-            Method("lasting", None, Name, Said, self._quick, "", NONE, lasting=True),
-            Method("fail", None, Name, Said, self._fail, "", NONE),
-            Method("take_back", None, Name, Said, self._take_back, "", NONE, always=True),
-            Method("who", None, Name, Said, self._who, "", NONE),
-            Method("connect", None, Name, Said, self._connect, "", NONE, always=True),
-            Method("later", None, Name, Said, self._later, "", NONE),
+            Method("hold", None, self._hold, NONE),
+            Method("rest", None, self._rest, NONE),
+            Method("quick", None, self._quick, NONE, always=True),
+            Method("echo", None, self._quick, NONE),
+            Method("alone", None, self._quick, NONE, in_batch=False),
+            Method("lasting", None, self._quick, NONE, lasting=True),
+            Method("fail", None, self._fail, NONE),
+            Method("take_back", None, self._take_back, NONE, always=True),
+            Method("who", None, self._who, NONE),
+            Method("connect", None, self._connect, NONE, always=True),
+            Method("later", None, self._later, NONE),
         )
         self.written: list[str] = []
 
