@@ -13,7 +13,9 @@ from gateway.cli import methods
 from gateway.cli.output import json_text, show
 from gateway.cli.target import connected, speaks_rpc
 from gateway.cli.visible import visible
+from gateway.client import Client
 from gateway.core.errors import InvalidInput
+from gateway.wire.methods.run_document import PIECE_CHARS, WHOLE_BYTES
 
 WAIT_MS = 20_000
 """How long one question for more output waits."""
@@ -67,16 +69,33 @@ def _print(piece: dict[str, Any], *, as_json: bool) -> bool:
 async def _export(run_id: str, url: str | None, home: str | None, as_json: bool) -> None:
     async with connected(url, home) as client:
         found = await client.call("runs.export", {"run_id": run_id})
+        document = found["document"]
+        if document is None:
+            texts = [
+                (await client.call("runs.piece", {"piece": piece}))["text"]
+                for piece in found["pieces"]
+            ]
+            document = orjson.loads("".join(texts))
     option = 0 if as_json else orjson.OPT_INDENT_2
-    click.echo(json_text(found["document"], option=option))
+    click.echo(json_text(document, option=option))
 
 
 @speaks_rpc
 async def _import(file: Path, url: str | None, home: str | None, as_json: bool) -> None:
     document = _document(file)
+    text = orjson.dumps(document)
+    given: dict[str, Any] = {"document": document}
     async with connected(url, home) as client:
-        found = await client.call("runs.import", {"document": document}, again=False)
+        if len(text) > WHOLE_BYTES:
+            given = {"pieces": await _sent(client, text.decode())}
+        found = await client.call("runs.import", given, again=False)
     show(found, as_json=as_json)
+
+
+async def _sent(client: Client, text: str) -> list[str]:
+    """The names of the pieces of a document that is too long for a frame."""
+    cuts = [text[at : at + PIECE_CHARS] for at in range(0, len(text), PIECE_CHARS)]
+    return [(await client.call("runs.keep_piece", {"text": cut}))["piece"] for cut in cuts]
 
 
 def _document(file: Path) -> Any:

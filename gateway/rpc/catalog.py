@@ -74,6 +74,8 @@ METHODS: tuple[Method[Any], ...] = (
     operating.EMIT,
     operating.STREAM,
     operating.EXPORT,
+    operating.KEEP_PIECE,
+    operating.PIECE,
     operating.IMPORT,
     operating.PRUNE,
     deliveries.STATS,

@@ -110,12 +110,8 @@ class Engine:
         *,
         session_key: str = "",
         principal: str = "",
-        root: str = "",
     ) -> OpenRun:
-        """The write that creates a run under this worker's lease, for the caller's unit.
-
-        `root` is the run that set all of this off; without one it is the run itself.
-        """
+        """The write that creates a run under this worker's lease, for the caller's unit."""
         now = self._clock.now_ms()
         return OpenRun(
             run_id,
@@ -127,7 +123,7 @@ class Engine:
             self._lease.until(now),
             now,
             principal,
-            root or run_id,
+            run_id,
             json_text(dict(manifest.tags)),
         )
 
@@ -180,16 +176,15 @@ class Engine:
             del self._live[run_id]
             self._left.set()
 
-    async def cancel(self, run_id: RunId) -> None:
+    async def cancel(self, run_id: RunId, *, events: Sequence[NewEvent] = ()) -> None:
         """Ask a run to stop: at once here, at its next write elsewhere, on waking if parked.
 
-        A run that has nothing left to do but to write its end completes all the same. Raises
-        `RunTerminal` when it has ended or never was. Cancelled: the wish may be written and not be
-        passed on here; then it is seen at the next write.
+        `events` hold with the wish. A run that has nothing left to do but to write its end
+        completes all the same. Raises `RunTerminal` when it has ended or never was. Cancelled: the
+        wish may be written and not be passed on here; then it is seen at the next write.
         """
-        await self._store.commit(
-            Unit((RequestCancel(run_id, self._clock.now_ms()),), durability=Durability.CRITICAL)
-        )
+        wish = RequestCancel(run_id, self._clock.now_ms())
+        await self._store.commit(Unit((wish,), tuple(events), Durability.CRITICAL))
         self._stop_here(run_id)
         self._watch.nudge()
 

@@ -73,17 +73,21 @@ class Operations:
         self._engine = engine
         self.tasks = tuple(tasks)
 
-    async def start(self, manifest: Manifest, *, by: str, key: str = "") -> RunId:
+    async def start(self, manifest: Manifest, *, by: str, key: str = "", root: str = "") -> RunId:
         """A new run of a declared task; the same `key` with the same manifest is the same run.
 
-        Raises `NotFound` (no such task), `ManifestMismatch` (the key stands for another manifest),
-        `InvalidInput` (the input is not JSON).
+        `root` is a run that sets it off: what all of them use is added up under the first of them.
+        Raises `NotFound` (no such task or root), `ManifestMismatch` (the key stands for another
+        manifest), `InvalidInput` (the input is not JSON).
         """
         if manifest.task not in self.tasks:
             known = ", ".join(self.tasks) or "none is; TURNGATE_TASKS declares them"
             raise NotFound(f"there is no task {manifest.task!r}; declared: {known}")
         run_id, now = RunId(self._ids.new("r")), self._clock.now_ms()
-        ops: list[Op] = [self.due(run_id, manifest, by=by)]
+        due = self.due(run_id, manifest, by=by)
+        if root:
+            due = due._replace(root=(await self._one(RunId(root))).root)
+        ops: list[Op] = [due]
         if key:
             ops.append(RememberKey(by, METHOD, key, manifest.hash(), run_id, now))
         event = self.event(run_id, Kind.RUN_STARTED, {"task": manifest.task, "by": by})
@@ -124,6 +128,12 @@ class Operations:
         self._check_idle(row)
         rest = await self.rest(run_id, step, repeat_unsafe=repeat_unsafe)
         await self._reopen(row, rest, {"action": "retry", "by": by, "step": step})
+
+    async def cancel(self, run_id: RunId, *, by: str) -> None:
+        """Ask a run to stop, as `Engine.cancel` does; raises `RunTerminal` when it has ended."""
+        await self._one(run_id)
+        event = self.event(run_id, Kind.RUN_OPERATED, {"action": "cancel", "by": by})
+        await self._engine.cancel(run_id, events=(event,))
 
     async def rest(self, run_id: RunId, step: str, *, repeat_unsafe: bool) -> Rest:
         """What holds when a run is done again from a step; raises as `retry` does."""

@@ -372,7 +372,10 @@ class Lanes:
             ops.append(MergeInput(row.turn_id, lead.turn_id, now))
             events.append(self._event(row, Kind.INPUT_MERGED, {"into": lead.turn_id}))
         run_id = RunId(lead.turn_id)
-        ops.append(self._engine.opening(run_id, manifest(group), session_key=lead.session_key))
+        opening = self._engine.opening(
+            run_id, manifest(group), session_key=lead.session_key, principal=lead.principal
+        )
+        ops.append(opening)
         return Unit(tuple(ops), tuple(events))
 
     async def _watch_expiry(self) -> None:

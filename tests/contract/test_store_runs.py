@@ -17,6 +17,7 @@ from gateway.store.base.runs import (
     EmitRunEvent,
     FailStep,
     ForgetKeys,
+    GetBlob,
     GetRun,
     GetRunEvent,
     LoadSteps,
@@ -295,7 +296,9 @@ async def test_a_long_result_is_kept_apart_and_read_as_if_it_were_not(store: Sto
     await put(store, a_completion(result="blob:aa"), a_run_end(result="blob:aa"))
     assert (await one(store, LoadSteps("r1"))).result == '"long"'
     assert (await one(store, GetRun("r1"))).result == '"long"'
+    assert await store.read(GetBlob("bb")) == [('"idle"',)]
     assert (await put(store, PruneBlobs(10))).touched == [1]
+    assert await store.read(GetBlob("bb")) == []
     assert (await one(store, GetRun("r1"))).result == '"long"'
     await put(store, PruneRuns(100, 10))
     assert (await put(store, PruneBlobs(10))).touched == [1]

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from hashlib import sha256
 
 import orjson
 
-from gateway.core.errors import Conflict, EventEmitRace, ManifestMismatch, NotFound, RunTerminal
+from gateway.core.errors import (
+    Conflict,
+    EventEmitRace,
+    InvalidInput,
+    ManifestMismatch,
+    NotFound,
+    RunTerminal,
+    TooLarge,
+)
 from gateway.core.ids import RunId
 from gateway.identity.principal import Scope
 from gateway.rpc import examples
 from gateway.rpc.call import Call
 from gateway.rpc.method import Example, Method
+from gateway.rpc.params import validated
+from gateway.runs import pieces
 from gateway.runs.task import Manifest
 from gateway.store.base import runs as store
 from gateway.wire.methods import operating as wire
 from gateway.wire.methods.base import Done
+from gateway.wire.methods.run_document import WHOLE_BYTES, RunDocument
 from gateway.wire.methods.runs import OneRun
 
 POLL_S = 0.25
@@ -25,7 +37,9 @@ POLL_S = 0.25
 async def start(call: Call, params: wire.StartRun) -> wire.StartedRun:
     """Start a run of a declared task."""
     manifest = Manifest(params.task, params.input, tuple(params.tags.items()))
-    work = call.backend.operations.start(manifest, by=call.principal.name, key=params.key)
+    work = call.backend.operations.start(
+        manifest, by=call.principal.name, key=params.key, root=params.root
+    )
     return wire.StartedRun(run_id=await call.shared.whole("runs.start", work))
 
 
@@ -112,14 +126,44 @@ async def _page(call: Call, params: wire.Stream) -> wire.StreamPage:
 
 
 async def export(call: Call, params: OneRun) -> wire.Export:
-    """Everything recorded of a run as one document, if it fits into a frame."""
-    return wire.Export(document=await call.backend.copies.export(RunId(params.run_id)))
+    """Everything recorded of a run as one document, in pieces if it is long."""
+    document = await call.backend.copies.export(RunId(params.run_id))
+    text = orjson.dumps(document)
+    if len(text) <= WHOLE_BYTES:
+        return wire.Export(document=document, pieces=[])
+    names = await pieces.keep_all(call.backend.store, text.decode())
+    return wire.Export(document=None, pieces=names)
+
+
+async def piece(call: Call, params: wire.OnePiece) -> wire.PieceText:
+    """A piece of a long document; they are kept for an hour at most."""
+    return wire.PieceText(text=await pieces.load(call.backend.store, [params.piece]))
+
+
+async def keep_piece(call: Call, params: wire.KeepPiece) -> wire.KeptPiece:
+    """Take a piece of a long document, for `runs.import` soon after."""
+    return wire.KeptPiece(piece=await pieces.keep(call.backend.store, params.text))
 
 
 async def import_(call: Call, params: wire.ImportRun) -> wire.StartedRun:
     """Keep an exported run here; an unfinished one waits to be resumed."""
-    work = call.backend.copies.take_in(params.document, by=call.principal.name)
+    document = params.document
+    if (document is None) != bool(params.pieces):
+        raise InvalidInput("document, pieces: give one of them")
+    if document is None:
+        document = _document(await pieces.load(call.backend.store, params.pieces))
+    work = call.backend.copies.take_in(document, by=call.principal.name)
     return wire.StartedRun(run_id=await call.shared.whole("runs.import", work))
+
+
+def _document(text: str) -> RunDocument:
+    try:
+        value = orjson.loads(text)
+    except ValueError as error:
+        raise InvalidInput(f"pieces: joined they are no JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise InvalidInput("pieces: joined they are no document of a run")
+    return validated(RunDocument, value)
 
 
 async def prune(call: Call, params: wire.Prune) -> wire.Pruned:
@@ -152,6 +196,8 @@ _DOCUMENT = {
     "steps": [],
     "events": [],
 }
+_PIECE_TEXT = '{"format":"turngate run 1",'
+_PIECE = sha256(_PIECE_TEXT.encode()).hexdigest()
 
 START = Method(
     "runs.start",
@@ -230,14 +276,27 @@ EXPORT = Method(
     "runs.export",
     Scope.OPERATOR,
     export,
-    Example({"run_id": examples.RUN}, {"document": {"format": "turngate run 1"}}),
+    Example({"run_id": examples.RUN}, {"document": {"format": "turngate run 1"}, "pieces": []}),
+    errors=(NotFound, TooLarge),
+)
+PIECE = Method(
+    "runs.piece",
+    Scope.OPERATOR,
+    piece,
+    Example({"piece": _PIECE}, {"text": _PIECE_TEXT}),
     errors=(NotFound,),
+)
+KEEP_PIECE = Method(
+    "runs.keep_piece",
+    Scope.OPERATOR,
+    keep_piece,
+    Example({"text": _PIECE_TEXT}, {"piece": _PIECE}),
 )
 IMPORT = Method(
     "runs.import",
     Scope.OPERATOR,
     import_,
     Example({"document": _DOCUMENT}, {"run_id": _ELSEWHERE}),
-    errors=(Conflict, ManifestMismatch),
+    errors=(Conflict, ManifestMismatch, NotFound),
 )
 PRUNE = Method("runs.prune", Scope.OPERATOR, prune, Example({"older_than_s": 86_400}, {"runs": 0}))

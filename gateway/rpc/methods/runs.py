@@ -13,6 +13,7 @@ from gateway.rpc import examples
 from gateway.rpc.call import Call
 from gateway.rpc.cursors import decode, encode, next_cursor
 from gateway.rpc.method import Example, Method
+from gateway.runs.results import INLINE_BYTES
 from gateway.store.base import runs as store
 from gateway.wire.methods import runs as wire
 
@@ -43,8 +44,10 @@ async def get(call: Call, params: wire.OneRun) -> wire.RunDetail:
             "waits": [wait.key for wait in await read(store.RunWaits(row.run_id))],
             "costs": [cost._asdict() for cost in await read(store.RunCosts(row.run_id))],
             "root_costs": [cost._asdict() for cost in await read(store.RootCosts(row.root))],
-            "input": orjson.loads(row.input),
-            "result": orjson.loads(row.result),
+            "input": _shown(row.input, INLINE_BYTES),
+            "input_bytes": len(row.input.encode()),
+            "result": _shown(row.result, INLINE_BYTES),
+            "result_bytes": len(row.result.encode()),
             "holder": row.holder,
             "lease_until": row.lease_until,
         }
@@ -67,9 +70,9 @@ async def steps(call: Call, params: wire.Steps) -> wire.StepPage:
 
 async def cancel(call: Call, params: wire.OneRun) -> wire.RunCancelling:
     """Ask a run to stop: at once, at its next step, or when it wakes."""
-    row = await _run(call, params.run_id)
-    await call.shared.whole("runs.cancel", call.backend.engine.cancel(RunId(row.run_id)))
-    return wire.RunCancelling(run_id=row.run_id)
+    work = call.backend.operations.cancel(RunId(params.run_id), by=call.principal.name)
+    await call.shared.whole("runs.cancel", work)
+    return wire.RunCancelling(run_id=params.run_id)
 
 
 async def _run(call: Call, run_id: str) -> store.RunRow:
@@ -102,8 +105,6 @@ def _info(row: store.RunRow) -> dict[str, Any]:
 
 
 def _step(step: store.StepRow) -> dict[str, Any]:
-    size = len((step.result or "").encode())
-    shown = step.result is not None and size <= MAX_SHOWN_BYTES
     return {
         "path": step.path,
         "intent": step.intent,
@@ -113,10 +114,15 @@ def _step(step: store.StepRow) -> dict[str, Any]:
         "attempts": step.attempts,
         "started_at": step.started_at,
         "completed_at": step.completed_at,
-        "result": orjson.loads(step.result or "null") if shown else None,
-        "result_bytes": size,
+        "result": _shown(step.result or "null", MAX_SHOWN_BYTES),
+        "result_bytes": len((step.result or "").encode()),
         "error": step.error,
     }
+
+
+def _shown(text: str, most: int) -> Any:
+    """The value of a JSON text, null when it is longer than that many bytes."""
+    return orjson.loads(text) if len(text.encode()) <= most else None
 
 
 def _place(path: str) -> list[tuple[bool, int, str]]:
@@ -141,7 +147,7 @@ _RUN = {
     "updated_at": examples.AT + 900,
     "ended_at": examples.AT + 900,
     "error": "",
-    "principal": "",
+    "principal": examples.PRINCIPAL,
     "root": examples.TURN,
     "origin": "",
     "tags": {},
@@ -164,7 +170,9 @@ GET = Method(
         {
             **_RUN,
             "input": {"inputs": [examples.TURN]},
+            "input_bytes": 45,
             "result": None,
+            "result_bytes": 4,
             "holder": "",
             "lease_until": 0,
             "waits": [],

@@ -421,6 +421,17 @@ class RunCosts(Query[CostRow]):
     run_id: str
 
 
+class BlobRow(NamedTuple):
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetBlob(Query[BlobRow]):
+    """A text by its hash, for what is longer than a frame."""
+
+    hash: str
+
+
 class SpentRow(NamedTuple):
     session_key: str
     tokens: int

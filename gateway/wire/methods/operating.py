@@ -7,7 +7,13 @@ from typing import Any, Literal
 from pydantic import Field
 
 from gateway.wire.methods.base import MAX_PAGE, Limit, Milliseconds, Name, Params, Result
-from gateway.wire.methods.run_document import RunDocument, Tags
+from gateway.wire.methods.run_document import (
+    MAX_PIECES,
+    PIECE_CHARS,
+    PieceName,
+    RunDocument,
+    Tags,
+)
 from gateway.wire.methods.runs import OneRun, Status
 
 MAX_WAIT_MS = 30_000
@@ -23,6 +29,9 @@ class StartRun(Params):
         "", max_length=512, description="The same key with the same input is the same run, 24 h."
     )
     tags: Tags = Field({}, description="Words for people, as JSON.")
+    root: str = Field(
+        "", max_length=512, description="The run that sets it off; its costs are added up there."
+    )
 
 
 class StartedRun(Result):
@@ -93,15 +102,43 @@ class StreamPage(Result):
 
 
 class ImportRun(Params):
-    """A document that `runs.export` gave."""
+    """What `runs.export` gave: a document, or the pieces of a long one."""
 
-    document: RunDocument
+    document: RunDocument | None = None
+    pieces: list[PieceName] = Field(
+        [], max_length=MAX_PIECES, description="Names `runs.keep_piece` gave, in their order."
+    )
 
 
 class Export(Result):
-    """Everything recorded of a run."""
+    """Everything recorded of a run; `document` is null when it is too long for a frame."""
 
-    document: dict[str, Any]
+    document: dict[str, Any] | None
+    pieces: list[str] = Field(description="Names for `runs.piece`; their texts joined are JSON.")
+
+
+class OnePiece(Params):
+    """Which piece of a long document."""
+
+    piece: PieceName
+
+
+class PieceText(Result):
+    """A part of a document's text."""
+
+    text: str
+
+
+class KeepPiece(Params):
+    """A part of a document's text, to be imported with the others."""
+
+    text: str = Field(min_length=1, max_length=PIECE_CHARS)
+
+
+class KeptPiece(Result):
+    """Under what name it is kept: the SHA-256 of its text."""
+
+    piece: str
 
 
 class Prune(Params):

@@ -16,6 +16,14 @@ from gateway.wire.methods.runs import Status
 FORMAT = "turngate run 1"
 """What a document says it is; another number is another shape."""
 
+WHOLE_BYTES = 1 << 19
+"""Longest document that travels in one frame, which holds twice as much."""
+PIECE_CHARS = 80_000
+"""Most characters of a piece: with every one of them escaped twelve-fold it still fits a frame."""
+MAX_PIECES = 800
+"""Most pieces of a document: 64 million characters are held in memory while they are read."""
+
+PieceName = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")]
 Moment = Annotated[int, Field(ge=0, le=2**53, description="Milliseconds since the epoch.")]
 Word = Annotated[str, Field(max_length=512)]

@@ -73,10 +73,12 @@ class RunPage(PageResult):
 
 
 class RunDetail(RunInfo):
-    """A run with what it was given and what came out."""
+    """A run with what it was given and what came out; what is longer than 256 KiB is left out."""
 
     input: Any
+    input_bytes: int
     result: Any
+    result_bytes: int
     holder: str
     lease_until: Milliseconds
     waits: list[str] = Field(description="Keys of events a parked run waits for.")

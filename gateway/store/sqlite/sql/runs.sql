@@ -195,6 +195,10 @@ WHERE r.created_at >= :since GROUP BY r.session_key ORDER BY r.session_key;
 -- The same text has the same hash: once is enough.
 INSERT INTO blobs (hash, body) VALUES (:hash, :body) ON CONFLICT DO NOTHING;
 
+-- name: get_blob
+-- A text by its hash.
+SELECT body FROM blobs WHERE hash = :hash;
+
 -- name: charge_run
 -- Every attempt is a row of its own; saying it again changes nothing.
 INSERT INTO costs (run_id, epoch, path, attempt, model, calls, tokens_in, tokens_out)

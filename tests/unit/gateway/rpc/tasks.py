@@ -43,6 +43,14 @@ class Office:
 
         return await ctx.step("pay", pay, effect=Effect.UNSAFE)
 
+    async def volume(self, ctx: RunContext, input: Json) -> Json:
+        """Comes to more than a frame holds."""
+
+        async def write(attempt: Attempt) -> Json:
+            return "\U0001f600" * 300_000
+
+        return [await ctx.step("write", write), '"' * 600_000]
+
     def _do(self, what: str) -> None:
         self.done.append(what)
         if self.down:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import orjson
 import pytest
 
 from gateway.events.kinds import Kind
@@ -20,7 +21,8 @@ def office() -> Office:
 
 @pytest.fixture
 async def world(tmp_path: Path, office: Office) -> AsyncIterator[World]:
-    tasks = {name: getattr(office, name) for name in ("report", "approval", "payment")}
+    names = ("report", "approval", "payment", "volume")
+    tasks = {name: getattr(office, name) for name in names}
     async with open_world(tmp_path, tasks=tasks) as world:
         yield world
 
@@ -218,6 +220,71 @@ async def test_a_run_travels_as_a_document(world: World, tmp_path: Path) -> None
         await other.backend_settled()
         await other.idle()
         assert (await there.call("runs.get", run_id=parked))["result"] == "yes"
+
+
+async def test_a_document_longer_than_a_frame_travels_in_pieces(
+    world: World, tmp_path: Path
+) -> None:
+    """What a look at the run leaves out is in it; one piece missing, and nothing is kept."""
+    talk = world.talk(OPERATOR)
+    run = await started(world, talk, "volume")
+    shown = await talk.call("runs.get", run_id=run)
+    assert (shown["status"], shown["result"]) == ("completed", None)
+    assert shown["result_bytes"] > 1 << 20
+    exported = await talk.call("runs.export", run_id=run)
+    assert exported["document"] is None
+    texts = [(await talk.call("runs.piece", piece=p))["text"] for p in exported["pieces"]]
+    document = orjson.loads("".join(texts))
+    assert len(document["steps"][0]["result"]) == 300_002
+    other_folder = tmp_path / "other"
+    other_folder.mkdir()
+    async with open_world(other_folder) as other:
+        there = other.talk(OPERATOR)
+        names = [(await there.call("runs.keep_piece", text=t))["piece"] for t in texts]
+        assert names == exported["pieces"]
+        with pytest.raises(Refusal, match="invalid: document, pieces: give one"):
+            await there.call("runs.import")
+        with pytest.raises(Refusal, match=r"not_found: there is no piece .*begin anew"):
+            await there.call("runs.import", pieces=[*names, "0" * 64])
+        with pytest.raises(Refusal, match="no JSON"):
+            await there.call("runs.import", pieces=names[1:])
+        assert await there.call("runs.import", pieces=names) == {"run_id": run}
+        again = await there.call("runs.export", run_id=run)
+        assert (await there.call("runs.get", run_id=run))["result_bytes"] == shown["result_bytes"]
+        assert len(again["pieces"]) == len(names)
+
+
+@pytest.mark.parametrize("text", ["7", "[]", '{"format": "something"}'])
+async def test_pieces_that_are_no_document_are_refused(world: World, text: str) -> None:
+    """Checked like a document in one."""
+    talk = world.talk(OPERATOR)
+    piece = (await talk.call("runs.keep_piece", text=text))["piece"]
+    with pytest.raises(Refusal, match="invalid"):
+        await talk.call("runs.import", pieces=[piece])
+
+
+async def test_what_a_run_sets_off_has_its_root(world: World) -> None:
+    """Over any number of generations, so that their costs add up in one place."""
+    talk = world.talk(OPERATOR)
+    first = await started(world, talk, "report")
+    second = (await talk.call("runs.start", task="report", root=first))["run_id"]
+    third = (await talk.call("runs.start", task="report", root=second))["run_id"]
+    for run in (first, second, third):
+        assert (await talk.call("runs.get", run_id=run))["root"] == first
+    with pytest.raises(Refusal, match="not_found"):
+        await talk.call("runs.start", task="report", root="r_999")
+
+
+async def test_the_log_says_who_stopped_a_run(world: World) -> None:
+    """As it says who did anything else to it."""
+    talk = world.talk(OPERATOR)
+    run = await started(world, talk, "approval")
+    await talk.call("runs.cancel", run_id=run)
+    await world.backend_settled()
+    await world.idle()
+    rows = await world.backend.store.read(ReadEvents(0, 100))
+    assert [row.kind for row in rows][2:] == [Kind.RUN_OPERATED, Kind.RUN_ENDED]
+    assert orjson.loads(rows[2].data) == {"action": "cancel", "by": OPERATOR.name}
 
 
 @pytest.mark.parametrize(
