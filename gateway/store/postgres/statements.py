@@ -15,6 +15,7 @@ from importlib import resources
 from typing import Any
 
 from gateway.store.base import catalog
+from gateway.store.postgres.order import OF_ONE_RUN
 from gateway.store.sqlite import statements as sqlite
 
 _PARAMETER = re.compile(r"(?<!:):(\w+)")
@@ -65,6 +66,8 @@ class Statements:
             if f"{catalog.statement_name(cls)}{_LOCK}" in own()
         }
         """What has to be locked before an operation looks whether it may."""
+        self.told = {cls: _telling(cls, *self.writes[cls]) for cls in OF_ONE_RUN}
+        """Writes whose last column is the transaction's own number."""
         self._reads: dict[type[Any], tuple[str, tuple[str, ...]]] = {}
 
     def read(self, cls: type[Any]) -> tuple[str, tuple[str, ...]]:
@@ -80,6 +83,12 @@ class Statements:
         name = f"{catalog.statement_name(cls)}{suffix}"
         sql, used = bound(name, cls._fields, callers_clock=self._callers_clock)
         return sql, tuple(cls._fields.index(field) for field in used)
+
+
+def _telling(cls: Any, sql: str, places: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
+    """The same write; its rows, or else in one row their count, with the transaction's number."""
+    around = own()["tell_rows" if catalog.GUARDS[cls].returns else "tell_count"]
+    return around.replace("/* WRITE */", sql), places
 
 
 def migrations() -> list[tuple[int, str]]:

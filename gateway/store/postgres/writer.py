@@ -1,8 +1,9 @@
 """The one connection of a process that writes: drains waiting units into one transaction.
 
-Batching comes by itself: while a batch commits, the next one gathers. When something in a batch is
-refused, the batch is rolled back and its units are written one by one. A connection lost during
-COMMIT leaves no doubt: the database is asked what became of the transaction.
+Batching comes by itself: while a batch commits, the next one gathers; operations of one kind go out
+in one round trip. When something in a batch is refused, the batch is rolled back and its units are
+written one by one. A connection lost during COMMIT leaves no doubt: the database is asked what
+became of the transaction.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ import structlog
 from gateway.core.clock import Clock
 from gateway.core.crashpoints import crashpoint
 from gateway.core.errors import Conflict, InvalidInput, StoreUnavailable, TurngateError
-from gateway.store.base.catalog import GUARDS, Op
+from gateway.store.base.catalog import GUARDS
 from gateway.store.base.conversations import PutContent
 from gateway.store.base.events import EventRow
 from gateway.store.base.store import Committed, Durability, NewEvent, Receipt
 from gateway.store.grouped import Submitted, check_event, said
 from gateway.store.postgres.connecting import Dial, is_lost
+from gateway.store.postgres.order import Placed, together
 from gateway.store.postgres.statements import Statements, bound
 
 BATCH_OPS = 512
@@ -174,16 +176,15 @@ class Writer:
         pid = connection.get_server_pid()
         try:
             await connection.execute(self._begin(items))
-            for item in items:
-                try:
-                    await self._apply(connection, item)
-                except (TurngateError, *_UNKEEPABLE) as error:
-                    if len(items) > 1:
-                        raise _Apart from error
-                    await connection.execute("ROLLBACK")
-                    item.error = _refusal(error)
-                    return None
-            transaction, committed = await self._append(connection, items)
+            try:
+                told = await self._apply(connection, items)
+            except (TurngateError, *_UNKEEPABLE) as error:
+                if len(items) > 1:
+                    raise _Apart from error
+                await connection.execute("ROLLBACK")
+                items[0].error = _refusal(error)
+                return None
+            transaction, committed = await self._append(connection, items, told)
             crashpoint("store.in_transaction")
         except BaseException as error:
             await self._give_up(connection, error)
@@ -207,41 +208,82 @@ class Writer:
         )
         return begin if flushed else f"{begin}; SET LOCAL synchronous_commit TO off"
 
-    async def _apply(self, connection: Any, item: Submitted) -> None:
-        item.receipt = Receipt()
-        for event in item.unit.events:
-            check_event(event)
-        for index, op in enumerate(item.unit.ops):
-            await self._operate(connection, item, index, op)
+    async def _apply(self, connection: Any, items: list[Submitted]) -> str | None:
+        """Run all operations; the transaction's own number, if one of them has told it.
 
-    async def _operate(self, connection: Any, item: Submitted, index: int, op: Op) -> None:
+        A refusal in company only says that there was one: the units are then tried alone.
+        """
+        for item in items:
+            item.receipt = Receipt(touched=[0] * len(item.unit.ops))
+            for event in item.unit.events:
+                check_event(event)
+        transaction: str | None = None
+        for group in together([item.unit.ops for item in items]):
+            if len(items) > 1 and len(group) > 1:
+                told = await self._operate_together(connection, items, group)
+            else:
+                told = None
+                for placed in group:
+                    told = await self._operate(connection, items[placed.unit], placed) or told
+            transaction = told or transaction
+        return transaction
+
+    async def _operate_together(
+        self, connection: Any, items: list[Submitted], group: list[Placed]
+    ) -> str | None:
+        """One statement for each, all sent before the first answer is awaited."""
+        kind = type(group[0].op)
+        guard = GUARDS[kind]
+        sql, places = self._statements.told[kind]
+        values = [[placed.op[place] for place in places] for placed in group]
+        rows = await connection.fetchmany(sql, values)
+        if len(rows) != len(group):  # of those that return a row each, one has touched nothing
+            raise _Apart
+        for placed, (*told, _) in zip(group, rows, strict=True):
+            receipt = items[placed.unit].receipt
+            if guard.returns:
+                receipt.rows[placed.place] = (tuple(told),)
+            receipt.touched[placed.place] = touched = 1 if guard.returns else told[0]
+            if guard.refused is not None and touched == 0:
+                raise _Apart
+        return str(rows[0][-1])
+
+    async def _operate(self, connection: Any, item: Submitted, placed: Placed) -> str | None:
+        _, index, op = placed
         kind = type(op)
         guard = GUARDS[kind]
+        transaction: str | None = None
         if kind in self._statements.locks:
             sql, places = self._statements.locks[kind]
             await connection.execute(sql, *(op[place] for place in places))
-        sql, places = self._statements.writes[kind]
+        tells = kind in self._statements.told
+        sql, places = (self._statements.told if tells else self._statements.writes)[kind]
         values = [op[place] for place in places]
         try:
-            if guard.returns:
+            if guard.returns or tells:
                 rows = tuple(tuple(row) for row in await connection.fetch(sql, *values))
-                item.receipt.rows[index] = rows
-                touched = len(rows)
+                if tells and rows:
+                    transaction = rows[0][-1]
+                    rows = tuple(row[:-1] for row in rows)
+                if guard.returns:
+                    item.receipt.rows[index] = rows
+                touched = len(rows) if guard.returns else rows[0][0]
             else:
                 touched = int((await connection.execute(sql, *values)).rpartition(" ")[2])
         except asyncpg.UniqueViolationError as error:
             raise guard.duplicate(said(guard.duplicate, op)) from error
-        item.receipt.touched.append(touched)
+        item.receipt.touched[index] = touched
         if guard.refused is not None and touched == 0:
             raise guard.refused(said(guard.refused, op))
+        return transaction
 
     async def _append(
-        self, connection: Any, items: list[Submitted]
+        self, connection: Any, items: list[Submitted], told: str | None
     ) -> tuple[str, Committed | None]:
         """Number and keep the units' events; which transaction this is, by its own number."""
         new = [event for item in items for event in item.unit.events]
         if not new:
-            return await connection.fetchval(self._this_transaction), None
+            return told or await connection.fetchval(self._this_transaction), None
         bodies = await self._bodies(connection, items, new)
         columns = [list(column) for column in zip(*new, strict=True)]
         head, transaction = await connection.fetchrow(self._append_events, *columns)

@@ -28,3 +28,11 @@ SELECT pg_xact_status(:transaction::text::xid8);
 -- name: end_session
 -- A connection that was cut may still be at work; ending it first makes its outcome final.
 SELECT pg_terminate_backend(:pid::int, 5000);
+
+-- name: tell_rows
+-- What a write returns, and in which transaction.
+WITH done AS (/* WRITE */) SELECT done.*, pg_current_xact_id()::text FROM done;
+
+-- name: tell_count
+-- How many rows a write has touched, and in which transaction.
+WITH done AS (/* WRITE */ RETURNING 1) SELECT count(*), pg_current_xact_id()::text FROM done;

@@ -5,12 +5,13 @@ import asyncio
 import pytest
 
 from gateway.core.clock import SystemClock
-from gateway.core.errors import NotFound, StoreUnavailable
+from gateway.core.errors import Conflict, LeaseLost, NotFound, StoreUnavailable
 from gateway.store.base.bindings import RemoveBinding
 from gateway.store.base.conversations import GetSession, ListSessions
 from gateway.store.base.events import GetLogBounds, ReadEvents
+from gateway.store.base.runs import LoadSteps
 from gateway.store.base.store import Committed, Durability, Unit
-from tests.contract.store_units import a_run, a_session, happened, one, put
+from tests.contract.store_units import a_begin, a_completion, a_run, a_session, happened, one, put
 from tests.support import database
 from tests.unit.gateway.store.postgres.conftest import Open
 from tests.unit.gateway.store.postgres.cutting import door
@@ -112,3 +113,46 @@ async def test_a_refused_unit_in_a_batch_costs_its_neighbours_nothing_but_time(
     outcomes = await asyncio.gather(*map(store.commit, units), return_exceptions=True)
     assert [type(outcome) is NotFound for outcome in outcomes] == [n == 2 for n in range(6)]
     assert [row.seq for row in await store.read(ReadEvents(0, 99))] == [1, 2, 3, 4, 5]
+
+
+async def test_runs_that_open_together_are_refused_only_where_their_id_is_taken(
+    connect: Open,
+) -> None:
+    """A unique key that is broken inside a group says nothing about the group's others."""
+    store = await connect()
+    await put(store, a_run(run_id="r3"))
+    units = [Unit((a_run(run_id=f"r{n}"), a_begin(run_id=f"r{n}"))) for n in range(8)]
+    outcomes = await asyncio.gather(*map(store.commit, units), return_exceptions=True)
+    assert [type(outcome) is Conflict for outcome in outcomes] == [n == 3 for n in range(8)]
+    assert [len(await store.read(LoadSteps(f"r{n}"))) for n in range(8)] == [1, 1, 1, 0, 1, 1, 1, 1]
+
+
+async def test_steps_written_together_are_refused_only_where_the_lease_is_lost(
+    connect: Open,
+) -> None:
+    """Both where a refused statement gives no row, and where it gives a count; each its receipt."""
+    store = await connect()
+    for n in range(6):
+        await put(store, a_run(run_id=f"r{n}"))
+    for make in (a_begin, a_completion):
+        units = [Unit((make(run_id=f"r{n}", epoch=2 if n == 4 else 1),)) for n in range(6)]
+        outcomes = await asyncio.gather(*map(store.commit, units), return_exceptions=True)
+        assert [type(outcome) is LeaseLost for outcome in outcomes] == [n == 4 for n in range(6)]
+        assert all(
+            outcome.touched == [1] for outcome in outcomes if not isinstance(outcome, BaseException)
+        )
+
+
+@pytest.mark.parametrize("arrived", [True, False], ids=["committed", "not committed"])
+async def test_runs_that_open_together_are_not_opened_twice_after_a_cut_commit(
+    connect: Open, url: str, arrived: bool
+) -> None:
+    """Their group has told by which number the transaction can be asked for."""
+    async with door(url) as (gate, through):
+        store = await connect(through)
+        gate.cut_at, gate.pass_on = b"COMMIT", arrived
+        units = [Unit((a_run(run_id=f"r{n}"),)) for n in range(8)]
+        receipts = await asyncio.gather(*map(store.commit, units))
+        assert gate.cuts == 1
+        assert [receipt.touched for receipt in receipts] == [[1]] * 8
+        await store.close()
