@@ -8,8 +8,7 @@ from gateway.core.errors import ConfigError
 from gateway.simulate.fault import Fault
 from gateway.simulate.faults_body import BODY
 from gateway.simulate.faults_connection import CONNECTION
-from gateway.simulate.faults_overflow import OVERFLOW
-from gateway.simulate.faults_status import STATUS
+from gateway.simulate.faults_refusal import OVERFLOW, STATUS
 from gateway.simulate.faults_stream import STREAM
 
 GROUPS: dict[str, tuple[Fault, ...]] = {
