@@ -329,15 +329,16 @@ async def test_a_hundred_turns_on_one_socket(world: World) -> None:
 
 
 async def test_a_full_mailbox_is_told_with_its_depth(world: World) -> None:
-    """Nothing was accepted, and when to try again."""
+    """Nothing was accepted, and when to try again; what is stopped makes room at once."""
     talk = world.talk()
     await talk.call("turns.start", text="slow")
-    for n in range(20):
-        await talk.call("turns.start", text=f"/n{n}")
+    waiting = [await talk.call("turns.start", text=f"/n{n}") for n in range(20)]
     with pytest.raises(Refusal, match=r"busy.*20") as caught:
         await talk.call("turns.start", text="one too many")
     assert caught.value.data["retryable"] is True
     assert caught.value.data["retry_after_ms"] > 0
+    await talk.call("turns.cancel", turn_id=waiting[7]["turn_id"])
+    assert (await talk.call("turns.start", text="now it fits"))["position"] == 19
 
 
 async def test_an_unknown_agent_is_told_before_anything_is_kept(world: World) -> None:

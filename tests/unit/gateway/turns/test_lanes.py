@@ -404,13 +404,16 @@ async def test_a_message_too_old_to_answer_expires_while_another_holds_the_lane(
 async def test_a_message_that_ages_while_it_waits_for_a_slot_is_not_answered(
     house: House,
 ) -> None:
-    """What nobody wants any more is not paid for."""
+    """What nobody wants any more is not paid for, and counts no longer."""
     for name in ("c1", "c2"):
         await house.send(cron(f"hold {name}", peer=name))
     await house.reached("c1", "c2")
     late = await house.send(replace(cron("late", peer="c3"), ttl_ms=1500))
+    await house.quiet()
+    assert house.gateway.lanes.waiting == 1
     await house.wait(3)
     assert await house.state(late.turn_id) == "expired"
+    assert house.gateway.lanes.waiting == 0, "it keeps others from being accepted"
     house.release("c1", "c2")
     await house.idle()
     assert len(house.channel.sent) == 2
