@@ -95,7 +95,7 @@ class Call:
     where it came from, for budgets and logs.
     """
 
-    backend: Gateway
+    gateway: Gateway
     shared: Shared
     principal: Principal
     working: Working

@@ -44,19 +44,19 @@ class Dispatcher:
 
     def __init__(
         self,
-        backend: Gateway,
+        gateway: Gateway,
         methods: Sequence[Method[Any]] = METHODS,
         *,
         max_result_bytes: int = MAX_RESULT_BYTES,
         max_frame_bytes: int = jsonrpc.MAX_FRAME_BYTES,
     ) -> None:
-        self.backend = backend
+        self.gateway = gateway
         self._methods = {method.name: method for method in methods}
         self._max_result_bytes = max_result_bytes
         self.shared = Shared(
-            backend.store,
-            backend.clock,
-            Document(methods, backend.about.version),
+            gateway.store,
+            gateway.clock,
+            Document(methods, gateway.about.version),
             max_result_bytes=max_result_bytes,
             max_frame_bytes=max_frame_bytes,
         )
@@ -84,7 +84,7 @@ class Dispatcher:
     ) -> Call:
         """What a handler will hold."""
         return Call(
-            self.backend, self.shared, principal, working, address, client, in_batch=in_batch
+            self.gateway, self.shared, principal, working, address, client, in_batch=in_batch
         )
 
     async def answer(self, request: Request, call: Call) -> bytes | None:
@@ -121,7 +121,7 @@ class Dispatcher:
             return None, self._bug(name, error)
 
     def _bug(self, method: str, error: Exception) -> dict[str, Any]:
-        error_id = self.backend.ids.new("e")
+        error_id = self.gateway.ids.new("e")
         log.error("rpc.bug", method=method, error_id=error_id, exc_info=error)
         return jsonrpc.error_object(
             TABLE[Bug],

@@ -61,10 +61,10 @@ class Rpc:
 
 
 def open_rpc(
-    backend: Gateway,
+    gateway: Gateway,
     methods: Sequence[Method[Any]] = METHODS,
     *,
     frame_bytes: int = jsonrpc.MAX_FRAME_BYTES,
 ) -> Rpc:
     """The methods of the catalogue, or the same wrapped; `close` it after its sessions."""
-    return Rpc(Dispatcher(backend, methods, max_frame_bytes=frame_bytes))
+    return Rpc(Dispatcher(gateway, methods, max_frame_bytes=frame_bytes))

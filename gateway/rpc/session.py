@@ -88,12 +88,12 @@ class RpcSession:
         self._in_flight = in_flight
         self._requests = TaskOwner("rpc.request", _report)
         self._streams = TaskOwner("rpc.stream", _report)
-        backend = dispatcher.backend
+        gateway = dispatcher.gateway
         self._client = Client(
-            connection, ConnectionSubscriptions(backend.ids, self._streams), self._introduce
+            connection, ConnectionSubscriptions(gateway.ids, self._streams), self._introduce
         )
         self._flights = Flights()
-        self._slots = Slots(backend.clock)
+        self._slots = Slots(gateway.clock)
         self._always = asyncio.Semaphore(ALWAYS)
         self._greeting: asyncio.Task[None] | None = None
         self._presence = Presence(connection.principal.name)

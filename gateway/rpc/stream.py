@@ -49,30 +49,30 @@ class Wish:
 class Stream:
     """The source of one subscription's notifications."""
 
-    def __init__(self, backend: Gateway, shared: Shared, client: Client, wish: Wish) -> None:
-        self._backend = backend
+    def __init__(self, gateway: Gateway, shared: Shared, client: Client, wish: Wish) -> None:
+        self._gateway = gateway
         self._shared = shared
         self._connection = client.connection
         self._wish = wish
         self._cursor = self._told = wish.after_seq
         self._live = False
-        self._told_at = backend.clock.monotonic()
+        self._told_at = gateway.clock.monotonic()
 
     async def pump(self, id: str) -> None:
         """Send until cancelled."""
         stop = self._listen(id)
         try:
-            if self._cursor >= self._backend.log.head:
+            if self._cursor >= self._gateway.log.head:
                 await self._caught_up(id)
             while True:
                 try:
-                    items = self._backend.log.subscribe(self._cursor, self._wish.wanted)
+                    items = self._gateway.log.subscribe(self._cursor, self._wish.wanted)
                     async with aclosing(cast("AsyncGenerator[Notification, None]", items)):
                         async for item in items:
                             await self._handle(id, item)
                 except StoreUnavailable as error:
                     log.warning("stream.store_unavailable", reason=str(error))
-                    await self._backend.clock.sleep(RETRY_S)
+                    await self._gateway.clock.sleep(RETRY_S)
         finally:
             stop()
 
@@ -119,13 +119,13 @@ class Stream:
 
     def _advance(self, seq: int) -> None:
         self._told = seq
-        self._told_at = self._backend.clock.monotonic()
+        self._told_at = self._gateway.clock.monotonic()
 
     def _is_time(self) -> bool:
         """Whether to tell where the client stands: when it is live, then for hidden entries."""
         if not self._live:
-            return self._cursor >= self._backend.log.head
-        elapsed = self._backend.clock.monotonic() - self._told_at
+            return self._cursor >= self._gateway.log.head
+        elapsed = self._gateway.clock.monotonic() - self._told_at
         return self._told < self._cursor and elapsed >= CAUGHT_UP_S
 
     def _listen(self, id: str) -> Callable[[], None]:
@@ -150,7 +150,7 @@ class Stream:
                 else:
                     self._connection.preview(key, "turns.delta", delta_of(id, preview))
 
-        return self._backend.previews.listen(show)
+        return self._gateway.previews.listen(show)
 
 
 def filter_of(wanted: EventFilter) -> Filter:

@@ -188,7 +188,7 @@ async def over_socket(world: World, rpc: Rpc) -> AsyncIterator[Ask]:
 async def ask(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Ask]:
     """How a frame gets its answer."""
     async with open_world(tmp_path) as world:
-        rpc = Rpc(Dispatcher(world.backend, METHODS))
+        rpc = Rpc(Dispatcher(world.gateway, METHODS))
         async for asking in request.param(world, rpc):
             yield asking
         await rpc.close()

@@ -18,17 +18,17 @@ from gateway.wire.methods.base import NoParams
 
 async def list_(call: Call, params: NoParams) -> wire.AgentList:
     """All agents, by id, with the model each would use."""
-    backend = call.backend
-    found = [agent for id in backend.agents.ids() if (agent := backend.agents.get(id)) is not None]
+    gateway = call.gateway
+    found = [agent for id in gateway.agents.ids() if (agent := gateway.agents.get(id)) is not None]
     return wire.AgentList.model_validate(
         {
             "agents": [
                 {
                     "id": agent.id,
                     "name": agent.name,
-                    "model": agent.model or backend.about.model,
+                    "model": agent.model or gateway.about.model,
                     "dm_scope": agent.dm_scope.value,
-                    "source": backend.added.agents.source(agent.id),
+                    "source": gateway.added.agents.source(agent.id),
                 }
                 for agent in found
             ]
@@ -38,12 +38,12 @@ async def list_(call: Call, params: NoParams) -> wire.AgentList:
 
 async def register(call: Call, params: wire.RegisterAgent) -> wire.AgentRegistered:
     """Add an agent; it answers from the next message on."""
-    rules = call.backend.added
+    rules = call.gateway.added
     agent_id = normalise_agent_id(params.id)
     if not agent_id:
         raise InvalidInput("id: an agent id has a letter or a digit")
     directory = await asyncio.to_thread(
-        _directory, call.backend.about.workspace, params.workspace_dir
+        _directory, call.gateway.about.workspace, params.workspace_dir
     )
     default = f"You are {params.name}, a helpful assistant. Answer briefly and honestly."
     agent = AddedAgent(
@@ -61,7 +61,7 @@ async def register(call: Call, params: wire.RegisterAgent) -> wire.AgentRegister
 async def remove(call: Call, params: wire.OneAgent) -> wire.AgentRemoved:
     """Take an added agent away; what it said stays."""
     agent_id = normalise_agent_id(params.id)
-    rules = call.backend.added
+    rules = call.gateway.added
     await call.shared.whole("agents.remove", rules.remove_agent(agent_id))
     return wire.AgentRemoved(id=agent_id)
 

@@ -19,7 +19,7 @@ from gateway.wire.methods.base import NoParams
 
 async def set_(call: Call, params: wire.SetBinding) -> wire.BindingSet:
     """Let messages that match go to an agent."""
-    rules = call.backend.added
+    rules = call.gateway.added
     added = await call.shared.whole("bindings.set", rules.set(_rule(params)))
     return wire.BindingSet(
         id=added.binding.id, replaced=added.replaced, warnings=list(added.warnings)
@@ -28,7 +28,7 @@ async def set_(call: Call, params: wire.SetBinding) -> wire.BindingSet:
 
 async def remove(call: Call, params: wire.RemoveBinding) -> wire.BindingRemoved:
     """Take an added rule away; a declared one is changed in its file."""
-    rules = call.backend.added
+    rules = call.gateway.added
     if params.id is not None:
         work = rules.remove_by_id(params.id)
     elif params.agent_id is not None:
@@ -41,7 +41,7 @@ async def remove(call: Call, params: wire.RemoveBinding) -> wire.BindingRemoved:
 
 async def list_(call: Call, params: NoParams) -> wire.BindingList:
     """All rules in the order in which they are asked."""
-    table = call.backend.router.table
+    table = call.gateway.router.table
     return wire.BindingList(
         bindings=[_info(rule, table.file) for rule in table.rules],
         default_agent=table.default_agent,

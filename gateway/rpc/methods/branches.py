@@ -29,7 +29,7 @@ async def rewind(call: Call, params: wire.RewindSession) -> wire.SessionRewound:
 async def fork(call: Call, params: wire.ForkSession) -> wire.SessionForked:
     """Copy a conversation up to a turn into a fresh one; both go on by themselves."""
     row = await call.shared.ownership.session(call.principal, params.session_key)
-    entries = await call.backend.store.read(store.LoadTranscript(row.session_key))
+    entries = await call.gateway.store.read(store.LoadTranscript(row.session_key))
     taken = _through(entries, params.turn_id)
     if len(taken) > MAX_COPIED:
         raise InvalidInput(
@@ -40,7 +40,7 @@ async def fork(call: Call, params: wire.ForkSession) -> wire.SessionForked:
     ops: list[Op] = [fresh.touch, store.SetLabel(fresh.key, params.label)]
     for position, entry in enumerate(taken):
         # Words of its own: deleting the one leaves the other alone.
-        content = call.backend.ids.new("c")
+        content = call.gateway.ids.new("c")
         ops.append(store.PutContent(content, fresh.key, entry.body or ""))
         at = fresh.touch.at
         ops.append(store.AppendEntry(fresh.key, position, entry.turn_id, content, at))
@@ -54,7 +54,7 @@ async def fork(call: Call, params: wire.ForkSession) -> wire.SessionForked:
 
 
 async def _rewind(call: Call, key: str, count: int) -> wire.SessionRewound:
-    entries = await call.backend.store.read(store.LoadTranscript(key))
+    entries = await call.gateway.store.read(store.LoadTranscript(key))
     turns = list(dict.fromkeys(entry.turn_id for entry in entries))
     gone = set(turns[-count:])
     kept = [entry for entry in entries if entry.turn_id not in gone]
@@ -65,7 +65,7 @@ async def _rewind(call: Call, key: str, count: int) -> wire.SessionRewound:
         cut = store.CutTranscript(key, position, entries[-1].position + 1)
         receipt = await when_idle(call, key, cut)
         removed = receipt.touched[1]
-        call.backend.sessions.forget(key)
+        call.gateway.sessions.forget(key)
     return wire.SessionRewound(
         session_key=key, turns=len(gone), removed=removed, remaining=len(kept)
     )

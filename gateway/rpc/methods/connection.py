@@ -17,7 +17,7 @@ async def connect(call: Call, params: wire.Connect) -> wire.Connected:
     """Say who you are; `scopes` narrows what this connection may do."""
     principal = call.principal
     if params.token is not None:
-        principal = await call.backend.credentials.authenticate(params.token, call.address)
+        principal = await call.gateway.credentials.authenticate(params.token, call.address)
     if not principal.credential_id:
         raise Unauthenticated("there is no token; give one as `token`")
     if params.scopes is not None:
@@ -56,8 +56,8 @@ def _connected(call: Call, principal: Principal) -> wire.Connected:
         {
             "principal": principal.name,
             "scopes": sorted(principal.scopes),
-            "version": call.backend.about.version,
-            "seq": call.backend.log.head,
+            "version": call.gateway.about.version,
+            "seq": call.gateway.log.head,
             "limits": wire.Limits(
                 frame_bytes=call.shared.max_frame_bytes,
                 result_bytes=call.shared.max_result_bytes,

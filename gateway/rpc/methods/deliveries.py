@@ -23,8 +23,8 @@ PURGE_AT_ONCE = 1000
 
 async def stats(call: Call, params: NoParams) -> wire.DeliveryStats:
     """How many deliveries there are in each state."""
-    counts = await call.backend.store.read(store.CountDeliveries())
-    (attempts,) = await call.backend.store.read(store.CountAttempts())
+    counts = await call.gateway.store.read(store.CountDeliveries())
+    (attempts,) = await call.gateway.store.read(store.CountAttempts())
     states = {row.state: row.total for row in counts}
     return wire.DeliveryStats(
         total_attempted=attempts.attempts,
@@ -39,7 +39,7 @@ async def stats(call: Call, params: NoParams) -> wire.DeliveryStats:
 async def list_(call: Call, params: wire.ListDeliveries) -> wire.DeliveryPage:
     """Deliveries, newest first."""
     query = store.ListDeliveries(before(params.cursor), params.state or "", params.limit)
-    rows = await call.backend.store.read(query)
+    rows = await call.gateway.store.read(query)
     return wire.DeliveryPage(
         deliveries=[wire.DeliveryInfo.model_validate(_info(row)) for row in rows],
         next_cursor=next_cursor(rows, params.limit, lambda row: row.ordinal),
@@ -68,18 +68,18 @@ async def purge(call: Call, params: wire.Purge) -> wire.Purged:
     if row.state in ("pending", "sending"):
         raise Conflict(f"the delivery is {row.state}; it is forgotten only once it has ended")
     op = store.PurgeDelivery(row.delivery_id)
-    await call.backend.store.commit(Unit((op,), durability=Durability.CRITICAL))
+    await call.gateway.store.commit(Unit((op,), durability=Durability.CRITICAL))
     return wire.Purged(purged=1)
 
 
 async def _retry(call: Call, row: store.DeliveryRow) -> wire.Retried:
-    backend = call.backend
-    now = backend.clock.now_ms()
+    gateway = call.gateway
+    now = gateway.clock.now_ms()
     expires_at = now + planning.CHAT_TTL_MS
     op = store.RetryDelivery(row.delivery_id, now, expires_at)
-    await backend.store.commit(Unit((op,), durability=Durability.CRITICAL))
+    await gateway.store.commit(Unit((op,), durability=Durability.CRITICAL))
     fresh = await _delivery(call, row.delivery_id)
-    backend.outbox.wake([planning.from_row(fresh)])
+    gateway.outbox.wake([planning.from_row(fresh)])
     return wire.Retried(delivery_id=row.delivery_id, expires_at=expires_at)
 
 
@@ -87,14 +87,14 @@ async def _purge_failed(call: Call) -> int:
     purged = 0
     while True:
         op = store.PurgeFailed(PURGE_AT_ONCE)
-        receipt = await call.backend.store.commit(Unit((op,), durability=Durability.CRITICAL))
+        receipt = await call.gateway.store.commit(Unit((op,), durability=Durability.CRITICAL))
         purged += receipt.touched[0]
         if receipt.touched[0] < PURGE_AT_ONCE:
             return purged
 
 
 async def _delivery(call: Call, delivery_id: str) -> store.DeliveryRow:
-    for row in await call.backend.store.read(store.GetDelivery(delivery_id)):
+    for row in await call.gateway.store.read(store.GetDelivery(delivery_id)):
         return row
     raise NotFound(f"there is no delivery {delivery_id!r}")
 

@@ -24,7 +24,7 @@ FAMILIES = frozenset(f"{name.split('.')[0]}." for name in NAMES)
 
 async def subscribe(call: Call, params: wire.Subscribe) -> wire.Subscribed:
     """Follow what happens, from any number on."""
-    head = call.backend.log.head
+    head = call.gateway.log.head
     after = head if params.after_seq is None else min(params.after_seq, head)
     wish = Wish(after, filter_of(params.filter), params.previews)
     return wire.Subscribed(subscription=_open(call, wish), seq=after)
@@ -37,7 +37,7 @@ async def unsubscribe(call: Call, params: wire.Unsubscribe) -> wire.Unsubscribed
 
 async def list_(call: Call, params: wire.ListEvents) -> wire.EventPage:
     """A page of the log, oldest first."""
-    log, store = call.backend.log, call.backend.store
+    log, store = call.gateway.log, call.gateway.store
     wanted = filter_of(params.filter)
     after = min(params.after_seq, log.head)
     (bounds,) = await store.read(GetLogBounds())
@@ -64,7 +64,7 @@ async def on(call: Call, params: EventNames) -> EventAnswers:
     answers: dict[str, str] = {}
     for name in params.names:
         if name in NAMES | FAMILIES:
-            wish = Wish(call.backend.log.head, Filter(kinds=(name,)), plain=True)
+            wish = Wish(call.gateway.log.head, Filter(kinds=(name,)), plain=True)
             _open(call, wish, id=f"on:{name}")
             answers[name] = "ok"
         else:
@@ -80,7 +80,7 @@ async def off(call: Call, params: EventNames) -> EventAnswers:
 
 def _open(call: Call, wish: Wish, *, id: str = "") -> str:
     client = call.lasting
-    stream = Stream(call.backend, call.shared, client, wish)
+    stream = Stream(call.gateway, call.shared, client, wish)
     opened = client.subscriptions.add(stream.pump, id=id)
     # The client must know the id before the first notification names it.
     call.written.append(lambda: client.subscriptions.start(opened))

@@ -20,7 +20,7 @@ async def explain(call: Call, params: wire.OneTurn) -> wire.Explanation:
     """Why a turn went the way it did: route, steps, attempts, deliveries."""
     row = await call.shared.ownership.turn(call.principal, params.turn_id)
     turn_id = row.merged_into or row.turn_id
-    store = call.backend.store
+    store = call.gateway.store
     inputs = await store.read(InputsOfTurn(turn_id))
     runs = await store.read(GetRun(turn_id))
     steps = await store.read(LoadSteps(turn_id))

@@ -37,7 +37,7 @@ POLL_S = 0.25
 async def start(call: Call, params: wire.StartRun) -> wire.StartedRun:
     """Start a run of a declared task."""
     manifest = Manifest(params.task, params.input, tuple(params.tags.items()))
-    work = call.backend.operations.start(
+    work = call.gateway.operations.start(
         manifest, by=call.principal.name, key=params.key, root=params.root
     )
     return wire.StartedRun(run_id=await call.shared.whole("runs.start", work))
@@ -45,14 +45,14 @@ async def start(call: Call, params: wire.StartRun) -> wire.StartedRun:
 
 async def resume(call: Call, params: OneRun) -> wire.StartedRun:
     """Let a run that failed, was stopped or is parked go on where it stopped."""
-    work = call.backend.operations.resume(RunId(params.run_id), by=call.principal.name)
+    work = call.gateway.operations.resume(RunId(params.run_id), by=call.principal.name)
     await call.shared.whole("runs.resume", work)
     return wire.StartedRun(run_id=params.run_id)
 
 
 async def retry(call: Call, params: wire.RepeatRun) -> wire.StartedRun:
     """Do a run again from a step on; what was recorded before it holds."""
-    work = call.backend.operations.retry(
+    work = call.gateway.operations.retry(
         RunId(params.run_id),
         params.step,
         by=call.principal.name,
@@ -64,7 +64,7 @@ async def retry(call: Call, params: wire.RepeatRun) -> wire.StartedRun:
 
 async def fork(call: Call, params: wire.ForkRun) -> wire.StartedRun:
     """A new run that shares another's records up to a step and goes on by itself."""
-    work = call.backend.copies.fork(
+    work = call.gateway.copies.fork(
         RunId(params.run_id),
         step=params.step,
         by=call.principal.name,
@@ -75,7 +75,7 @@ async def fork(call: Call, params: wire.ForkRun) -> wire.StartedRun:
 
 async def decide(call: Call, params: wire.Decide) -> wire.Decided:
     """Say what became of an unsafe step that was cut short: it ran, it did not, or skip it."""
-    work = call.backend.operations.decide(
+    work = call.gateway.operations.decide(
         RunId(params.run_id),
         params.decision,
         by=call.principal.name,
@@ -88,7 +88,7 @@ async def decide(call: Call, params: wire.Decide) -> wire.Decided:
 
 async def emit(call: Call, params: wire.Emit) -> Done:
     """Give a run an event it waits for, or will; the first of a key stays."""
-    work = call.backend.operations.emit(
+    work = call.gateway.operations.emit(
         RunId(params.run_id), params.key, params.payload, by=call.principal.name
     )
     await call.shared.whole("runs.emit", work)
@@ -99,18 +99,18 @@ async def stream(call: Call, params: wire.Stream) -> wire.StreamPage:
     """What a run says while it works, from a cursor on; kept for an hour after its end."""
     page = await _page(call, params)
     with suppress(TimeoutError):
-        async with call.working.resting(), call.backend.clock.timeout(params.wait_ms / 1000):
+        async with call.working.resting(), call.gateway.clock.timeout(params.wait_ms / 1000):
             while not page.pieces and not page.ended:
-                await call.backend.clock.sleep(POLL_S)
+                await call.gateway.clock.sleep(POLL_S)
                 page = await _page(call, params)
     return page
 
 
 async def _page(call: Call, params: wire.Stream) -> wire.StreamPage:
     # The run first: what it said before it ended is then among the pieces read after.
-    for row in await call.backend.store.read(store.GetRun(params.run_id)):
+    for row in await call.gateway.store.read(store.GetRun(params.run_id)):
         query = store.LoadStream(params.run_id, params.after, params.limit)
-        found = await call.backend.store.read(query)
+        found = await call.gateway.store.read(query)
         return wire.StreamPage.model_validate(
             {
                 "pieces": [
@@ -127,22 +127,22 @@ async def _page(call: Call, params: wire.Stream) -> wire.StreamPage:
 
 async def export(call: Call, params: OneRun) -> wire.Export:
     """Everything recorded of a run as one document, in pieces if it is long."""
-    document = await call.backend.copies.export(RunId(params.run_id))
+    document = await call.gateway.copies.export(RunId(params.run_id))
     text = orjson.dumps(document)
     if len(text) <= WHOLE_BYTES:
         return wire.Export(document=document, pieces=[])
-    names = await pieces.keep_all(call.backend.store, text.decode())
+    names = await pieces.keep_all(call.gateway.store, text.decode())
     return wire.Export(document=None, pieces=names)
 
 
 async def piece(call: Call, params: wire.OnePiece) -> wire.PieceText:
     """A piece of a long document; they are kept for an hour at most."""
-    return wire.PieceText(text=await pieces.load(call.backend.store, [params.piece]))
+    return wire.PieceText(text=await pieces.load(call.gateway.store, [params.piece]))
 
 
 async def keep_piece(call: Call, params: wire.KeepPiece) -> wire.KeptPiece:
     """Take a piece of a long document, for `runs.import` soon after."""
-    return wire.KeptPiece(piece=await pieces.keep(call.backend.store, params.text))
+    return wire.KeptPiece(piece=await pieces.keep(call.gateway.store, params.text))
 
 
 async def import_(call: Call, params: wire.ImportRun) -> wire.StartedRun:
@@ -151,8 +151,8 @@ async def import_(call: Call, params: wire.ImportRun) -> wire.StartedRun:
     if (document is None) != bool(params.pieces):
         raise InvalidInput("document, pieces: give one of them")
     if document is None:
-        document = _document(await pieces.load(call.backend.store, params.pieces))
-    work = call.backend.copies.take_in(document, by=call.principal.name)
+        document = _document(await pieces.load(call.gateway.store, params.pieces))
+    work = call.gateway.copies.take_in(document, by=call.principal.name)
     return wire.StartedRun(run_id=await call.shared.whole("runs.import", work))
 
 
@@ -168,8 +168,8 @@ def _document(text: str) -> RunDocument:
 
 async def prune(call: Call, params: wire.Prune) -> wire.Pruned:
     """Forget runs that ended long enough ago."""
-    before = call.backend.clock.now_ms() - params.older_than_s * 1000
-    work = call.backend.operations.prune(before=before, by=call.principal.name)
+    before = call.gateway.clock.now_ms() - params.older_than_s * 1000
+    work = call.gateway.operations.prune(before=before, by=call.principal.name)
     return wire.Pruned(runs=await call.shared.whole("runs.prune", work))
 
 

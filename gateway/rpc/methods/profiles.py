@@ -13,13 +13,13 @@ from gateway.wire.methods.base import NoParams
 
 async def list_(call: Call, params: NoParams) -> wire.ProfileList:
     """How each model does at each key. Empty where the model needs none."""
-    rows = [_entry(info, at) for info in call.backend.profiles.seen() for at in info.models]
+    rows = [_entry(info, at) for info in call.gateway.profiles.seen() for at in info.models]
     return wire.ProfileList(profiles=rows)
 
 
 async def clear(call: Call, params: wire.ClearProfiles) -> wire.Cleared:
     """End the pauses of one profile, or of all."""
-    profiles = call.backend.profiles
+    profiles = call.gateway.profiles
     known = [info.name for info in profiles.seen()]
     if params.profile is not None and params.profile not in known:
         have = ", ".join(known) or "none"
@@ -30,7 +30,7 @@ async def clear(call: Call, params: wire.ClearProfiles) -> wire.Cleared:
 async def models(call: Call, params: NoParams) -> wire.ModelList:
     """The models in the order they are asked for. Empty where the model needs no key."""
     found: dict[str, list[tuple[str, ModelAtProfile]]] = {}
-    for info in call.backend.profiles.seen():
+    for info in call.gateway.profiles.seen():
         for at in info.models:
             found.setdefault(at.model, []).append((info.name, at))
     return wire.ModelList(

@@ -29,7 +29,7 @@ async def resolve(call: Call, params: wire.Route) -> wire.Resolved:
 
 async def explain(call: Call, params: wire.Route) -> wire.RouteExplained:
     """Every rule that is asked, in order, and what decides."""
-    router = call.backend.router
+    router = call.gateway.router
     route = RouteKey(
         params.channel,
         params.account_id or DEFAULT_ACCOUNT,

@@ -27,7 +27,7 @@ async def list_(call: Call, params: wire.ListRuns) -> wire.RunPage:
     """Runs, newest first."""
     below = decode(params.cursor, str)[0] if params.cursor else FIRST
     query = store.ListRuns(below, params.status or "", params.limit, params.task)
-    rows = await call.backend.store.read(query)
+    rows = await call.gateway.store.read(query)
     return wire.RunPage(
         runs=[wire.RunInfo.model_validate(_info(row)) for row in rows],
         next_cursor=next_cursor(rows, params.limit, lambda row: row.run_id),
@@ -37,7 +37,7 @@ async def list_(call: Call, params: wire.ListRuns) -> wire.RunPage:
 async def get(call: Call, params: wire.OneRun) -> wire.RunDetail:
     """A run with what it was given and what came out."""
     row = await _run(call, params.run_id)
-    read = call.backend.store.read
+    read = call.gateway.store.read
     return wire.RunDetail.model_validate(
         {
             **_info(row),
@@ -58,7 +58,7 @@ async def steps(call: Call, params: wire.Steps) -> wire.StepPage:
     """What a run asked the world for, in the order in which it began."""
     row = await _run(call, params.run_id)
     after = decode(params.cursor, int)[0] if params.cursor else 0
-    found = await call.backend.store.read(store.LoadSteps(row.run_id))
+    found = await call.gateway.store.read(store.LoadSteps(row.run_id))
     found.sort(key=lambda step: (step.started_at, _place(step.path)))
     page = found[after : after + params.limit]
     more = after + len(page) < len(found)
@@ -70,13 +70,13 @@ async def steps(call: Call, params: wire.Steps) -> wire.StepPage:
 
 async def cancel(call: Call, params: wire.OneRun) -> wire.RunCancelling:
     """Ask a run to stop: at once, at its next step, or when it wakes."""
-    work = call.backend.operations.cancel(RunId(params.run_id), by=call.principal.name)
+    work = call.gateway.operations.cancel(RunId(params.run_id), by=call.principal.name)
     await call.shared.whole("runs.cancel", work)
     return wire.RunCancelling(run_id=params.run_id)
 
 
 async def _run(call: Call, run_id: str) -> store.RunRow:
-    for row in await call.backend.store.read(store.GetRun(run_id)):
+    for row in await call.gateway.store.read(store.GetRun(run_id)):
         return row
     raise NotFound(f"there is no run {run_id!r}")
 

@@ -32,7 +32,7 @@ async def list_(call: Call, params: wire.ListSessions) -> wire.SessionPage:
         query = store.SessionsOfAgent(params.agent_id, at, key, params.limit)
     else:
         query = store.ListSessions(at, key, params.limit)
-    rows = await call.backend.store.read(query)
+    rows = await call.gateway.store.read(query)
     more = len(rows) == params.limit
     return wire.SessionPage(
         sessions=[info(row) for row in rows],
@@ -43,7 +43,7 @@ async def list_(call: Call, params: wire.ListSessions) -> wire.SessionPage:
 async def get(call: Call, params: wire.OneSession) -> wire.SessionDetail:
     """One conversation with how long it has become."""
     row = await call.shared.ownership.session(call.principal, params.session_key)
-    reading = call.backend.store
+    reading = call.gateway.store
     newest = await reading.read(store.HistoryPage(row.session_key, FROM_THE_TOP, 1))
     turns = await reading.read(TurnsOfSession(row.session_key, FROM_THE_TOP, MAX_PAGE))
     return wire.SessionDetail(
@@ -57,7 +57,7 @@ async def history(call: Call, params: wire.History) -> wire.HistoryPage:
     """A page of a transcript, newest message first."""
     row = await call.shared.ownership.session(call.principal, params.session_key)
     query = store.HistoryPage(row.session_key, before(params.cursor), params.limit)
-    rows = await call.backend.store.read(query)
+    rows = await call.gateway.store.read(query)
     return wire.HistoryPage(
         entries=[entry_of(entry) for entry in rows],
         next_cursor=next_cursor(rows, params.limit, lambda entry: entry.position),
@@ -69,7 +69,7 @@ async def export(call: Call, params: wire.OneSession) -> wire.Export:
     row = await call.shared.ownership.session(call.principal, params.session_key)
     entries: list[store.HistoryRow] = []
     size, below = 0, FROM_THE_TOP
-    while page := await call.backend.store.read(
+    while page := await call.gateway.store.read(
         store.HistoryPage(row.session_key, below, MAX_PAGE)
     ):
         entries += page
@@ -86,7 +86,7 @@ async def export(call: Call, params: wire.OneSession) -> wire.Export:
 async def context(call: Call, params: wire.OneSession) -> wire.ContextUse:
     """How much of the model's window a conversation takes, by estimate."""
     row = await call.shared.ownership.session(call.principal, params.session_key)
-    rows = await call.backend.store.read(store.LoadTranscript(row.session_key))
+    rows = await call.gateway.store.read(store.LoadTranscript(row.session_key))
     texts = [entry.body for entry in rows if entry.body is not None]
     size = sum(len(text.encode()) for text in texts)
     return wire.ContextUse(

@@ -15,19 +15,19 @@ SHOWN_CLIENTS = 100
 
 async def status(call: Call, params: NoParams) -> Status:
     """How the gateway is."""
-    backend = call.backend
+    gateway = call.gateway
     present = call.shared.present
-    uptime = backend.clock.monotonic() - backend.about.started
-    agents = len(backend.agents.ids())
-    bindings = len(backend.router.table.rules)
+    uptime = gateway.clock.monotonic() - gateway.about.started
+    agents = len(gateway.agents.ids())
+    bindings = len(gateway.router.table.rules)
     shown = islice(present, SHOWN_CLIENTS) if call.principal.has(Scope.OPERATOR) else ()
     return Status(
         running=True,
-        version=backend.about.version,
-        model=backend.about.model,
-        model_note=backend.about.note,
-        model_state=backend.opening.state,
-        model_problem=backend.opening.note,
+        version=gateway.about.version,
+        model=gateway.about.model,
+        model_note=gateway.about.note,
+        model_state=gateway.opening.state,
+        model_problem=gateway.opening.note,
         uptime_seconds=round(uptime, 3),
         uptime_secs=int(uptime),
         connected_clients=len(present),
@@ -35,11 +35,11 @@ async def status(call: Call, params: NoParams) -> Status:
         agent_count=agents,
         bindings=bindings,
         binding_count=bindings,
-        sessions=len(backend.sessions),
-        turns_running=backend.engine.executing,
-        turns_waiting=len(backend.lanes),
-        destinations_waiting=len(backend.outbox),
-        seq=backend.log.head,
+        sessions=len(gateway.sessions),
+        turns_running=gateway.engine.executing,
+        turns_waiting=len(gateway.lanes),
+        destinations_waiting=len(gateway.outbox),
+        seq=gateway.log.head,
         clients=[one.shown() for one in shown],
     )
 

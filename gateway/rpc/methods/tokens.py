@@ -19,7 +19,7 @@ from gateway.wire.methods.tokens import (
 async def create(call: Call, params: CreateToken) -> CreatedToken:
     """Make a credential. Its token is shown this once."""
     scopes = [Scope(word) for word in params.scopes]
-    credential, token = await call.backend.credentials.create(
+    credential, token = await call.gateway.credentials.create(
         params.name, scopes, by=call.principal
     )
     return CreatedToken(**_shape(credential).model_dump(), token=token)
@@ -27,12 +27,12 @@ async def create(call: Call, params: CreateToken) -> CreatedToken:
 
 async def revoke(call: Call, params: RevokeToken) -> CredentialShape:
     """End a credential by its name or id. Its connections are closed."""
-    return _shape(await call.backend.credentials.revoke(params.name))
+    return _shape(await call.gateway.credentials.revoke(params.name))
 
 
 async def list_all(call: Call, params: ListTokens) -> TokenList:
     """All credentials, oldest first."""
-    return TokenList(tokens=[_shape(each) for each in await call.backend.credentials.list()])
+    return TokenList(tokens=[_shape(each) for each in await call.gateway.credentials.list()])
 
 
 def _shape(credential: Credential) -> CredentialShape:

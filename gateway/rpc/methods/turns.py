@@ -32,7 +32,7 @@ async def start(call: Call, params: wire.StartTurn) -> wire.Started:
     """Say something; answered once it is durable."""
     message = speaking.inbound(call.principal, params)
     # Between the commit and the lane's hearing of it nobody else would start the turn.
-    accepted = await call.shared.whole("accept", call.backend.intake.accept(message))
+    accepted = await call.shared.whole("accept", call.gateway.intake.accept(message))
     return wire.Started(
         turn_id=accepted.turn_id,
         session_key=str(accepted.session),
@@ -52,7 +52,7 @@ async def wait(call: Call, params: wire.WaitTurn) -> wire.Answer:
 async def get(call: Call, params: wire.OneTurn) -> wire.Turn:
     """A turn with what was said and answered."""
     row = await call.shared.ownership.turn(call.principal, params.turn_id)
-    ended = await call.backend.waiters.so_far(row)
+    ended = await call.gateway.waiters.so_far(row)
     if ended is not None and ended.delivery_key:
         call.written.append(lambda: call.shared.pulled.written(ended.delivery_key))
     return wire.Turn(
@@ -74,7 +74,7 @@ async def list_(call: Call, params: wire.ListTurns) -> wire.TurnPage:
         query = store.ListTurns(below, params.limit)
     else:
         query = store.TurnsOfPrincipal(call.principal.name, below, params.limit)
-    rows = await call.backend.store.read(query)
+    rows = await call.gateway.store.read(query)
     return wire.TurnPage(
         turns=[summary(row) for row in rows],
         next_cursor=next_cursor(rows, params.limit, lambda row: row.ordinal),
@@ -84,7 +84,7 @@ async def list_(call: Call, params: wire.ListTurns) -> wire.TurnPage:
 async def cancel(call: Call, params: wire.OneTurn) -> wire.Cancelled:
     """Stop a turn: at once while it waits, at its next step once it runs."""
     row = await call.shared.ownership.turn(call.principal, params.turn_id)
-    await call.shared.whole("cancel", call.backend.intake.cancel(TurnId(row.turn_id)))
+    await call.shared.whole("cancel", call.gateway.intake.cancel(TurnId(row.turn_id)))
     return wire.Cancelled(turn_id=row.turn_id)
 
 
@@ -122,9 +122,9 @@ async def _wait(call: Call, waited: _Waited, wait_ms: int) -> wire.Answer:
         async with call.working.resting():
             ended = await _ended(call, turn_id, wait_ms)
     if ended is None:
-        for row in await call.backend.store.read(store.GetInput(turn_id)):
+        for row in await call.gateway.store.read(store.GetInput(turn_id)):
             state = row.state
-            ended = await call.backend.waiters.so_far(row)
+            ended = await call.gateway.waiters.so_far(row)
     if ended is None:
         return _answer(waited, state)
     key = ended.delivery_key
@@ -135,8 +135,8 @@ async def _wait(call: Call, waited: _Waited, wait_ms: int) -> wire.Answer:
 async def _ended(call: Call, turn_id: TurnId, wait_ms: int) -> Ended | None:
     """How the turn ended; None when it takes longer: that is no error."""
     try:
-        async with call.backend.clock.timeout(wait_ms / 1000):
-            return await call.backend.waiters.ended(turn_id)
+        async with call.gateway.clock.timeout(wait_ms / 1000):
+            return await call.gateway.waiters.ended(turn_id)
     except TimeoutError:
         return None
 

@@ -40,17 +40,17 @@ class Fresh(NamedTuple):
 
 async def begin(call: Call, agent_id: str) -> Fresh:
     """Where a fresh conversation would be; raises `Conflict` where an agent has only one."""
-    backend = call.backend
-    peer = backend.ids.new("p")
+    gateway = call.gateway
+    peer = gateway.ids.new("p")
     route = speaking.place(call.principal, RouteKey(speaking.CHANNEL, peer=peer))
-    routed = backend.router.route(route, AgentId(agent_id) if agent_id else None)
+    routed = gateway.router.route(route, AgentId(agent_id) if agent_id else None)
     key = str(routed.session)
-    if await backend.store.read(store.GetSession(key)):
+    if await gateway.store.read(store.GetSession(key)):
         raise Conflict(
             f"the agent {routed.agent.id!r} has one conversation with everybody (dm_scope "
             f"{routed.agent.dm_scope}); there is no other to begin"
         )
-    now = backend.clock.now_ms()
+    now = gateway.clock.now_ms()
     return Fresh(peer, key, store.TouchSession(key, routed.agent.id, call.principal.name, now))
 
 
@@ -77,7 +77,7 @@ async def delete(call: Call, params: wire.OneSession) -> wire.SessionDeleted:
 
 async def _reset(call: Call, key: str) -> Receipt:
     receipt = await when_idle(call, key, store.ClearTranscript(key))
-    call.backend.sessions.forget(key)
+    call.gateway.sessions.forget(key)
     return receipt
 
 
@@ -91,8 +91,8 @@ async def _delete(call: Call, key: str) -> Receipt:
         store.DropSession(key),
     )
     # The same words are in memory: as a live conversation, and as recent entries of the log.
-    call.backend.sessions.forget(key)
-    call.backend.log.forget()
+    call.gateway.sessions.forget(key)
+    call.gateway.log.forget()
     call.shared.ownership.forget(key)
     return receipt
 
@@ -109,7 +109,7 @@ async def when_idle(call: Call, key: str, *ops: Op) -> Receipt:
 
 async def commit(call: Call, *ops: Op) -> Receipt:
     """Write for good."""
-    return await call.backend.store.commit(Unit(ops, durability=Durability.CRITICAL))
+    return await call.gateway.store.commit(Unit(ops, durability=Durability.CRITICAL))
 
 
 NEW = Method(

@@ -204,10 +204,6 @@ class World:
         self.clock = clock
         self.talks: list[Talk] = []
 
-    @property
-    def backend(self) -> Gateway:
-        return self.gateway
-
     def talk(self, principal: Principal = ALICE) -> Talk:
         """A client that is connected."""
         talk = Talk(self, principal)
@@ -223,7 +219,7 @@ class World:
         assert frame is not None
         return result_of(orjson.loads(frame))
 
-    async def backend_settled(self) -> None:
+    async def settled(self) -> None:
         """Wait until nothing moves without time passing: the writer and the readers are quiet."""
         # Nothing is counted in rounds: while somebody writes, SQLite lets a reader of a database in
         # memory sleep for up to a tenth of a second, and time must not be moved under its feet.

@@ -96,7 +96,7 @@ async def test_status_counts(world: World) -> None:
     talk, olga = world.talk(), world.talk(OPERATOR)
     await talk.call("connect", client={"name": "test"})
     await talk.call("turns.start", text="slow")
-    await world.backend_settled()
+    await world.settled()
     await world.clock.advance(2.5)
     status = await olga.call("status")
     assert (status["running"], status["version"], status["model"]) == (True, "0.1.0", "scripted")

@@ -22,7 +22,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with open_world(tmp_path) as opened:
         gates = Gates()
         gates.open()
-        opened.dispatcher = Dispatcher(opened.backend, gates.methods, max_result_bytes=1000)
+        opened.dispatcher = Dispatcher(opened.gateway, gates.methods, max_result_bytes=1000)
         opened.rpc = Rpc(opened.dispatcher)
         yield opened
 
@@ -71,13 +71,13 @@ async def test_a_result_too_large_for_a_frame_is_refused(world: World) -> None:
 
 async def test_the_answers_to_a_batch_are_bounded_together(world: World) -> None:
     """What does not fit any more says so under its id; the rest is there."""
-    rpc = Rpc(Dispatcher(world.backend, Gates().methods))
+    rpc = Rpc(Dispatcher(world.gateway, Gates().methods))
     member = {"jsonrpc": "2.0", "method": "echo", "params": ["x" * 100_000]}
     batch = [{**member, "id": n} for n in range(10)]
     answers = orjson.loads(await rpc.handle(orjson.dumps(batch), ALICE, "") or b"")
     assert all("result" in answer for answer in answers)
     large = [{"jsonrpc": "2.0", "method": "fail", "params": ["large"], "id": n} for n in range(9)]
-    rpc = Rpc(Dispatcher(world.backend, Gates().methods, max_result_bytes=2 << 20))
+    rpc = Rpc(Dispatcher(world.gateway, Gates().methods, max_result_bytes=2 << 20))
     frame = await rpc.handle(orjson.dumps(large), ALICE, "") or b""
     assert len(frame) < MAX_BATCH_BYTES + 10_000
     answers = orjson.loads(frame)
@@ -102,7 +102,7 @@ async def test_a_call_over_http_shares_nothing(world: World) -> None:
 
 async def test_who_is_nobody_is_told_to_connect(world: World) -> None:
     """Before anything of the parameters is looked at."""
-    rpc = Rpc(Dispatcher(world.backend))
+    rpc = Rpc(Dispatcher(world.gateway))
     request = {"jsonrpc": "2.0", "method": "turns.get", "params": {"x": 1}, "id": 1}
     answer = orjson.loads(await rpc.handle(orjson.dumps(request), NOBODY, "") or b"")
     assert answer["error"]["data"]["kind"] == "unauthenticated"
@@ -112,7 +112,7 @@ async def test_who_is_nobody_is_told_to_connect(world: World) -> None:
 async def test_what_an_answer_sets_off_happens_over_http_too(world: World) -> None:
     """Once there is an answer; an error sets nothing off."""
     gates = Gates()
-    rpc = Rpc(Dispatcher(world.backend, gates.methods))
+    rpc = Rpc(Dispatcher(world.gateway, gates.methods))
     for method, name in (("later", "a"), ("fail", "conflict")):
         request = {"jsonrpc": "2.0", "method": method, "params": [name], "id": 1}
         await rpc.handle(orjson.dumps(request), ALICE, "")

@@ -129,7 +129,7 @@ async def test_being_live_is_told_once(world: World) -> None:
     note = await talk.note("events.caught_up", 2)
     assert (note["subscription"], note["seq"], note["prev_seq"]) == (again["subscription"], 3, 3)
     await talk.call("send", text="two")
-    await world.backend_settled()
+    await world.settled()
     assert len(talk.notes("events.caught_up")) == 2
 
 
@@ -140,7 +140,7 @@ async def test_hidden_entries_move_a_stream_on_now_and_then(world: World) -> Non
     await talk.note("events.caught_up")
     for n in range(5):
         await bob.call("send", text=str(n))
-    await world.backend_settled()
+    await world.settled()
     assert len(talk.connection.notes) == 1
     await world.clock.advance(CAUGHT_UP_S)
     await bob.call("send", text="more")
@@ -181,8 +181,8 @@ async def test_entries_gone_by_age_are_a_gap(world: World) -> None:
     talk = world.talk()
     for n in range(3):
         await talk.call("send", text=str(n))
-    await world.backend.store.commit(Unit((PruneEvents(0, 4, 100), RaiseLogFloor())))
-    world.backend.log.forget()
+    await world.gateway.store.commit(Unit((PruneEvents(0, 4, 100), RaiseLogFloor())))
+    world.gateway.log.forget()
     subscribed = await talk.call("events.subscribe", after_seq=1)
     gap = await talk.note("events.gap")
     assert gap == {
@@ -247,7 +247,7 @@ async def test_streams_of_a_connection_are_bounded(world: World) -> None:
     await talk.session.close()
     seen = len(talk.connection.notes)
     await world.talk().call("send", text="one")
-    await world.backend_settled()
+    await world.settled()
     assert len(talk.connection.notes) == seen
 
 
@@ -303,7 +303,7 @@ async def test_a_preview_nobody_can_place_is_dropped(world: World) -> None:
         await one.call("events.subscribe", previews=True)
         await one.note("events.caught_up")
     ghost = Preview(TurnId("t_0"), "agent:main:ghost", "1", 1, 0, "boo")
-    world.backend.previews.publish(ghost)
+    world.gateway.previews.publish(ghost)
     assert (len(talk.connection.deltas), len(olga.connection.deltas)) == (0, 1)
 
 
@@ -313,7 +313,7 @@ async def test_a_step_that_begins_anew_is_a_signal_of_its_own(world: World) -> N
     subscribed = await olga.call("events.subscribe", previews=True)
     await olga.note("events.caught_up")
     again = Preview(TurnId("t_0"), "agent:main:x", "1", 2, 0, "", restarted=True)
-    world.backend.previews.publish(again)
+    world.gateway.previews.publish(again)
     assert olga.connection.deltas == []
     assert olga.connection.restarts == [
         {
@@ -332,7 +332,7 @@ async def test_an_event_that_is_written_marks_the_answer_as_sent(world: World) -
     await talk.call("events.subscribe")
     turn_id = (await talk.call("turns.start", text="one"))["turn_id"]
     await events(talk, 3)
-    await world.backend_settled()
+    await world.settled()
     explained = await talk.call("turns.explain", turn_id=turn_id)
     assert [delivery["state"] for delivery in explained["deliveries"]] == ["sent"]
 
@@ -353,13 +353,13 @@ async def test_rpc_websockets_gets_events_by_their_names(world: World) -> None:
     assert (await talk.answer(id))["result"] == {"turn.completed": "ok"}
     await talk.call("send", text="two")
     await talk.note("turn.completed", 2)
-    await world.backend_settled()
+    await world.settled()
     assert len(talk.notes("turn.completed")) == 2
     ended = await talk.call("rpc.off", names=["turn.completed", "turn.failed"])
     assert ended == {"turn.completed": "ok", "turn.failed": "not subscribed"}
     await talk.call("send", text="three")
     await talk.note("input.accepted", 3)
-    await world.backend_settled()
+    await world.settled()
     assert len(talk.notes("turn.completed")) == 2
 
 
@@ -368,7 +368,7 @@ async def test_every_kind_of_event_is_shown(world: World) -> None:
     talk = world.talk(OPERATOR)
     await talk.call("events.subscribe")
     new = tuple(NewEvent(1, kind, "s", "main", "t", '{"n": 1}', "gone") for kind in Kind)
-    await world.backend.store.commit(Unit(events=new))
+    await world.gateway.store.commit(Unit(events=new))
     found = await events(talk, len(Kind))
     assert [event["kind"] for event in found] == list(Kind)
     for event in found:
@@ -381,14 +381,14 @@ async def test_a_store_that_is_away_for_a_while_loses_nothing(world: World) -> N
     talk = world.talk()
     for n in range(2):
         await talk.call("send", text=str(n))
-    away = Away(world.backend.store)
+    away = Away(world.gateway.store)
     log = EventLog(away)
     await log.open()
     away.away = True
-    backend = replace(world.backend, log=log)
+    gateway = replace(world.gateway, log=log)
     wish = Wish(0, Filter())
-    client = Client(talk.connection, ConnectionSubscriptions(backend.ids, OWNER), lambda _: None)
-    stream = Stream(backend, world.dispatcher.shared, client, wish)
+    client = Client(talk.connection, ConnectionSubscriptions(gateway.ids, OWNER), lambda _: None)
+    stream = Stream(gateway, world.dispatcher.shared, client, wish)
     task = asyncio.get_running_loop().create_task(stream.pump("s"))
     await settle()
     assert seqs(talk) == []
@@ -407,7 +407,7 @@ async def test_a_stream_cut_anywhere_equals_the_log(world: World) -> None:
     writer = world.talk()
     seen: list[int] = []
     last, written = 0, 0
-    while written < 60 or last < world.backend.log.head:
+    while written < 60 or last < world.gateway.log.head:
         talk = world.talk()
         await talk.call("events.subscribe", after_seq=last)
         if written < 60:
@@ -421,4 +421,4 @@ async def test_a_stream_cut_anywhere_equals_the_log(world: World) -> None:
             assert note["prev_seq"] in (last, note["seq"] - 1)
             seen.append(note["seq"])
             last = note["seq"]
-    assert seen == list(range(1, world.backend.log.head + 1))
+    assert seen == list(range(1, world.gateway.log.head + 1))

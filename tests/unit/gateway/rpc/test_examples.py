@@ -82,7 +82,7 @@ async def prepare(world: World) -> dict[str, str]:
     turn = (await talk.call("send", text="good morning", peer_id="notes"))["turn_id"]
     world.memory.fail_next(DeliveryPermanent("there is no such chat"))
     await admin.call("send", text="good morning", channel="memory", peer_id="42")
-    await world.backend.outbox.drained()
+    await world.gateway.outbox.drained()
     (dead,) = (await admin.call("deliveries.list", state="dead"))["deliveries"]
     for done in (talk, admin):
         await done.session.close()
@@ -101,7 +101,7 @@ async def runs_of(office: Office, world: World) -> dict[str, str]:
 
     async def started(task: str) -> str:
         run = (await admin.call("runs.start", task=task))["run_id"]
-        await world.backend_settled()
+        await world.settled()
         return str(run)
 
     names = {examples.RUN: await started("report"), examples.PARKED_RUN: await started("approval")}
@@ -110,7 +110,7 @@ async def runs_of(office: Office, world: World) -> dict[str, str]:
     names[examples.UNSURE_RUN] = await started("payment")
     office.down = False
     await admin.call("runs.resume", run_id=names[examples.UNSURE_RUN])
-    await world.backend_settled()
+    await world.settled()
     await admin.session.close()
     return names
 

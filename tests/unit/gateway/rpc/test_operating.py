@@ -30,7 +30,7 @@ async def world(tmp_path: Path, office: Office) -> AsyncIterator[World]:
 async def started(world: World, talk: Talk, task: str, **params: object) -> str:
     """A run of a task that has gone as far as it can."""
     run = (await talk.call("runs.start", task=task, **params))["run_id"]
-    await world.backend_settled()
+    await world.settled()
     await world.idle()
     return str(run)
 
@@ -61,7 +61,7 @@ async def test_the_log_tells_of_a_run_to_operators_only(world: World) -> None:
     """Who started it, what became of it; its id stands where a turn's would."""
     talk = world.talk(OPERATOR)
     run = await started(world, talk, "approval")
-    rows = await world.backend.store.read(ReadEvents(0, 100))
+    rows = await world.gateway.store.read(ReadEvents(0, 100))
     assert [row.kind for row in rows] == [Kind.RUN_STARTED, Kind.RUN_WAITING]
     assert all(row.turn_id == run for row in rows)
     assert (await talk.call("events.list"))["events"]
@@ -84,7 +84,7 @@ async def test_a_parked_run_gets_its_event_once(world: World) -> None:
         await talk.call("runs.emit", run_id=run, key="approved", payload=2)
     with pytest.raises(Refusal, match=r"invalid.*runs\.decide"):
         await talk.call("runs.emit", run_id=run, key="decision:0:1", payload=2)
-    await world.backend_settled()
+    await world.settled()
     await world.idle()
     assert (await talk.call("runs.get", run_id=run))["result"] == 1
 
@@ -99,7 +99,7 @@ async def test_a_failed_run_goes_on_where_it_stopped(world: World, office: Offic
     assert shown["outcome"]["note"].startswith("an error nobody foresaw")
     office.down = False
     assert await talk.call("runs.resume", run_id=run) == {"run_id": run}
-    await world.backend_settled()
+    await world.settled()
     await world.idle()
     assert await status(talk, run) == "completed"
     assert office.done == ["gather", "gather", "write"]
@@ -113,7 +113,7 @@ async def test_a_run_is_done_again_from_a_step(world: World, office: Office) -> 
     run = await started(world, talk, "report")
     before = await talk.call("runs.steps", run_id=run)
     await talk.call("runs.retry", run_id=run, step="2")
-    await world.backend_settled()
+    await world.settled()
     await world.idle()
     after = await talk.call("runs.steps", run_id=run)
     assert after["steps"][:2] == before["steps"][:2]
@@ -127,14 +127,14 @@ async def test_a_fork_goes_its_own_way(world: World, office: Office) -> None:
     talk = world.talk(OPERATOR)
     run = await started(world, talk, "report", input="ann", tags={"of": "test"})
     copy = (await talk.call("runs.fork", run_id=run, step="2"))["run_id"]
-    await world.backend_settled()
+    await world.settled()
     await world.idle()
     shown = await talk.call("runs.get", run_id=copy)
     assert (shown["status"], shown["origin"], shown["root"]) == ("completed", run, run)
     assert (shown["input"], shown["tags"]) == ("ann", {"of": "test"})
     assert office.done == ["gather", "write", "write"]
     whole = (await talk.call("runs.fork", run_id=run))["run_id"]
-    await world.backend_settled()
+    await world.settled()
     await world.idle()
     assert (await talk.call("runs.get", run_id=whole))["result"] == shown["result"]
     assert office.done == ["gather", "write", "write"]
@@ -151,7 +151,7 @@ async def test_what_is_unsafe_is_repeated_only_if_somebody_says_so(
             await talk.call(method, run_id=run, step="0")
     assert office.done == ["pay"]
     await talk.call("runs.retry", run_id=run, step="0", repeat_unsafe=True)
-    await world.backend_settled()
+    await world.settled()
     await world.idle()
     assert office.done == ["pay", "pay"]
 
@@ -176,14 +176,14 @@ async def test_an_operator_says_what_became_of_a_step(
         await talk.call("runs.decide", run_id=run, decision="ran")
     office.down = False
     await talk.call("runs.resume", run_id=run)
-    await world.backend_settled()
+    await world.settled()
     await world.idle()
     shown = await talk.call("runs.get", run_id=run)
     assert (shown["status"], shown["reason"]) == ("suspended", "decision")
     with pytest.raises(Refusal, match="invalid: step: say which, one of 0"):
         await talk.call("runs.decide", run_id=run, decision="ran", step="3")
     assert await talk.call("runs.decide", run_id=run, **said) == {"run_id": run, "step": "0"}
-    await world.backend_settled()
+    await world.settled()
     await world.idle()
     shown = await talk.call("runs.get", run_id=run)
     assert (shown["status"], shown["result"]) == ("completed", result)
@@ -217,7 +217,7 @@ async def test_a_run_travels_as_a_document(world: World, tmp_path: Path) -> None
         assert (second["status"], second["reason"]) == ("suspended", "imported")
         await there.call("runs.resume", run_id=parked)
         await there.call("runs.emit", run_id=parked, key="approved", payload="yes")
-        await other.backend_settled()
+        await other.settled()
         await other.idle()
         assert (await there.call("runs.get", run_id=parked))["result"] == "yes"
 
@@ -280,9 +280,9 @@ async def test_the_log_says_who_stopped_a_run(world: World) -> None:
     talk = world.talk(OPERATOR)
     run = await started(world, talk, "approval")
     await talk.call("runs.cancel", run_id=run)
-    await world.backend_settled()
+    await world.settled()
     await world.idle()
-    rows = await world.backend.store.read(ReadEvents(0, 100))
+    rows = await world.gateway.store.read(ReadEvents(0, 100))
     assert [row.kind for row in rows][2:] == [Kind.RUN_OPERATED, Kind.RUN_ENDED]
     assert orjson.loads(rows[2].data) == {"action": "cancel", "by": OPERATOR.name}
 
@@ -354,11 +354,11 @@ async def test_who_waits_for_output_is_told_when_there_is_none(world: World) -> 
     talk = world.talk(OPERATOR)
     run = await started(world, talk, "approval")
     asked = await talk.request("runs.stream", {"run_id": run, "wait_ms": 1000})
-    await world.backend_settled()
+    await world.settled()
     assert talk.find(asked) is None
     for _ in range(8):
         await world.clock.advance(0.25)
-        await world.backend_settled()
+        await world.settled()
     page = (await talk.answer(asked))["result"]
     assert (page["pieces"], page["status"], page["ended"]) == ([], "suspended", False)
 

@@ -51,7 +51,7 @@ class Loaded:
         for number in range(TAKEN):
             started = await talk.call("turns.start", text="slow", peer_id=f"p{number}")
             turns.append(started["turn_id"])
-        await self.world.backend_settled()
+        await self.world.settled()
         return turns
 
 
@@ -89,10 +89,10 @@ async def test_status_and_what_stops_are_answered_and_make_room(loaded: Loaded) 
         with pytest.raises(Refusal):
             await talk.call("turns.start", text="slow", peer_id=f"late-{waits_or_runs}")
         await talk.call("turns.cancel", turn_id=waits_or_runs)
-        await loaded.world.backend_settled()
+        await loaded.world.settled()
         started = await talk.call("turns.start", text="slow", peer_id=f"late-{waits_or_runs}")
         assert started["position"] == 0
-        await loaded.world.backend_settled()
+        await loaded.world.settled()
 
 
 async def test_the_gateway_says_that_it_is_overloaded_until_it_is_not(loaded: Loaded) -> None:
@@ -109,5 +109,5 @@ async def test_the_gateway_says_that_it_is_overloaded_until_it_is_not(loaded: Lo
     talk = loaded.world.talk()
     for turn_id in reversed(turns):
         await talk.call("turns.cancel", turn_id=turn_id)
-    await loaded.world.backend_settled()
+    await loaded.world.settled()
     assert await look() is State.READY

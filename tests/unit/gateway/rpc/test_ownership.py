@@ -116,7 +116,7 @@ async def test_a_narrowed_connection_sees_less_at_once(world: World) -> None:
     await olga.connection.until(lambda: len(olga.notes("events.event")) == 3)
     await olga.call("connect", scopes=["chat"])
     await said(world, "after", "two")
-    await world.backend_settled()
+    await world.settled()
     assert "after" not in str(olga.connection.notes) + str(olga.connection.deltas)
 
 
@@ -149,7 +149,7 @@ async def test_no_name_of_a_peer_leads_to_anothers_conversation(world: World, pe
     bobs = await world.talk(BOB).call("send", text="mine")
     alices = await world.talk(ALICE).call("send", text="x", peer_id=peer)
     assert alices["session_key"] != bobs["session_key"]
-    (row,) = await world.backend.store.read(GetInput(alices["turn_id"]))
+    (row,) = await world.gateway.store.read(GetInput(alices["turn_id"]))
     assert parse_route_key(row.route_key).peer == f"alice/{peer}"
 
 
@@ -191,7 +191,7 @@ async def test_in_a_shared_conversation_one_sees_ones_own_turns(tmp_path: Path) 
 async def test_owners_are_remembered_within_a_bound(world: World) -> None:
     """What is forgotten is asked for again."""
     turn = await said(world)
-    ownership = Ownership(world.backend.store, remembered=1)
+    ownership = Ownership(world.gateway.store, remembered=1)
     assert await ownership.sees(ALICE, turn["session_key"], turn["turn_id"])
     other = await said(world, peer="other")
     assert await ownership.sees(ALICE, other["session_key"], other["turn_id"])
@@ -202,7 +202,7 @@ async def test_owners_are_remembered_within_a_bound(world: World) -> None:
 
 async def test_nobodys_events_are_for_operators(world: World) -> None:
     """A principal without a name owns nothing, not even what has no owner."""
-    ownership = Ownership(world.backend.store)
+    ownership = Ownership(world.gateway.store)
     ghost = Principal("", USER, "k_ghost")
     assert not await ownership.sees(ghost, "nowhere", "nothing")
     assert not ownership.known_to_see(ghost, "", "")

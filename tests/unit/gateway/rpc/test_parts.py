@@ -143,7 +143,7 @@ async def test_a_lasting_method_finds_its_client_or_a_bug(world: World) -> None:
 async def test_an_error_that_cannot_be_written_is_a_bug(world: World) -> None:
     """Its words are not Unicode text; the client gets an id instead."""
     gates = Gates()
-    dispatcher = Dispatcher(world.backend, gates.methods)
+    dispatcher = Dispatcher(world.gateway, gates.methods)
     call = dispatcher.call(ALICE, Alone(), "")
     frame = await dispatcher.answer(Request("fail", ["words"], 1), call)
     assert b"internal" in (frame or b"")

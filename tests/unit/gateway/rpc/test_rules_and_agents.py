@@ -224,12 +224,12 @@ async def test_what_was_added_survives_a_restart(tmp_path: Path) -> None:
         # A spelling without room for the channel, which only the older one may use.
         await talk.call("bindings.set", agent_id="luna", match_key="guild_id", match_value="g1")
         before = [await talk.call("bindings.list"), await talk.call("agents.list")]
-        agent = world.backend.agents.get(world.backend.agents.ids()[0])
+        agent = world.gateway.agents.get(world.gateway.agents.ids()[0])
     async with open_world(tmp_path, store=path, ids=ids) as world:
         talk = world.talk(ADMIN)
         after = [await talk.call("bindings.list"), await talk.call("agents.list")]
         assert after == before
-        assert world.backend.agents.get(world.backend.agents.ids()[0]) == agent
+        assert world.gateway.agents.get(world.gateway.agents.ids()[0]) == agent
         assert (await resolved(world, channel="a"))["agent_id"] == "luna"
         assert (await talk.call("send", text="x", channel="memory", agent_id="luna"))["reply"]
 

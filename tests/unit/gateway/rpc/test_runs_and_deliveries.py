@@ -12,7 +12,7 @@ async def dead(world: World, talk: Talk, text: str = "one") -> str:
     """A delivery that will never work."""
     world.memory.fail_next(DeliveryPermanent("there is no such chat"))
     turn = await talk.call("send", text=text, channel="memory", peer_id="42")
-    await world.backend.outbox.drained()
+    await world.gateway.outbox.drained()
     explained = await talk.call("turns.explain", turn_id=turn["turn_id"])
     (delivery,) = explained["deliveries"]
     assert delivery["state"] == "dead"
@@ -24,7 +24,7 @@ async def test_runs_are_listed_and_looked_into(world: World) -> None:
     talk = world.talk(OPERATOR)
     done = [(await talk.call("send", text=str(n), peer_id=str(n)))["turn_id"] for n in range(3)]
     running = (await talk.call("turns.start", text="slow"))["turn_id"]
-    await world.backend_settled()
+    await world.settled()
     listed = (await talk.call("runs.list", status="running"))["runs"]
     assert [run["run_id"] for run in listed] == [running]
     page = await talk.call("runs.list", status="completed", limit=2)
@@ -63,7 +63,7 @@ async def test_a_run_is_cancelled(world: World) -> None:
     """Once: what has ended stays as it is, and what is not there is not found."""
     talk = world.talk(OPERATOR)
     turn = (await talk.call("turns.start", text="slow"))["turn_id"]
-    await world.backend_settled()
+    await world.settled()
     assert await talk.call("runs.cancel", run_id=turn) == {"run_id": turn}
     assert (await talk.call("turns.wait", turn_id=turn))["state"] == "cancelled"
     with pytest.raises(Refusal, match="run_terminal"):
@@ -109,7 +109,7 @@ async def test_a_dead_delivery_is_sent_again(world: World) -> None:
     assert retried["delivery_id"] == id
     (shown,) = await world.memory.wait_sent(1)
     assert shown.text == "You said: one"
-    await world.backend.outbox.drained()
+    await world.gateway.outbox.drained()
     assert (await talk.call("deliveries.get", delivery_id=id))["state"] == "sent"
     with pytest.raises(Refusal, match=r"conflict.*sent"):
         await talk.call("deliveries.retry", delivery_id=id)

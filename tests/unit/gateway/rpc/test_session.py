@@ -31,7 +31,7 @@ def gates() -> Gates:
 @pytest.fixture
 def talk(world: World, gates: Gates) -> Talk:
     """A client of a gateway whose methods stand still."""
-    world.dispatcher = Dispatcher(world.backend, gates.methods)
+    world.dispatcher = Dispatcher(world.gateway, gates.methods)
     world.rpc = Rpc(world.dispatcher)
     return world.talk()
 

@@ -147,9 +147,9 @@ async def test_a_deleted_session_is_gone_everywhere(world: World) -> None:
         await talk.call("turns.explain", turn_id=turn["turn_id"]),
         await world.talk(OPERATOR).call("events.list"),
         await world.talk(OPERATOR).call("deliveries.list"),
-        await world.backend.store.read(ReadEvents(0, 100)),
-        await world.backend.store.read(LoadTranscript(NOTES)),
-        await world.backend.store.read(GetRun(turn["turn_id"])),
+        await world.gateway.store.read(ReadEvents(0, 100)),
+        await world.gateway.store.read(LoadTranscript(NOTES)),
+        await world.gateway.store.read(GetRun(turn["turn_id"])),
     ]
     assert "secret" not in str(everything)
     assert "kept" in str(everything)
@@ -215,7 +215,7 @@ async def test_a_partial_answer_says_so(tmp_path: Path) -> None:
     async with open_world(tmp_path, rules=[Rule("^slow", "one two three", latency_s=4)]) as world:
         talk = world.talk()
         turn = await talk.call("turns.start", text="slow", peer_id="notes")
-        await world.backend_settled()
+        await world.settled()
         await world.clock.advance(2)
         await talk.call("turns.cancel", turn_id=turn["turn_id"])
         await talk.call("turns.wait", turn_id=turn["turn_id"])

@@ -19,12 +19,12 @@ SESSION = "agent:main:websocket:direct:alice%2Fws-client"
 
 
 async def delivery_state(world: World, turn_id: str) -> str:
-    (row,) = await world.backend.store.read(DeliveriesOfTurn(turn_id))
+    (row,) = await world.gateway.store.read(DeliveriesOfTurn(turn_id))
     return row.state
 
 
 async def state(world: World, turn_id: str) -> str:
-    (row,) = await world.backend.store.read(GetInput(turn_id))
+    (row,) = await world.gateway.store.read(GetInput(turn_id))
     return row.state
 
 
@@ -58,7 +58,7 @@ async def test_start_answers_once_the_message_is_durable(world: World) -> None:
     """With how many are before it."""
     talk = world.talk()
     await talk.call("turns.start", text="slow")
-    await world.backend_settled()
+    await world.settled()
     second = await talk.call("turns.start", text="more")
     third = await talk.call("turns.start", text="and more")
     assert (second["position"], third["position"]) == (0, 1)
@@ -72,7 +72,7 @@ async def test_wait_is_told_of_the_end(world: World) -> None:
     talk, other = world.talk(), world.talk()
     turn_id = (await talk.call("turns.start", text="slow"))["turn_id"]
     waiting = [await one.request("turns.wait", {"turn_id": turn_id}) for one in (talk, other)]
-    await world.backend_settled()
+    await world.settled()
     assert talk.find(waiting[0]) is None
     await world.clock.advance(5)
     for one, id in zip((talk, other), waiting, strict=True):
@@ -84,7 +84,7 @@ async def test_waiting_too_long_is_no_error(world: World) -> None:
     """The answer says how far it has come; the turn goes on."""
     talk = world.talk()
     id = await talk.request("send", {"text": "slow", "wait_ms": 1000})
-    await world.backend_settled()
+    await world.settled()
     await world.clock.advance(1)
     answer = (await talk.answer(id))["result"]
     assert (answer["state"], answer["reply"], answer["parts"]) == ("running", None, [])
@@ -106,11 +106,11 @@ async def test_the_same_key_waits_for_the_same_turn(world: World) -> None:
     first = world.talk()
     ask = {"text": "slow", "idempotency_key": "k1"}
     await first.request("send", ask)
-    await world.backend_settled()
+    await world.settled()
     await first.session.close()
     again = world.talk()
     id = await again.request("send", ask)
-    await world.backend_settled()
+    await world.settled()
     await world.clock.advance(5)
     answer = (await again.answer(id))["result"]
     assert answer["reply"] == "at last"
@@ -151,7 +151,7 @@ async def test_closing_the_socket_ends_the_wait_and_not_the_turn(world: World) -
     """The answer lies ready for whoever comes back."""
     talk = world.talk()
     await talk.request("send", {"text": "slow"})
-    await world.backend_settled()
+    await world.settled()
     await talk.session.close()
     await world.clock.advance(5)
     await world.idle()
@@ -165,7 +165,7 @@ async def test_taking_the_request_back_ends_the_wait_and_not_the_turn(world: Wor
     """The turn has a method of its own for that."""
     talk = world.talk()
     await talk.request("send", {"text": "slow"}, id=5)
-    await world.backend_settled()
+    await world.settled()
     assert (await talk.call("$/cancelRequest", id=5)) == {"cancelled": True}
     assert (await talk.answer(5))["error"]["code"] == -32800
     await world.clock.advance(5)
@@ -195,12 +195,12 @@ async def test_an_answer_counts_as_sent_once_it_was_written(world: World) -> Non
     talk.connection.stall()
     id = await talk.request("send", {"text": "one"})
     await world.idle()
-    await world.backend_settled()
+    await world.settled()
     (turn,) = (await world.post("turns.list"))["turns"]
     assert await delivery_state(world, turn["turn_id"]) == "available"
     talk.connection.flow()
     await talk.answer(id)
-    await world.backend_settled()
+    await world.settled()
     assert await delivery_state(world, turn["turn_id"]) == "sent"
 
 
@@ -214,7 +214,7 @@ async def test_whoever_is_first_written_the_answer_has_it(world: World, way: str
         await world.post("turns.wait", {"turn_id": turn_id})
     else:
         await world.talk().call(way, turn_id=turn_id)
-    await world.backend_settled()
+    await world.settled()
     assert await delivery_state(world, turn_id) == "sent"
 
 
@@ -225,7 +225,7 @@ async def test_messages_that_wait_together_are_answered_together(world: World) -
     second = (await talk.call("turns.start", text="two"))["turn_id"]
     third = (await talk.call("turns.start", text="three"))["turn_id"]
     id = await talk.request("turns.wait", {"turn_id": third})
-    await world.backend_settled()
+    await world.settled()
     await world.clock.advance(5)
     answer = (await talk.answer(id))["result"]
     assert (answer["turn_id"], answer["answered_by"]) == (third, second)
@@ -290,7 +290,7 @@ async def test_a_running_turn_is_cancelled(world: World) -> None:
     """Who waits is told, and it stays so."""
     talk = world.talk()
     id = await talk.request("send", {"text": "slow"})
-    await world.backend_settled()
+    await world.settled()
     (turn,) = (await talk.call("turns.list"))["turns"]
     assert await talk.call("turns.cancel", turn_id=turn["turn_id"]) == {"turn_id": turn["turn_id"]}
     assert (await talk.answer(id))["result"]["state"] == "cancelled"
@@ -304,7 +304,7 @@ async def test_a_waiting_turn_is_cancelled_at_once(world: World) -> None:
     await talk.call("turns.start", text="slow")
     queued = (await talk.call("turns.start", text="more"))["turn_id"]
     id = await talk.request("turns.wait", {"turn_id": queued})
-    await world.backend_settled()
+    await world.settled()
     await talk.call("turns.cancel", turn_id=queued)
     answer = (await talk.answer(id))["result"]
     assert (answer["state"], answer["reply"]) == ("cancelled", None)
@@ -314,7 +314,7 @@ async def test_a_hundred_turns_on_one_socket(world: World) -> None:
     """All are accepted, status and cancel get through meanwhile, and all are answered."""
     talk = world.talk()
     ids = [await talk.request("send", {"text": "slow", "peer_id": f"p{n}"}) for n in range(100)]
-    await world.backend_settled()
+    await world.settled()
     assert (await talk.call("status"))["turns_waiting"] == 100
     turns = (await talk.call("turns.list"))["turns"]
     assert len(turns) == 100
@@ -322,7 +322,7 @@ async def test_a_hundred_turns_on_one_socket(world: World) -> None:
     async with asyncio.timeout(4):
         while any(talk.find(id) is None for id in ids):
             await world.clock.advance(5)
-            await world.backend_settled()
+            await world.settled()
     states = [(await talk.answer(id))["result"]["state"] for id in ids]
     assert sorted(set(states)) == ["answered", "cancelled"]
     assert states.count("cancelled") == 1
@@ -361,7 +361,7 @@ async def test_an_operator_speaks_for_any_place(world: World) -> None:
     grouped = await talk.call(
         "send", text="yo", channel="memory", peer_id="42", group_id="g", thread_id="t"
     )
-    (row,) = await world.backend.store.read(GetInput(grouped["turn_id"]))
+    (row,) = await world.gateway.store.read(GetInput(grouped["turn_id"]))
     route = parse_route_key(row.route_key)
     assert (route.group, route.thread, route.peer) == ("g", "t", "42")
 
