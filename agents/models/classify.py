@@ -1,99 +1,149 @@
 """Why did the upstream refuse? A pure decision from what it said, kept as data.
 
-Status and error codes decide before any words do; words are searched with boundaries, and only in
-the provider's own error message, never in what a user or a model wrote. What nobody knows is a
-`bad_request` for 4xx, which is not worth repeating, and `server` otherwise, which is. Called by
-model clients only.
+Error codes and types decide before any text does, and the status last; text is searched with
+boundaries, and only in the provider's own error message, never in what a user or a model wrote.
+What nobody knows is a `bad_request` for 4xx, which is not worth repeating, and `server` otherwise,
+which is. Called by model clients only.
 """
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from agents.models.refusal import MAX_MESSAGE_CHARS, Refusal
 from gateway.core.errors import ModelCategory
 
-CODES: dict[ModelCategory, frozenset[str]] = {
-    "overflow": frozenset(
-        {
-            "context_length_exceeded",
-            "context_window_exceeded",
-            "exceed_context_size_error",
-            "model_context_window_exceeded",
-        }
-    ),
-    "quota": frozenset(
-        {
-            "billing_error",
-            "billing_hard_limit_reached",
-            "credit_balance_exhausted",
-            "insufficient_balance",
-            "insufficient_quota",
-            "organization_spend_limit_exceeded",
-            "organization_usage_limit_exceeded",
-            "payment_required",
-            "project_spend_limit_exceeded",
-        }
-    ),
-    "rate": frozenset(
-        {
-            "1300",  # Mistral
-            "rate_limit_error",
-            "rate_limit_exceeded",
-            "rate_limited",
-            "resource_exhausted",
-            "slow_down",
-            "too_many_requests",
-        }
-    ),
-    "auth": frozenset(
-        {
-            "account_deactivated",
-            "api_key_invalid",
-            "authentication_error",
-            "invalid_api_key",
-            "permission_denied",
-            "permission_error",
-            "unauthenticated",
-        }
-    ),
-    "not_found": frozenset({"deploymentnotfound", "model_not_found", "not_found_error"}),
-    "overloaded": frozenset(
-        {
-            "capacity_exceeded",
-            "engine_overloaded",
-            "engine_overloaded_error",
-            "overloaded",
-            "overloaded_error",
-            "server_overloaded",
-            "service_unavailable",
-            "unavailable",
-        }
-    ),
-    "filtered": frozenset(
-        {"content_filter", "content_policy_violation", "responsibleaipolicyviolation"}
-    ),
-    "too_large": frozenset({"request_too_large"}),
-    "timeout": frozenset({"deadline_exceeded", "request_timeout", "timeout", "timeout_error"}),
-    "server": frozenset({"api_error", "internal", "internal_server_error", "server_error"}),
-}
-"""Words in `code`, `type`, `status` and `reason` that leave no doubt."""
+Status = int | None
+"""None is an error inside a successful response."""
 
-STATUSES: dict[int, ModelCategory] = {
-    401: "auth",
-    402: "quota",
-    403: "auth",
-    404: "not_found",
-    408: "timeout",
-    413: "too_large",
-    429: "rate",
-    498: "overloaded",  # Groq, capacity of the flex tier
-    503: "overloaded",
-    504: "timeout",
-    522: "timeout",  # Cloudflare, connecting to the origin
-    524: "timeout",  # Cloudflare, waiting for the origin
-    529: "overloaded",  # Anthropic
-}
+
+class Row(NamedTuple):
+    """One thing a provider is known to say. `word` is a value of `code`, `type`, `status` or
+    `reason`, in lower case, and leaves no doubt; `says` is a pattern in the message, believed at
+    these `statuses`; a row with neither is a bare status, of any host or of this `host`."""
+
+    provider: str
+    category: ModelCategory
+    word: str = ""
+    says: str = ""
+    statuses: tuple[Status, ...] = ()
+    host: str = ""
+
+
+ANY = "any"
+_MAY_OVERFLOW: tuple[Status, ...] = (400, 413, 422, 500, None)
+
+
+def _words(provider: str, category: ModelCategory, *words: str) -> tuple[Row, ...]:
+    return tuple(Row(provider, category, word) for word in words)
+
+
+def _overflow(provider: str, *patterns: str) -> tuple[Row, ...]:
+    return tuple(
+        Row(provider, "overflow", says=pattern, statuses=_MAY_OVERFLOW) for pattern in patterns
+    )
+
+
+def _said(provider: str, category: ModelCategory, says: str, *statuses: Status) -> Row:
+    return Row(provider, category, says=says, statuses=statuses)
+
+
+def _status(provider: str, category: ModelCategory, *statuses: Status, host: str = "") -> Row:
+    return Row(provider, category, statuses=statuses, host=host)
+
+
+ROWS: tuple[Row, ...] = (
+    # --- by a word of the provider ---
+    *_words("OpenAI", "overflow", "context_length_exceeded"),
+    *_words("Anthropic", "overflow", "model_context_window_exceeded"),
+    *_words("llama.cpp", "overflow", "exceed_context_size_error"),
+    *_words(ANY, "overflow", "context_window_exceeded"),
+    *_words(
+        "OpenAI",
+        "quota",
+        "billing_hard_limit_reached",
+        "credit_balance_exhausted",
+        "insufficient_quota",
+        "organization_spend_limit_exceeded",
+        "organization_usage_limit_exceeded",
+        "project_spend_limit_exceeded",
+    ),
+    *_words("Anthropic", "quota", "billing_error"),
+    *_words(ANY, "quota", "insufficient_balance", "payment_required"),
+    *_words("OpenAI", "rate", "rate_limit_exceeded", "slow_down"),
+    *_words("Anthropic", "rate", "rate_limit_error"),
+    *_words("Google", "rate", "resource_exhausted"),
+    *_words("Mistral", "rate", "1300", "rate_limited"),
+    *_words(ANY, "rate", "too_many_requests"),
+    *_words("OpenAI", "auth", "account_deactivated", "invalid_api_key"),
+    *_words("Anthropic", "auth", "authentication_error", "permission_error"),
+    *_words("Google", "auth", "api_key_invalid", "permission_denied", "unauthenticated"),
+    *_words("OpenAI", "not_found", "model_not_found"),
+    *_words("Azure", "not_found", "deploymentnotfound"),
+    *_words("Anthropic", "not_found", "not_found_error"),
+    *_words("Anthropic", "overloaded", "overloaded_error"),
+    *_words("Google", "overloaded", "unavailable"),
+    *_words("Groq", "overloaded", "capacity_exceeded"),
+    *_words("Kimi", "overloaded", "engine_overloaded", "engine_overloaded_error"),
+    *_words(ANY, "overloaded", "overloaded", "server_overloaded", "service_unavailable"),
+    *_words("OpenAI", "filtered", "content_policy_violation"),
+    *_words("Azure", "filtered", "content_filter", "responsibleaipolicyviolation"),
+    *_words("Anthropic", "too_large", "request_too_large"),
+    *_words("Anthropic", "timeout", "timeout_error"),
+    *_words("Google", "timeout", "deadline_exceeded"),
+    *_words(ANY, "timeout", "request_timeout", "timeout"),
+    *_words("OpenAI", "server", "server_error"),
+    *_words("Anthropic", "server", "api_error"),
+    *_words("Google", "server", "internal"),
+    *_words(ANY, "server", "internal_server_error"),
+    # --- by what the message says ---
+    *_overflow("OpenAI", r"\bmaximum context length\b"),
+    *_overflow(ANY, r"\bexceeds? (?:the )?(?:\S+ ){0,3}context (?:length|window|size|limit)\b"),
+    *_overflow("Anthropic", r"\bprompt is too long\b"),
+    *_overflow("vLLM", r"\bcontext length is only \d+"),
+    *_overflow("LM Studio", r"\bgreater than the context length\b"),
+    *_overflow("Groq", r"\breduce the length of the (?:messages|prompt|input)\b"),
+    *_overflow("Google", r"\binput token count\b.*\bexceeds\b"),
+    *_overflow("xAI", r"\bmaximum prompt length is \d+"),
+    *_overflow("Kimi", r"\bexceeded model token limit\b"),
+    *_overflow("MiniMax", r"\bcontext window exceeds limit\b"),
+    *_overflow("Bedrock", r"\binput is too long for requested model\b"),
+    _said("OpenAI", "quota", r"\bexceeded your current quota\b", 400, 403, 429, None),
+    _said("DeepSeek", "quota", r"\binsufficient (?:balance|credits?|funds)\b", 400, 403, 429, None),
+    _said(
+        "Anthropic",
+        "quota",
+        r"\bcredit balance is too low\b|\bspend(?:ing)? limit\b",
+        *(400, 403, 429, None),
+    ),
+    _said("Google", "auth", r"\bapi[ _-]?key (?:is )?(?:not valid|invalid|expired)\b", 400, None),
+    _said(
+        "Azure", "filtered", r"\bcontent (?:management )?policy\b|\bcontent filter", 400, 403, None
+    ),
+    _said("OpenRouter", "filtered", r"\bmoderation\b", 400, 403, None),
+    _said(ANY, "overloaded", r"\boverloaded\b", 500, None),
+    _said(ANY, "rate", r"\brate[ _-]?limit|\btoo many requests\b", None),
+    # --- by nothing but the status ---
+    _status("Cerebras", "overflow", 400, 413, host="cerebras.ai"),
+    _status(ANY, "auth", 401, 403),
+    _status(ANY, "quota", 402),
+    _status(ANY, "not_found", 404),
+    _status(ANY, "timeout", 408, 504),
+    _status(ANY, "too_large", 413),
+    _status(ANY, "rate", 429),
+    _status("Groq", "overloaded", 498),
+    _status("Anthropic", "overloaded", 529),
+    _status("Cloudflare", "timeout", 522, 524),
+    _status(ANY, "overloaded", 503),
+)
+
+REDIRECTED = Row(ANY, "not_found")
+"""Redirects are not followed: the address is wrong."""
+OUR_FAULT = Row(ANY, "bad_request")
+"""Any other 4xx."""
+THEIR_FAULT = Row(ANY, "server")
+"""Everything else."""
 
 RATE_WORDS = re.compile(
     r"\brate[ _-]?limit|\bquota\b|\btokens? per (?:minute|min|day|hour)\b|\b(?:TPM|RPM|TPD|RPD)\b",
@@ -101,96 +151,47 @@ RATE_WORDS = re.compile(
 )
 """A limit per minute speaks of tokens and lengths too; with these words it is no overflow."""
 
-OVERFLOW = re.compile(
-    "|".join(
-        (
-            r"\bmaximum context length\b",
-            r"\bcontext length is only \d+",
-            r"\bexceeds? (?:the )?(?:\S+ ){0,3}context (?:length|window|size|limit)\b",
-            r"\bcontext window exceeds limit\b",
-            r"\bavailable context size\b",
-            r"\bgreater than the context length\b",
-            r"\bprompt is too long\b",
-            r"\binput token count\b.*\bexceeds\b",
-            r"\bmaximum prompt length is \d+",
-            r"\bexceeded model token limit\b",
-            r"\binput is too long for requested model\b",
-            r"\breduce the length of the (?:messages|prompt|input)\b",
-        )
-    ),
-    re.IGNORECASE,
-)
-
-WORDS: tuple[tuple[frozenset[int | None], re.Pattern[str], ModelCategory], ...] = (
-    (
-        frozenset({400, 403, 429, None}),
-        re.compile(
-            r"\bexceeded your current quota\b|\binsufficient (?:balance|credits?|funds)\b"
-            r"|\bcredit balance is too low\b|\bspend(?:ing)? limit\b",
-            re.IGNORECASE,
-        ),
-        "quota",
-    ),
-    (
-        frozenset({400, None}),
-        re.compile(r"\bapi[ _-]?key (?:is )?(?:not valid|invalid|expired)\b", re.IGNORECASE),
-        "auth",
-    ),
-    (
-        frozenset({400, 403, None}),
-        re.compile(
-            r"\bcontent (?:management )?policy\b|\bcontent filter|\bmoderation\b", re.IGNORECASE
-        ),
-        "filtered",
-    ),
-    (frozenset({500, None}), re.compile(r"\boverloaded\b", re.IGNORECASE), "overloaded"),
-    (
-        frozenset({None}),
-        re.compile(r"\brate[ _-]?limit|\btoo many requests\b", re.IGNORECASE),
-        "rate",
-    ),
-)
-"""Statuses for which a pattern in the message says more than the status; the first that fits."""
-
-_OVERFLOW_STATUSES = frozenset({400, 413, 422, 500, None})
-
-
-SILENT: tuple[tuple[str, frozenset[int], ModelCategory], ...] = (
-    ("cerebras.ai", frozenset({400, 413}), "overflow"),
-)
-"""Hosts that say nothing but a status, and mean this by it."""
+_BY_WORD = {row.word: row for row in ROWS if row.word}
+_BY_TEXT = [(re.compile(row.says, re.IGNORECASE), row) for row in ROWS if row.says]
+_BY_STATUS = {
+    (row.host, status): row
+    for row in ROWS
+    if not row.word and not row.says
+    for status in row.statuses
+}
+_HOSTS = {host for host, _ in _BY_STATUS if host}
 
 
 def classify(refusal: Refusal, *, host: str = "") -> ModelCategory:
     """The category that says what to do about it; `host` is who says it."""
-    if not refusal.message and not refusal.codes:
-        for suffix, meant, category in SILENT:
-            if refusal.status in meant and f".{host}".endswith(f".{suffix}"):
-                return category
+    return row_of(refusal, host=host).category
+
+
+def row_of(refusal: Refusal, *, host: str = "") -> Row:
+    """What decides: a word, else a text, else the status."""
     for code in refusal.codes:
-        for category, words in CODES.items():
-            if code in words:
-                return category
+        if code in _BY_WORD:
+            return _BY_WORD[code]
     status = refusal.status if refusal.status is not None else _status_in(refusal.codes)
     message = refusal.message[:MAX_MESSAGE_CHARS]
-    if status in _OVERFLOW_STATUSES and OVERFLOW.search(message) and not RATE_WORDS.search(message):
-        return "overflow"
-    for statuses, words_found, category in WORDS:
-        if status in statuses and words_found.search(message):
-            return category
-    return _by_status(status)
+    of_rates = RATE_WORDS.search(message) is not None
+    for pattern, row in _BY_TEXT:
+        vetoed = of_rates and row.category == "overflow"
+        if status in row.statuses and not vetoed and pattern.search(message):
+            return row
+    if not refusal.message and not refusal.codes:
+        for name in _HOSTS:
+            if f".{host}".endswith(f".{name}") and (name, status) in _BY_STATUS:
+                return _BY_STATUS[name, status]
+    return _BY_STATUS.get(("", status)) or _unknown(status)
 
 
-def _by_status(status: int | None) -> ModelCategory:
-    if status is None:
-        return "server"
-    if status in STATUSES:
-        return STATUSES[status]
-    if 300 <= status < 400:
-        return "not_found"  # redirects are not followed: the address is wrong
-    return "bad_request" if 400 <= status < 500 else "server"
+def _unknown(status: Status) -> Row:
+    if status is not None and 300 <= status < 400:
+        return REDIRECTED
+    return OUR_FAULT if status is not None and 400 <= status < 500 else THEIR_FAULT
 
 
-def _status_in(codes: tuple[str, ...]) -> int | None:
+def _status_in(codes: tuple[str, ...]) -> Status:
     """An error inside a stream often carries the status it would have had as its code."""
     return next((int(c) for c in codes if re.fullmatch(r"[45]\d\d", c, re.ASCII)), None)

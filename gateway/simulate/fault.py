@@ -24,6 +24,9 @@ class Fault:
     """A function gets the wall time in milliseconds, for what holds a date."""
     retry_after_ms: int | None = None
     """The wish to be left alone that a client must find."""
+    host: str = ""
+    """Whoever answers like this is to be understood by its name alone; from any other host it is
+    a `bad_request`."""
 
     @property
     def waits(self) -> bool:

@@ -43,7 +43,13 @@ REFUSAL = (
     Fault(
         "redirect", "not_found", "307 to another path", Raw((), 307, {"location": "/v1/elsewhere"})
     ),
-    Fault("overflow-empty", "overflow", "400 without a body (Cerebras)", Raw((), 400, {})),
+    Fault(
+        "overflow-empty",
+        "overflow",
+        "400 without a body (Cerebras, and from nobody else)",
+        Raw((), 400, {}),
+        host="api.cerebras.ai",
+    ),
     Fault("server-empty", "server", "500 without a body", Raw((), 500, {})),
     Fault("bad-gateway", "server", "502 with a web page", Raw((BAD_GATEWAY,), 502, HTML)),
     Fault("gateway-timeout", "timeout", "504 with a web page", Raw((BAD_GATEWAY,), 504, HTML)),

@@ -11,10 +11,12 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import structlog
 from starlette.applications import Starlette
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
@@ -65,14 +67,13 @@ class _Listener:
     def __init__(self, simulator: Simulator, control: Control, clock: Clock) -> None:
         self._simulator = simulator
         self._clock = clock
+        routes = [
+            Route("/v1/chat/completions", simulator.chat, methods=["POST"]),
+            Route("/v1/models", simulator.models),
+            Route("/control", control.post, methods=["POST"]),
+        ]
         self._config = Config(
-            Starlette(
-                routes=[
-                    Route("/v1/chat/completions", simulator.chat, methods=["POST"]),
-                    Route("/v1/models", simulator.models),
-                    Route("/control", control.post, methods=["POST"]),
-                ]
-            ),
+            _whatever_host(Starlette(routes=routes)),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -128,6 +129,17 @@ class _Listener:
         await self._clock.sleep(seconds)
         if self._server is None:
             await self.open(self._address)
+
+
+def _whatever_host(app: ASGIApp) -> ASGIApp:
+    """Also answers as a proxy: so a client can ask a host whose name means something to it."""
+
+    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+        if "://" in scope.get("path", ""):
+            scope = {**scope, "path": urlsplit(scope["path"]).path}
+        await app(scope, receive, send)
+
+    return asked
 
 
 def _bound(host: str, port: int) -> socket.socket:

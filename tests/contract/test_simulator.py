@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -14,10 +16,13 @@ from agents.models.profile import Profile
 from gateway.core.clock import ManualClock
 from gateway.core.errors import ModelFailed
 from gateway.core.parts import Text
+from gateway.simulate.answers import JSON, SSE, Raw
 from gateway.simulate.catalog import FAULTS
 from gateway.simulate.fault import Fault
 from gateway.simulate.server import simulating
 from gateway.simulate.simulator import Simulator
+from tests.support.failover import profile_for
+from tests.unit.agents.models.test_classify import SAID
 
 pytestmark = pytest.mark.timeout(30)  # some bodies have 60 MB
 
@@ -25,18 +30,7 @@ KEY = "sk-live-0123456789abcdef"
 
 
 SILENT = [fault for fault in FAULTS.values() if fault.leads_to == "timeout" and fault.waits]
-KNOWN_GAPS = {
-    "overflow-empty": "a 400 that says nothing at all is taken for a bad request, as from a proxy"
-}
-LOUD = [
-    pytest.param(
-        fault,
-        id=name,
-        marks=pytest.mark.xfail(reason=KNOWN_GAPS[name]) if name in KNOWN_GAPS else (),
-    )
-    for name, fault in FAULTS.items()
-    if fault not in SILENT
-]
+LOUD = [fault for fault in FAULTS.values() if fault not in SILENT]
 
 
 @pytest.fixture
@@ -50,11 +44,19 @@ async def simulator(clock: ManualClock) -> AsyncIterator[Simulator]:
         yield simulator
 
 
+@asynccontextmanager
+async def opened(profile: Profile) -> AsyncIterator[OpenAIModel]:
+    model = OpenAIModel(profile)
+    try:
+        yield model
+    finally:
+        await model.close()
+
+
 @pytest.fixture
 async def model(simulator: Simulator) -> AsyncIterator[OpenAIModel]:
-    model = OpenAIModel(Profile(simulator.base_url, KEY, "simulated"))
-    yield model
-    await model.close()
+    async with opened(Profile(simulator.base_url, KEY, "simulated")) as model:
+        yield model
 
 
 async def ask(model: OpenAIModel, clock: ManualClock, name: str = "") -> ModelReply:
@@ -62,8 +64,15 @@ async def ask(model: OpenAIModel, clock: ManualClock, name: str = "") -> ModelRe
     return await model.complete(request, ModelContext(clock, lambda text: None))
 
 
-@pytest.mark.parametrize("fault", LOUD)
+@pytest.mark.parametrize("fault", LOUD, ids=lambda fault: fault.name)
 async def test_a_fault_leads_where_the_catalogue_says_and_the_client_stays_usable(
+    simulator: Simulator, clock: ManualClock, fault: Fault
+) -> None:
+    async with opened(profile_for(fault, simulator, KEY, name="default")) as model:
+        await _check(model, simulator, clock, fault)
+
+
+async def _check(
     model: OpenAIModel, simulator: Simulator, clock: ManualClock, fault: Fault
 ) -> None:
     # The client's own clock stands still, or it would run out while bytes are under way.
@@ -83,6 +92,28 @@ async def test_a_fault_leads_where_the_catalogue_says_and_the_client_stays_usabl
     assert simulator.counters()["answers"] == {fault.name: 1}
     if fault.name != "deaf":
         assert (await ask(model, still)).text == "You said: hello"
+
+
+async def test_a_bare_400_means_nothing_from_a_host_nobody_knows(
+    model: OpenAIModel, clock: ManualClock
+) -> None:
+    """A proxy says it as well; only of some hosts it is known what they mean."""
+    assert (await _failure(ask(model, clock, "fault:overflow-empty"))).category == "bad_request"
+
+
+async def test_everything_providers_say_is_understood_over_the_wire(
+    model: OpenAIModel, simulator: Simulator, clock: ManualClock
+) -> None:
+    """The examples of the table of refusals: with their status, or inside a good answer."""
+    wrong: list[object] = []
+    for status, body, category in SAID:
+        said = json.dumps(body).encode()
+        event = Raw((b"data: ", said, b"\n\n"), 200, SSE)
+        simulator.script.append(event if status is None else Raw((said,), status, JSON))
+        found = (await _failure(ask(model, clock))).category
+        if found != category and body != {}:
+            wrong.append((status, body, category, found))
+    assert not wrong
 
 
 @pytest.mark.parametrize("fault", SILENT, ids=lambda fault: fault.name)

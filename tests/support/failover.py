@@ -15,6 +15,8 @@ from agents.models.profile import Profile, Timeouts
 from agents.resilience.policy import Endpoint, Resilient, Strategy
 from gateway.core.clock import ManualClock
 from gateway.core.parts import Text
+from gateway.simulate.fault import Fault
+from gateway.simulate.simulator import Simulator
 from tests.support.upstream import Answer, Call, Upstream
 
 T = TypeVar("T")
@@ -118,6 +120,13 @@ class Failover:
     def asked(self) -> list[str]:
         """Key and model of each request, in order."""
         return [f"{key_of(call)}/{call.model}" for call in self.upstream.calls]
+
+
+def profile_for(fault: Fault, simulator: Simulator, key: str, *, name: str) -> Profile:
+    """A profile that leads to this simulator, under the name of the host that fails like this."""
+    if fault.host:
+        return Profile(f"http://{fault.host}/v1", key, "big", name=name, proxy=simulator.url)
+    return Profile(simulator.base_url, key, "big", name=name)
 
 
 def key_of(call: Call) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agents.models.classify import CODES, classify
+from agents.models.classify import ROWS, classify, row_of
 from agents.models.refusal import Refusal, read_refusal
 from gateway.core.errors import ModelCategory
 
@@ -13,7 +13,7 @@ def said(message: str = "", *, code: object = None, type_: object = None) -> dic
     return {"error": {"message": message, "code": code, "type": type_}}
 
 
-ROWS: list[tuple[int | None, object, ModelCategory]] = [
+SAID: list[tuple[int | None, object, ModelCategory]] = [
     # status alone
     (400, {}, "bad_request"),
     (401, {}, "auth"),
@@ -85,6 +85,7 @@ ROWS: list[tuple[int | None, object, ModelCategory]] = [
     (402, said("Insufficient Balance"), "quota"),
     (429, {"object": "error", "type": "rate_limited", "code": "1300"}, "rate"),
     (400, said("Prompt too large for model with 32768 maximum context length"), "overflow"),
+    (400, {"object": "error", "type": "rate_limited", "message": ""}, "rate"),
     (400, said("This model's maximum prompt length is 131072"), "overflow"),
     (400, said("Your request exceeded model token limit: 8192"), "overflow"),
     (400, said("context window exceeds limit"), "overflow"),
@@ -103,6 +104,39 @@ ROWS: list[tuple[int | None, object, ModelCategory]] = [
     (None, said("Rate limit reached"), "rate"),
     (None, said("The engine is currently overloaded"), "overloaded"),
     (None, said("prompt is too long"), "overflow"),
+    (None, said("Too many requests", code="too_many_requests"), "rate"),
+    # words alone: OpenAI, Anthropic, Google, Azure, Kimi, and those of several
+    (400, said("", type_="model_context_window_exceeded"), "overflow"),
+    (400, said("", code="context_window_exceeded"), "overflow"),
+    (429, said("", code="billing_hard_limit_reached"), "quota"),
+    (429, said("", code="insufficient_quota"), "quota"),
+    (429, said("", code="organization_spend_limit_exceeded"), "quota"),
+    (429, said("", code="organization_usage_limit_exceeded"), "quota"),
+    (429, said("", code="project_spend_limit_exceeded"), "quota"),
+    (403, said("", code="insufficient_balance"), "quota"),
+    (400, said("", code="payment_required"), "quota"),
+    (400, said("You have reached your specified API spend limit."), "quota"),
+    (403, said("", code="account_deactivated"), "auth"),
+    (401, said("", type_="authentication_error"), "auth"),
+    (403, said("", type_="permission_error"), "auth"),
+    (403, {"error": {"code": 403, "status": "PERMISSION_DENIED", "message": ""}}, "auth"),
+    (401, {"error": {"code": 401, "status": "UNAUTHENTICATED", "message": ""}}, "auth"),
+    (404, said("", type_="not_found_error"), "not_found"),
+    (500, said("", code="engine_overloaded"), "overloaded"),
+    (429, said("", type_="engine_overloaded_error"), "overloaded"),
+    (500, said("", code="overloaded"), "overloaded"),
+    (500, said("", code="server_overloaded"), "overloaded"),
+    (500, said("", code="service_unavailable"), "overloaded"),
+    (400, said("", code="ResponsibleAIPolicyViolation"), "filtered"),
+    (400, said("The prompt violates our content management policy."), "filtered"),
+    (500, said("", type_="timeout_error"), "timeout"),
+    (500, {"error": {"code": 504, "status": "DEADLINE_EXCEEDED", "message": ""}}, "timeout"),
+    (500, said("", code="request_timeout"), "timeout"),
+    (500, said("", code="timeout"), "timeout"),
+    (500, said("", type_="server_error"), "server"),
+    (500, {"error": {"code": 500, "status": "INTERNAL", "message": ""}}, "server"),
+    (500, said("", code="internal_server_error"), "server"),
+    (400, said("Insufficient credits"), "quota"),
     # limits a minute speak of tokens and lengths, too
     (413, said("Request too large for model on tokens per minute (TPM): reduce the length of the "
                "messages"), "too_large"),
@@ -119,7 +153,7 @@ ROWS: list[tuple[int | None, object, ModelCategory]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("status", "body", "category"), ROWS)
+@pytest.mark.parametrize(("status", "body", "category"), SAID)
 def test_what_providers_say_is_understood(
     status: int | None, body: object, category: ModelCategory
 ) -> None:
@@ -136,10 +170,17 @@ def test_only_the_beginning_of_a_message_is_looked_at() -> None:
     assert classify(Refusal(400, (), "x" * 2000 + " maximum context length")) == "bad_request"
 
 
-def test_no_code_is_in_two_categories() -> None:
-    words = [word for found in CODES.values() for word in found]
+def test_no_word_is_in_two_rows() -> None:
+    words = [row.word for row in ROWS if row.word]
     assert len(words) == len(set(words))
     assert all(word == word.lower() for word in words)
+
+
+def test_each_row_decides_something_that_was_really_said() -> None:
+    """A row that decides nothing is dead, one without an example is a rumour."""
+    decide = {row_of(read_refusal(body, status=status)) for status, body, _ in SAID}
+    decide.add(row_of(Refusal(400), host="api.cerebras.ai"))
+    assert [row for row in ROWS if row not in decide] == []
 
 
 def test_a_bare_status_means_what_its_host_means_by_it() -> None:
