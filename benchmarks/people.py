@@ -181,9 +181,11 @@ class _Canceller:
         for _ in range(IN_FLIGHT):
             await self._start()
         chance = random.Random(SEED)
-        for number in range(CANCELS):
+        while (number := len(self.running) + len(self.waiting)) < CANCELS:
             await asyncio.sleep(1 / CANCELS_S)
             known = self._running()
+            if len(known) < RUNNING:  # the first ones wait for the model's SDK
+                continue
             waits = [turn for turn in self._flight if turn not in known]
             await self._stop(chance.choice(known if number % 2 else waits), known)
 
