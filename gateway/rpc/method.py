@@ -9,13 +9,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
 from gateway.core.errors import TurngateError
 from gateway.identity.principal import Scope
 from gateway.rpc.call import Call
+from gateway.rpc.examples import Example, examples
 from gateway.wire.methods.base import Params
 
 P = TypeVar("P", bound=Params)
@@ -23,14 +24,6 @@ P = TypeVar("P", bound=Params)
 
 def _always_ready() -> None:
     """Nobody is refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A call as the documentation shows it and a test runs it: JSON values."""
-
-    params: dict[str, Any]
-    result: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +42,6 @@ class Method(Generic[P]):
     name: str
     scope: Scope | None
     handler: Callable[[Call, P], Awaitable[BaseModel]]
-    example: Example
     summary: str = ""
     always: bool = False
     adds_work: bool = False
@@ -67,3 +59,8 @@ class Method(Generic[P]):
         if not self.summary:
             said = (inspect.getdoc(self.handler) or "").partition("\n\n")[0]
             object.__setattr__(self, "summary", " ".join(said.split()))
+
+    @property
+    def example(self) -> Example:
+        """A call of it. Raises `KeyError` when nobody has written one."""
+        return examples()[self.name]

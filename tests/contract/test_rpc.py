@@ -16,7 +16,7 @@ from pydantic import Field
 from gateway.core.clock import settle
 from gateway.rpc.call import Call
 from gateway.rpc.dispatch import Dispatcher
-from gateway.rpc.method import Example, Method
+from gateway.rpc.method import Method
 from gateway.rpc.rpc import Rpc
 from gateway.wire.methods.base import Bare, Params
 from tests.unit.gateway.rpc.talk import ALICE, MemoryConnection, World, open_world
@@ -55,13 +55,12 @@ async def get_data(call: Call, params: Numbers) -> Data:
     return Data(["hello", 5])
 
 
-NONE = Example({}, 0)
 METHODS: tuple[Method[Any], ...] = (
-    Method("subtract", None, subtract, NONE),
-    Method("sum", None, total, NONE),
-    Method("update", None, total, NONE),
-    Method("notify_hello", None, total, NONE),
-    Method("get_data", None, get_data, NONE),
+    Method("subtract", None, subtract),
+    Method("sum", None, total),
+    Method("update", None, total),
+    Method("notify_hello", None, total),
+    Method("get_data", None, get_data),
 )
 PARSE_ERROR = {"jsonrpc": "2.0", "error": -32700, "id": None}
 INVALID = {"jsonrpc": "2.0", "error": -32600, "id": None}

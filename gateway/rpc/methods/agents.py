@@ -9,9 +9,8 @@ from gateway.core.errors import Conflict, InvalidInput, NotFound
 from gateway.core.keys import SessionScope, normalise_agent_id
 from gateway.identity.principal import Scope
 from gateway.routing.agents import AddedAgent
-from gateway.rpc import examples
 from gateway.rpc.call import Call
-from gateway.rpc.method import Example, Method
+from gateway.rpc.method import Method
 from gateway.wire.methods import routing as wire
 from gateway.wire.methods.base import NoParams
 
@@ -80,39 +79,6 @@ def _directory(workspace: Path, wanted: str) -> Path:
     return found
 
 
-LIST = Method(
-    "agents.list",
-    Scope.READ,
-    list_,
-    Example(
-        {},
-        {
-            "agents": [
-                {
-                    "id": examples.AGENT,
-                    "name": "main",
-                    "model": "scripted",
-                    "dm_scope": "per-channel-peer",
-                    "source": "declared",
-                }
-            ]
-        },
-    ),
-)
-REGISTER = Method(
-    "agents.register",
-    Scope.ADMIN,
-    register,
-    Example(
-        {"id": "Luna", "name": "Luna", "system_prompt": "You are Luna. You answer in rhymes."},
-        {"ok": True, "id": "luna", "replaced": False},
-    ),
-    errors=(Conflict,),
-)
-REMOVE = Method(
-    "agents.remove",
-    Scope.ADMIN,
-    remove,
-    Example({"id": "luna"}, {"id": "luna"}),
-    errors=(Conflict, NotFound),
-)
+LIST = Method("agents.list", Scope.READ, list_)
+REGISTER = Method("agents.register", Scope.ADMIN, register, errors=(Conflict,))
+REMOVE = Method("agents.remove", Scope.ADMIN, remove, errors=(Conflict, NotFound))

@@ -10,9 +10,8 @@ from pydantic import BaseModel
 from gateway.core.errors import Conflict, InvalidInput, UnknownAgent
 from gateway.identity.principal import Scope
 from gateway.routing.bindings import Binding, Source
-from gateway.rpc import examples
 from gateway.rpc.call import Call
-from gateway.rpc.method import Example, Method
+from gateway.rpc.method import Method
 from gateway.wire.methods import routing as wire
 from gateway.wire.methods.base import NoParams
 
@@ -74,47 +73,6 @@ def _info(rule: Binding, file: str) -> wire.BindingInfo:
     )
 
 
-SET = Method(
-    "bindings.set",
-    Scope.ADMIN,
-    set_,
-    Example(
-        {"agent_id": examples.AGENT, "match_key": "channel", "match_value": "discord"},
-        {"ok": True, "id": "main:channel=discord", "replaced": False, "warnings": []},
-    ),
-    errors=(Conflict, UnknownAgent),
-)
-REMOVE = Method(
-    "bindings.remove",
-    Scope.ADMIN,
-    remove,
-    Example(
-        {"agent_id": examples.AGENT, "match_key": "channel", "match_value": "discord"},
-        {"removed": True, "ids": ["main:channel=discord"]},
-    ),
-    errors=(Conflict,),
-)
-LIST = Method(
-    "bindings.list",
-    Scope.OPERATOR,
-    list_,
-    Example(
-        {},
-        {
-            "bindings": [
-                {
-                    "id": "main:channel=discord",
-                    "agent_id": examples.AGENT,
-                    "tier": 4,
-                    "priority": 0,
-                    "match": {"channel": "discord"},
-                    "source": "added",
-                    "origin": "the store",
-                }
-            ],
-            "default_agent": examples.AGENT,
-            "file": "routes.json",
-            "problems": [],
-        },
-    ),
-)
+SET = Method("bindings.set", Scope.ADMIN, set_, errors=(Conflict, UnknownAgent))
+REMOVE = Method("bindings.remove", Scope.ADMIN, remove, errors=(Conflict,))
+LIST = Method("bindings.list", Scope.OPERATOR, list_)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from gateway.core.errors import Conflict, InvalidInput, NotFound, UnknownAgent
 from gateway.identity.principal import Scope
-from gateway.rpc import examples
 from gateway.rpc.call import Call
-from gateway.rpc.method import Example, Method
+from gateway.rpc.method import Method
 from gateway.rpc.methods.upkeep import begin, commit, when_idle
 from gateway.store.base import conversations as store
 from gateway.store.base.catalog import Op
@@ -81,28 +80,5 @@ def _through(entries: list[store.EntryRow], turn_id: str) -> list[store.EntryRow
     return [entry for entry in entries if entry.body is not None]
 
 
-REWIND = Method(
-    "sessions.rewind",
-    Scope.CHAT,
-    rewind,
-    Example(
-        {"session_key": examples.SESSION, "count": 1},
-        {"session_key": examples.SESSION, "turns": 1, "removed": 2, "remaining": 0},
-    ),
-    errors=(NotFound, Conflict),
-)
-FORK = Method(
-    "sessions.fork",
-    Scope.CHAT,
-    fork,
-    Example(
-        {"session_key": examples.SESSION, "turn_id": examples.TURN, "label": "another try"},
-        {
-            "session_key": f"agent:main:websocket:direct:alice%2F{examples.PEER}",
-            "agent_id": examples.AGENT,
-            "peer_id": examples.PEER,
-            "entries": 2,
-        },
-    ),
-    errors=(NotFound, Conflict, UnknownAgent),
-)
+REWIND = Method("sessions.rewind", Scope.CHAT, rewind, errors=(NotFound, Conflict))
+FORK = Method("sessions.fork", Scope.CHAT, fork, errors=(NotFound, Conflict, UnknownAgent))

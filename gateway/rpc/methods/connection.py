@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from gateway.core.errors import Forbidden, RateLimited, Unauthenticated
 from gateway.identity.principal import Principal, Scope
-from gateway.rpc import examples
 from gateway.rpc.call import Call
-from gateway.rpc.method import Example, Method
+from gateway.rpc.method import Method
 from gateway.rpc.slots import WORKING
 from gateway.wire import jsonrpc
 from gateway.wire.methods import connection as wire
@@ -68,51 +67,8 @@ def _connected(call: Call, principal: Principal) -> wire.Connected:
     )
 
 
-CONNECT = Method(
-    "connect",
-    None,
-    connect,
-    Example(
-        {
-            "token": examples.TOKEN,
-            "scopes": ["read", "chat"],
-            "client": {"name": "notebook", "version": "1.0"},
-        },
-        {
-            "principal": examples.PRINCIPAL,
-            "scopes": ["chat", "read"],
-            "version": "0.1.0",
-            "seq": 12,
-            "limits": {
-                "frame_bytes": 1048576,
-                "result_bytes": 1048576,
-                "batch": 50,
-                "working": 16,
-            },
-        },
-    ),
-    always=True,
-    lasting=True,
-    errors=(RateLimited,),
-)
-LOGIN = Method(
-    "rpc.login",
-    None,
-    login,
-    Example({"token": examples.TOKEN}, True),
-    always=True,
-    lasting=True,
-    errors=(RateLimited,),
-)
-CANCEL_REQUEST = Method(
-    "$/cancelRequest",
-    None,
-    cancel_request,
-    Example({"id": 41}, {"cancelled": False}),
-    always=True,
-    lasting=True,
-)
-DISCOVER = Method("rpc.discover", None, discover, Example({}, {"openrpc": "1.3.2"}))
-LIST_METHODS = Method(
-    "__listMethods", None, list_methods, Example({}, ["$/cancelRequest", "__listMethods"])
-)
+CONNECT = Method("connect", None, connect, always=True, lasting=True, errors=(RateLimited,))
+LOGIN = Method("rpc.login", None, login, always=True, lasting=True, errors=(RateLimited,))
+CANCEL_REQUEST = Method("$/cancelRequest", None, cancel_request, always=True, lasting=True)
+DISCOVER = Method("rpc.discover", None, discover)
+LIST_METHODS = Method("__listMethods", None, list_methods)

@@ -7,10 +7,9 @@ from typing import Any
 from gateway.core.errors import Conflict, NotFound
 from gateway.delivery import planning
 from gateway.identity.principal import Scope
-from gateway.rpc import examples
 from gateway.rpc.call import Call
 from gateway.rpc.cursors import before, next_cursor
-from gateway.rpc.method import Example, Method
+from gateway.rpc.method import Method
 from gateway.store.base import outbox as store
 from gateway.store.base.store import Durability, Unit
 from gateway.wire.methods import deliveries as wire
@@ -106,68 +105,16 @@ def _info(row: store.DeliveryRow) -> dict[str, Any]:
     return told
 
 
-_STATS = {
-    "total_attempted": 2,
-    "total_succeeded": 1,
-    "total_failed": 1,
-    "pending": 0,
-    "available": 0,
-    "states": {"dead": 1, "sent": 1},
-}
-_DEAD = {
-    "delivery_id": examples.DEAD_DELIVERY,
-    "key": f"{examples.TURN}:1",
-    "destination": "memory:default:42:",
-    "session_key": "agent:main:memory:direct:42",
-    "turn_id": examples.TURN,
-    "part": 1,
-    "parts": 1,
-    "state": "dead",
-    "attempts": 1,
-    "next_at": examples.AT + 900,
-    "error": "DeliveryPermanent: there is no such chat",
-    "receipt": "",
-    "created_at": examples.AT + 900,
-    "expires_at": examples.AT + 3_600_900,
-    "ended_at": examples.AT + 950,
-}
-
-STATS = Method("deliveries.stats", Scope.READ, stats, Example({}, _STATS))
+STATS = Method("deliveries.stats", Scope.READ, stats)
 OLD_STATS = Method(
     "delivery.stats",
     Scope.READ,
     stats,
-    Example({}, _STATS),
     summary="The same as `deliveries.stats`, under the name older clients know.",
 )
-LIST = Method(
-    "deliveries.list",
-    Scope.OPERATOR,
-    list_,
-    Example({"state": "dead"}, {"deliveries": [_DEAD], "next_cursor": None}),
-)
-GET = Method(
-    "deliveries.get",
-    Scope.OPERATOR,
-    get,
-    Example({"delivery_id": examples.DEAD_DELIVERY}, {**_DEAD, "text": "You said: good morning"}),
-    errors=(NotFound,),
-)
+LIST = Method("deliveries.list", Scope.OPERATOR, list_)
+GET = Method("deliveries.get", Scope.OPERATOR, get, errors=(NotFound,))
 RETRY = Method(
-    "deliveries.retry",
-    Scope.OPERATOR,
-    retry,
-    Example(
-        {"delivery_id": examples.DEAD_DELIVERY},
-        {"delivery_id": examples.DEAD_DELIVERY, "expires_at": examples.AT + 7_200_000},
-    ),
-    errors=(NotFound, Conflict),
-    adds_work=True,
+    "deliveries.retry", Scope.OPERATOR, retry, errors=(NotFound, Conflict), adds_work=True
 )
-PURGE = Method(
-    "deliveries.purge",
-    Scope.OPERATOR,
-    purge,
-    Example({}, {"purged": 1}),
-    errors=(NotFound, Conflict),
-)
+PURGE = Method("deliveries.purge", Scope.OPERATOR, purge, errors=(NotFound, Conflict))

@@ -7,9 +7,8 @@ from gateway.events.kinds import Kind
 from gateway.events.log import Filter
 from gateway.identity.principal import Scope
 from gateway.routing.problems import did_you_mean
-from gateway.rpc import examples
 from gateway.rpc.call import Call
-from gateway.rpc.method import Example, Method
+from gateway.rpc.method import Method
 from gateway.rpc.stream import Stream, Wish, entry_of, filter_of
 from gateway.store.base.events import GetLogBounds
 from gateway.wire.methods import events as wire
@@ -87,59 +86,8 @@ def _open(call: Call, wish: Wish, *, id: str = "") -> str:
     return opened
 
 
-_ENTRY = {
-    "seq": 5,
-    "at": examples.AT + 900,
-    "kind": "turn.completed",
-    "session_key": examples.SESSION,
-    "agent_id": examples.AGENT,
-    "turn_id": examples.TURN,
-    "data": {"delivery_key": f"{examples.TURN}:1"},
-    "text": "You said: good morning",
-    "parts": [{"type": "text", "text": "You said: good morning"}],
-}
-
-SUBSCRIBE = Method(
-    "events.subscribe",
-    Scope.READ,
-    subscribe,
-    Example(
-        {"after_seq": 0, "filter": {"kinds": ["turn."]}, "previews": True},
-        {"subscription": examples.SUBSCRIPTION, "seq": 0},
-    ),
-    lasting=True,
-    errors=(Busy,),
-)
-UNSUBSCRIBE = Method(
-    "events.unsubscribe",
-    Scope.READ,
-    unsubscribe,
-    Example({"subscription": examples.SUBSCRIPTION}, {"ended": True}),
-    always=True,
-    lasting=True,
-)
-LIST = Method(
-    "events.list",
-    Scope.READ,
-    list_,
-    Example(
-        {"after_seq": 0, "limit": 1, "filter": {"kinds": ["turn.completed"]}},
-        {"events": [_ENTRY], "next_after_seq": 5, "head": 12, "gap": 0},
-    ),
-)
-ON = Method(
-    "rpc.on",
-    Scope.READ,
-    on,
-    Example({"names": ["turn.completed"]}, {"turn.completed": "ok"}),
-    lasting=True,
-    errors=(Busy,),
-)
-OFF = Method(
-    "rpc.off",
-    Scope.READ,
-    off,
-    Example({"names": ["turn.completed"]}, {"turn.completed": "ok"}),
-    always=True,
-    lasting=True,
-)
+SUBSCRIBE = Method("events.subscribe", Scope.READ, subscribe, lasting=True, errors=(Busy,))
+UNSUBSCRIBE = Method("events.unsubscribe", Scope.READ, unsubscribe, always=True, lasting=True)
+LIST = Method("events.list", Scope.READ, list_)
+ON = Method("rpc.on", Scope.READ, on, lasting=True, errors=(Busy,))
+OFF = Method("rpc.off", Scope.READ, off, always=True, lasting=True)

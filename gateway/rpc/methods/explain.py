@@ -6,9 +6,8 @@ import orjson
 
 from gateway.core.errors import NotFound
 from gateway.identity.principal import Scope
-from gateway.rpc import examples
 from gateway.rpc.call import Call
-from gateway.rpc.method import Example, Method
+from gateway.rpc.method import Method
 from gateway.rpc.methods import turns
 from gateway.store.base.inputs import InputsOfTurn
 from gateway.store.base.outbox import DeliveriesOfTurn
@@ -83,59 +82,4 @@ def _step(step: StepRow) -> wire.StepSummary:
     )
 
 
-EXPLAIN = Method(
-    "turns.explain",
-    Scope.READ,
-    explain,
-    Example(
-        {"turn_id": examples.TURN},
-        {
-            "turn": turns.SUMMARY,
-            "route": "default",
-            "timing": {
-                "accepted_at": examples.AT,
-                "started_at": examples.AT + 2,
-                "ended_at": examples.AT + 900,
-            },
-            "merged": [],
-            "run": {
-                "status": "completed",
-                "epoch": 1,
-                "recoveries": 0,
-                "reason": "",
-                "error": "",
-            },
-            "steps": [
-                {
-                    "path": "0",
-                    "intent": "prepare",
-                    "kind": "logic",
-                    "effect": "pure",
-                    "status": "completed",
-                    "attempts": 1,
-                    "started_at": examples.AT + 3,
-                    "completed_at": examples.AT + 3,
-                    "model": "",
-                    "profile": "",
-                    "input_tokens": 0,
-                    "output_tokens": 0,
-                    "failed": "",
-                    "requests": [],
-                    "compacted": None,
-                    "notice": "",
-                    "error": "",
-                },
-            ],
-            "deliveries": [
-                {
-                    "delivery_id": examples.DELIVERY,
-                    "destination": "websocket:default:alice%2Fnotes:",
-                    "state": "sent",
-                    "attempts": 1,
-                    "error": "",
-                }
-            ],
-        },
-    ),
-    errors=(NotFound,),
-)
+EXPLAIN = Method("turns.explain", Scope.READ, explain, errors=(NotFound,))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from hashlib import sha256
 
 import orjson
 
@@ -18,9 +17,8 @@ from gateway.core.errors import (
 )
 from gateway.core.ids import RunId
 from gateway.identity.principal import Scope
-from gateway.rpc import examples
 from gateway.rpc.call import Call
-from gateway.rpc.method import Example, Method
+from gateway.rpc.method import Method
 from gateway.rpc.params import validated
 from gateway.runs import pieces
 from gateway.runs.task import Manifest
@@ -173,130 +171,21 @@ async def prune(call: Call, params: wire.Prune) -> wire.Pruned:
     return wire.Pruned(runs=await call.shared.whole("runs.prune", work))
 
 
-_RUN = {"run_id": examples.RUN}
-_ELSEWHERE = "r_019bb1c5d80da1b2c3d4e5f60729"
-_DOCUMENT = {
-    "format": "turngate run 1",
-    "run": {
-        "run_id": _ELSEWHERE,
-        "task": "report",
-        "manifest_hash": Manifest("report", None).hash(),
-        "input": None,
-        "result": None,
-        "outcome": None,
-        "tags": {},
-        "status": "failed",
-        "reason": "",
-        "created_at": examples.AT,
-        "updated_at": examples.AT + 10,
-        "ended_at": examples.AT + 10,
-        "error": "internal",
-        "origin": "",
-    },
-    "steps": [],
-    "events": [],
-}
-_PIECE_TEXT = '{"format":"turngate run 1",'
-_PIECE = sha256(_PIECE_TEXT.encode()).hexdigest()
-
 START = Method(
-    "runs.start",
-    Scope.OPERATOR,
-    start,
-    Example({"task": "report", "input": {"for": "ann"}, "key": "report-2026-01-01"}, _RUN),
-    errors=(NotFound, ManifestMismatch),
-    adds_work=True,
+    "runs.start", Scope.OPERATOR, start, errors=(NotFound, ManifestMismatch), adds_work=True
 )
 RESUME = Method(
-    "runs.resume",
-    Scope.OPERATOR,
-    resume,
-    Example({"run_id": examples.FAILED_RUN}, {"run_id": examples.FAILED_RUN}),
-    errors=(NotFound, Conflict, RunTerminal),
-    adds_work=True,
+    "runs.resume", Scope.OPERATOR, resume, errors=(NotFound, Conflict, RunTerminal), adds_work=True
 )
-RETRY = Method(
-    "runs.retry",
-    Scope.OPERATOR,
-    retry,
-    Example({"run_id": examples.RUN, "step": "0"}, {"run_id": examples.RUN}),
-    errors=(NotFound, Conflict),
-    adds_work=True,
-)
-FORK = Method(
-    "runs.fork",
-    Scope.OPERATOR,
-    fork,
-    Example({"run_id": examples.RUN, "step": "0"}, _RUN),
-    errors=(NotFound, Conflict),
-    adds_work=True,
-)
-DECIDE = Method(
-    "runs.decide",
-    Scope.OPERATOR,
-    decide,
-    Example(
-        {"run_id": examples.UNSURE_RUN, "decision": "ran", "result": {"receipt": "R-17"}},
-        {"run_id": examples.UNSURE_RUN, "step": "0"},
-    ),
-    errors=(NotFound, Conflict, EventEmitRace),
-)
-EMIT = Method(
-    "runs.emit",
-    Scope.OPERATOR,
-    emit,
-    Example(
-        {"run_id": examples.PARKED_RUN, "key": "approved", "payload": {"by": "ann"}}, {"ok": True}
-    ),
-    errors=(NotFound, EventEmitRace),
-)
-STREAM = Method(
-    "runs.stream",
-    Scope.OPERATOR,
-    stream,
-    Example(
-        {"run_id": examples.TURN, "limit": 1},
-        {
-            "pieces": [
-                {
-                    "seq": 1_000_001,
-                    "at": examples.AT + 400,
-                    "body": {"step": "1", "attempt": 1, "offset": 0, "text": "You said: "},
-                }
-            ],
-            "after": 1_000_001,
-            "status": "completed",
-            "ended": True,
-        },
-    ),
-    in_batch=False,
-    errors=(NotFound,),
-)
-EXPORT = Method(
-    "runs.export",
-    Scope.OPERATOR,
-    export,
-    Example({"run_id": examples.RUN}, {"document": {"format": "turngate run 1"}, "pieces": []}),
-    errors=(NotFound, TooLarge),
-)
-PIECE = Method(
-    "runs.piece",
-    Scope.OPERATOR,
-    piece,
-    Example({"piece": _PIECE}, {"text": _PIECE_TEXT}),
-    errors=(NotFound,),
-)
-KEEP_PIECE = Method(
-    "runs.keep_piece",
-    Scope.OPERATOR,
-    keep_piece,
-    Example({"text": _PIECE_TEXT}, {"piece": _PIECE}),
-)
+RETRY = Method("runs.retry", Scope.OPERATOR, retry, errors=(NotFound, Conflict), adds_work=True)
+FORK = Method("runs.fork", Scope.OPERATOR, fork, errors=(NotFound, Conflict), adds_work=True)
+DECIDE = Method("runs.decide", Scope.OPERATOR, decide, errors=(NotFound, Conflict, EventEmitRace))
+EMIT = Method("runs.emit", Scope.OPERATOR, emit, errors=(NotFound, EventEmitRace))
+STREAM = Method("runs.stream", Scope.OPERATOR, stream, in_batch=False, errors=(NotFound,))
+EXPORT = Method("runs.export", Scope.OPERATOR, export, errors=(NotFound, TooLarge))
+PIECE = Method("runs.piece", Scope.OPERATOR, piece, errors=(NotFound,))
+KEEP_PIECE = Method("runs.keep_piece", Scope.OPERATOR, keep_piece)
 IMPORT = Method(
-    "runs.import",
-    Scope.OPERATOR,
-    import_,
-    Example({"document": _DOCUMENT}, {"run_id": _ELSEWHERE}),
-    errors=(Conflict, ManifestMismatch, NotFound),
+    "runs.import", Scope.OPERATOR, import_, errors=(Conflict, ManifestMismatch, NotFound)
 )
-PRUNE = Method("runs.prune", Scope.OPERATOR, prune, Example({"older_than_s": 86_400}, {"runs": 0}))
+PRUNE = Method("runs.prune", Scope.OPERATOR, prune)

@@ -6,7 +6,7 @@ from agents.base.profiles import ModelAtProfile, ProfileInfo
 from gateway.core.errors import NotFound
 from gateway.identity.principal import Scope
 from gateway.rpc.call import Call
-from gateway.rpc.method import Example, Method
+from gateway.rpc.method import Method
 from gateway.wire.methods import profiles as wire
 from gateway.wire.methods.base import NoParams
 
@@ -61,8 +61,6 @@ def _entry(info: ProfileInfo, at: ModelAtProfile) -> wire.ProfileEntry:
     )
 
 
-LIST = Method("profiles.list", Scope.OPERATOR, list_, Example({}, {"profiles": []}))
-CLEAR = Method(
-    "profiles.clear", Scope.OPERATOR, clear, Example({}, {"cleared": 0}), errors=(NotFound,)
-)
-MODELS = Method("models.list", Scope.READ, models, Example({}, {"models": []}))
+LIST = Method("profiles.list", Scope.OPERATOR, list_)
+CLEAR = Method("profiles.clear", Scope.OPERATOR, clear, errors=(NotFound,))
+MODELS = Method("models.list", Scope.READ, models)

@@ -8,9 +8,8 @@ from gateway.core.keys import DEFAULT_ACCOUNT, RouteKey
 from gateway.identity.principal import Scope
 from gateway.routing.explanation import Refusal, Resolution, Trial
 from gateway.routing.scopes import session_key
-from gateway.rpc import examples
 from gateway.rpc.call import Call
-from gateway.rpc.method import Example, Method
+from gateway.rpc.method import Method
 from gateway.wire.methods import routing as wire
 
 
@@ -73,49 +72,5 @@ def _trial(trial: Trial) -> wire.TrialShape:
     )
 
 
-RESOLVE = Method(
-    "routes.resolve",
-    Scope.OPERATOR,
-    resolve,
-    Example(
-        {"channel": "discord", "peer_id": "42"},
-        {
-            "agent_id": examples.AGENT,
-            "session_key": "agent:main:discord:direct:42",
-            "why": "binding",
-            "binding_id": "main:channel=discord",
-        },
-    ),
-    errors=(UnknownAgent,),
-)
-EXPLAIN = Method(
-    "routes.explain",
-    Scope.OPERATOR,
-    explain,
-    Example(
-        {"channel": "telegram", "peer_id": "42"},
-        {
-            "route": "telegram:default::::42",
-            "tried": [
-                {
-                    "id": "main:channel=discord",
-                    "agent_id": examples.AGENT,
-                    "tier": 4,
-                    "priority": 0,
-                    "matched": False,
-                    "differences": [{"field": "channel", "wanted": "discord", "came": "telegram"}],
-                }
-            ],
-            "not_tried": 0,
-            "agent_id": examples.AGENT,
-            "session_key": "agent:main:telegram:direct:42",
-            "why": "default",
-            "binding_id": None,
-            "refused": None,
-            "text": "route telegram:default::::42\n"
-            "  no  main:channel=discord (tier 4 channel, priority 0): "
-            "channel is 'telegram', not 'discord'\n"
-            "agent main, by default",
-        },
-    ),
-)
+RESOLVE = Method("routes.resolve", Scope.OPERATOR, resolve, errors=(UnknownAgent,))
+EXPLAIN = Method("routes.explain", Scope.OPERATOR, explain)

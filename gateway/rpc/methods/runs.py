@@ -9,10 +9,9 @@ import orjson
 from gateway.core.errors import NotFound, RunTerminal
 from gateway.core.ids import RunId
 from gateway.identity.principal import Scope
-from gateway.rpc import examples
 from gateway.rpc.call import Call
 from gateway.rpc.cursors import decode, encode, next_cursor
-from gateway.rpc.method import Example, Method
+from gateway.rpc.method import Method
 from gateway.runs.results import INLINE_BYTES
 from gateway.store.base import runs as store
 from gateway.wire.methods import runs as wire
@@ -133,87 +132,7 @@ def _place(path: str) -> list[tuple[bool, int, str]]:
     ]
 
 
-_RUN = {
-    "run_id": examples.TURN,
-    "task": "turn",
-    "session_key": examples.SESSION,
-    "status": "completed",
-    "epoch": 1,
-    "recoveries": 0,
-    "cancel_requested": False,
-    "reason": "",
-    "wake_at": None,
-    "created_at": examples.AT + 2,
-    "updated_at": examples.AT + 900,
-    "ended_at": examples.AT + 900,
-    "error": "",
-    "principal": examples.PRINCIPAL,
-    "root": examples.TURN,
-    "origin": "",
-    "tags": {},
-    "outcome": None,
-}
-_COST = {"model": "scripted", "calls": 1, "tokens_in": 3, "tokens_out": 4}
-
-LIST = Method(
-    "runs.list",
-    Scope.OPERATOR,
-    list_,
-    Example({"status": "completed", "task": "turn"}, {"runs": [_RUN], "next_cursor": None}),
-)
-GET = Method(
-    "runs.get",
-    Scope.OPERATOR,
-    get,
-    Example(
-        {"run_id": examples.TURN},
-        {
-            **_RUN,
-            "input": {"inputs": [examples.TURN]},
-            "input_bytes": 45,
-            "result": None,
-            "result_bytes": 4,
-            "holder": "",
-            "lease_until": 0,
-            "waits": [],
-            "costs": [_COST],
-            "root_costs": [_COST],
-        },
-    ),
-    errors=(NotFound,),
-)
-STEPS = Method(
-    "runs.steps",
-    Scope.OPERATOR,
-    steps,
-    Example(
-        {"run_id": examples.TURN, "limit": 1},
-        {
-            "steps": [
-                {
-                    "path": "0",
-                    "intent": "prepare",
-                    "kind": "logic",
-                    "effect": "pure",
-                    "status": "completed",
-                    "attempts": 1,
-                    "started_at": examples.AT + 3,
-                    "completed_at": examples.AT + 3,
-                    "result": {"agent": examples.AGENT, "max_tokens": 4096},
-                    "result_bytes": 42,
-                    "error": None,
-                }
-            ],
-            "next_cursor": "WzFd",
-        },
-    ),
-    errors=(NotFound,),
-)
-CANCEL = Method(
-    "runs.cancel",
-    Scope.OPERATOR,
-    cancel,
-    Example({"run_id": examples.RUNNING_TURN}, {"run_id": examples.RUNNING_TURN}),
-    always=True,
-    errors=(NotFound, RunTerminal),
-)
+LIST = Method("runs.list", Scope.OPERATOR, list_)
+GET = Method("runs.get", Scope.OPERATOR, get, errors=(NotFound,))
+STEPS = Method("runs.steps", Scope.OPERATOR, steps, errors=(NotFound,))
+CANCEL = Method("runs.cancel", Scope.OPERATOR, cancel, always=True, errors=(NotFound, RunTerminal))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from gateway.core.errors import NotFound, TooLarge
 from gateway.identity.principal import Scope
-from gateway.rpc import examples
 from gateway.rpc.call import Call
 from gateway.rpc.cursors import FROM_THE_TOP, before, decode, encode, next_cursor
-from gateway.rpc.method import Example, Method
+from gateway.rpc.method import Method
 from gateway.rpc.transcripts import entry_of
 from gateway.store.base import conversations as store
 from gateway.store.base.inputs import TurnsOfSession
@@ -111,79 +110,8 @@ def info(row: store.SessionRow) -> wire.SessionInfo:
     )
 
 
-INFO = {
-    "session_key": examples.SESSION,
-    "agent_id": examples.AGENT,
-    "label": "notes",
-    "owner": examples.PRINCIPAL,
-    "created_at": examples.AT,
-    "last_active_at": examples.AT + 900,
-}
-_SAID = {
-    "position": 0,
-    "turn_id": examples.TURN,
-    "at": examples.AT + 900,
-    "role": "user",
-    "text": "good morning",
-    "parts": [{"type": "text", "text": "good morning"}],
-    "tool_calls": [],
-    "call_id": "",
-    "name": "",
-    "is_error": False,
-    "partial": False,
-}
-_ANSWERED = {
-    **_SAID,
-    "position": 1,
-    "role": "assistant",
-    "text": "You said: good morning",
-    "parts": [],
-}
-
-LIST = Method(
-    "sessions.list",
-    Scope.READ,
-    list_,
-    Example({"limit": 20}, {"sessions": [INFO], "next_cursor": None}),
-)
-GET = Method(
-    "sessions.get",
-    Scope.READ,
-    get,
-    Example({"session_key": examples.SESSION}, {**INFO, "entries": 2, "open_turns": 0}),
-    errors=(NotFound,),
-)
-HISTORY = Method(
-    "sessions.history",
-    Scope.READ,
-    history,
-    Example(
-        {"session_key": examples.SESSION, "limit": 2},
-        {"entries": [_ANSWERED, _SAID], "next_cursor": "WzBd"},
-    ),
-    errors=(NotFound,),
-)
-EXPORT = Method(
-    "sessions.export",
-    Scope.READ,
-    export,
-    Example({"session_key": examples.SESSION}, {"session": INFO, "entries": [_SAID, _ANSWERED]}),
-    errors=(NotFound, TooLarge),
-)
-CONTEXT = Method(
-    "sessions.context",
-    Scope.READ,
-    context,
-    Example(
-        {"session_key": examples.SESSION},
-        {
-            "session_key": examples.SESSION,
-            "agent_id": examples.AGENT,
-            "messages": 2,
-            "characters": 119,
-            "used": 30,
-            "total": None,
-        },
-    ),
-    errors=(NotFound,),
-)
+LIST = Method("sessions.list", Scope.READ, list_)
+GET = Method("sessions.get", Scope.READ, get, errors=(NotFound,))
+HISTORY = Method("sessions.history", Scope.READ, history, errors=(NotFound,))
+EXPORT = Method("sessions.export", Scope.READ, export, errors=(NotFound, TooLarge))
+CONTEXT = Method("sessions.context", Scope.READ, context, errors=(NotFound,))

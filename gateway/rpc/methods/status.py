@@ -6,7 +6,7 @@ from itertools import islice
 
 from gateway.identity.principal import Scope
 from gateway.rpc.call import Call
-from gateway.rpc.method import Example, Method
+from gateway.rpc.method import Method
 from gateway.wire.methods.base import NoParams
 from gateway.wire.methods.status import Status
 
@@ -44,34 +44,4 @@ async def status(call: Call, params: NoParams) -> Status:
     )
 
 
-STATUS = Method(
-    "status",
-    Scope.READ,
-    status,
-    Example(
-        {},
-        {
-            "running": True,
-            "version": "0.1.0",
-            "model": "scripted",
-            "model_note": "The scripted model answers: no key, no network, no thought. "
-            "For a better one set LLM_BASE_URL, LLM_MODEL and LLM_API_KEY.",
-            "model_state": "ready",
-            "model_problem": "",
-            "uptime_seconds": 4.2,
-            "uptime_secs": 4,
-            "connected_clients": 1,
-            "agents": 1,
-            "agent_count": 1,
-            "bindings": 0,
-            "binding_count": 0,
-            "sessions": 1,
-            "turns_running": 0,
-            "turns_waiting": 0,
-            "destinations_waiting": 0,
-            "seq": 17,
-            "clients": [{"principal": "alice", "client": "notebook 1.0"}],
-        },
-    ),
-    always=True,
-)
+STATUS = Method("status", Scope.READ, status, always=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.identity.credentials import Credential
 from gateway.identity.principal import Scope
 from gateway.rpc.call import Call
-from gateway.rpc.method import Example, Method
+from gateway.rpc.method import Method
 from gateway.wire.methods.tokens import (
     CreatedToken,
     CreateToken,
@@ -45,40 +45,6 @@ def _shape(credential: Credential) -> CredentialShape:
     )
 
 
-_SHOWN = {
-    "credential_id": "k_01a1fd2b23069683e8e848bfc11a",
-    "name": "notebook",
-    "scopes": ["chat", "read"],
-    "created_at": 1795252953724,
-    "revoked_at": None,
-}
-
-CREATE = Method(
-    "tokens.create",
-    Scope.ADMIN,
-    create,
-    Example({"name": "notebook"}, {**_SHOWN, "token": "shown-this-once"}),
-)
-LIST = Method(
-    "tokens.list",
-    Scope.ADMIN,
-    list_all,
-    Example(
-        {},
-        {
-            "tokens": [
-                {
-                    **_SHOWN,
-                    "name": "operator",
-                    "scopes": ["admin", "chat", "operator", "read"],
-                }
-            ]
-        },
-    ),
-)
-REVOKE = Method(
-    "tokens.revoke",
-    Scope.ADMIN,
-    revoke,
-    Example({"name": "notebook"}, {**_SHOWN, "revoked_at": 1795252960000}),
-)
+CREATE = Method("tokens.create", Scope.ADMIN, create)
+LIST = Method("tokens.list", Scope.ADMIN, list_all)
+REVOKE = Method("tokens.revoke", Scope.ADMIN, revoke)

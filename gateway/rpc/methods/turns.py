@@ -11,10 +11,10 @@ from gateway.core.errors import Busy, Conflict, Forbidden, NotFound, UnknownAgen
 from gateway.core.ids import TurnId
 from gateway.core.parts import Parts
 from gateway.identity.principal import Scope
-from gateway.rpc import examples, speaking
+from gateway.rpc import speaking
 from gateway.rpc.call import Call
 from gateway.rpc.cursors import before, next_cursor
-from gateway.rpc.method import Example, Method
+from gateway.rpc.method import Method
 from gateway.store.base import inputs as store
 from gateway.store.base.query import Query
 from gateway.turns.waiting import Ended
@@ -163,92 +163,11 @@ def _said(body: str | None) -> Parts:
     return message.parts if isinstance(message, messages.UserMessage) else ()
 
 
-_STARTED = {
-    "turn_id": examples.TURN,
-    "session_key": examples.SESSION,
-    "agent_id": examples.AGENT,
-    "position": 0,
-    "duplicate": False,
-}
-_ANSWER = {
-    "turn_id": examples.TURN,
-    "session_key": examples.SESSION,
-    "agent_id": examples.AGENT,
-    "state": "answered",
-    "reply": "You said: good morning",
-    "parts": [{"type": "text", "text": "You said: good morning"}],
-    "kind": "",
-    "delivery_key": f"{examples.TURN}:1",
-    "answered_by": examples.TURN,
-}
-SUMMARY = {
-    "turn_id": examples.TURN,
-    "session_key": examples.SESSION,
-    "agent_id": examples.AGENT,
-    "channel": "websocket",
-    "principal": examples.PRINCIPAL,
-    "state": "answered",
-    "kind": "",
-    "merged_into": "",
-    "accepted_at": examples.AT,
-    "ended_at": examples.AT + 900,
-}
 _REFUSALS = (Busy, Conflict, Forbidden, UnknownAgent)
 
-SEND = Method(
-    "send",
-    Scope.CHAT,
-    send,
-    Example({"text": "good morning", "peer_id": "notes", "idempotency_key": "morning-1"}, _ANSWER),
-    in_batch=False,
-    errors=_REFUSALS,
-    adds_work=True,
-)
-START = Method(
-    "turns.start",
-    Scope.CHAT,
-    start,
-    Example({"text": "good morning", "peer_id": "notes"}, _STARTED),
-    errors=_REFUSALS,
-    adds_work=True,
-)
-WAIT = Method(
-    "turns.wait",
-    Scope.READ,
-    wait,
-    Example({"turn_id": examples.TURN, "wait_ms": 30_000}, _ANSWER),
-    in_batch=False,
-    errors=(NotFound,),
-)
-GET = Method(
-    "turns.get",
-    Scope.READ,
-    get,
-    Example(
-        {"turn_id": examples.TURN},
-        {
-            **SUMMARY,
-            "said": [{"type": "text", "text": "good morning"}],
-            "reply": "You said: good morning",
-            "delivery_key": f"{examples.TURN}:1",
-        },
-    ),
-    errors=(NotFound,),
-)
-LIST = Method(
-    "turns.list",
-    Scope.READ,
-    list_,
-    Example(
-        {"session_key": examples.SESSION, "limit": 20}, {"turns": [SUMMARY], "next_cursor": None}
-    ),
-    errors=(NotFound,),
-)
-CANCEL = Method(
-    "turns.cancel",
-    Scope.CHAT,
-    cancel,
-    Example({"turn_id": examples.QUEUED_TURN}, {"turn_id": examples.QUEUED_TURN}),
-    always=True,
-    errors=(NotFound, Conflict),
-)
+SEND = Method("send", Scope.CHAT, send, in_batch=False, errors=_REFUSALS, adds_work=True)
+START = Method("turns.start", Scope.CHAT, start, errors=_REFUSALS, adds_work=True)
+WAIT = Method("turns.wait", Scope.READ, wait, in_batch=False, errors=(NotFound,))
+GET = Method("turns.get", Scope.READ, get, errors=(NotFound,))
+LIST = Method("turns.list", Scope.READ, list_, errors=(NotFound,))
+CANCEL = Method("turns.cancel", Scope.CHAT, cancel, always=True, errors=(NotFound, Conflict))

@@ -12,9 +12,9 @@ from gateway.core.errors import Conflict, NotFound, UnknownAgent
 from gateway.core.ids import AgentId
 from gateway.core.keys import RouteKey
 from gateway.identity.principal import Scope
-from gateway.rpc import examples, speaking
+from gateway.rpc import speaking
 from gateway.rpc.call import Call
-from gateway.rpc.method import Example, Method
+from gateway.rpc.method import Method
 from gateway.store.base import conversations as store
 from gateway.store.base.catalog import Op
 from gateway.store.base.store import Durability, Receipt, Unit
@@ -112,41 +112,7 @@ async def commit(call: Call, *ops: Op) -> Receipt:
     return await call.gateway.store.commit(Unit(ops, durability=Durability.CRITICAL))
 
 
-NEW = Method(
-    "sessions.new",
-    Scope.CHAT,
-    new,
-    Example(
-        {"label": "plans for spring"},
-        {
-            "session_key": f"agent:main:websocket:direct:alice%2F{examples.PEER}",
-            "agent_id": examples.AGENT,
-            "peer_id": examples.PEER,
-        },
-    ),
-    errors=(Conflict, UnknownAgent),
-)
-LABEL = Method(
-    "sessions.label",
-    Scope.CHAT,
-    label,
-    Example(
-        {"session_key": examples.SESSION, "label": "notes"},
-        {"session_key": examples.SESSION, "label": "notes"},
-    ),
-    errors=(NotFound,),
-)
-RESET = Method(
-    "sessions.reset",
-    Scope.CHAT,
-    reset,
-    Example({"session_key": examples.SESSION}, {"session_key": examples.SESSION, "cleared": 2}),
-    errors=(NotFound, Conflict),
-)
-DELETE = Method(
-    "sessions.delete",
-    Scope.CHAT,
-    delete,
-    Example({"session_key": examples.SESSION}, {"session_key": examples.SESSION, "blanked": 3}),
-    errors=(NotFound, Conflict),
-)
+NEW = Method("sessions.new", Scope.CHAT, new, errors=(Conflict, UnknownAgent))
+LABEL = Method("sessions.label", Scope.CHAT, label, errors=(NotFound,))
+RESET = Method("sessions.reset", Scope.CHAT, reset, errors=(NotFound, Conflict))
+DELETE = Method("sessions.delete", Scope.CHAT, delete, errors=(NotFound, Conflict))

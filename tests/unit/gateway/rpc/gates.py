@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.core.errors import Bug, Busy, Conflict
 from gateway.rpc.call import Call
-from gateway.rpc.method import Example, Method
+from gateway.rpc.method import Method
 from gateway.wire.methods.base import Bare, Params
 
 
@@ -19,9 +19,6 @@ class Said(Bare[Any]):
     pass
 
 
-NONE = Example({}, None)
-
-
 class Gates:
     """`hold` waits for `open`; `rest` waits without its place; `quick` passes by the line."""
 
@@ -31,17 +28,17 @@ class Gates:
         self._open = asyncio.Event()
         self._changed = asyncio.Event()
         self.methods: tuple[Method[Any], ...] = (
-            Method("hold", None, self._hold, NONE),
-            Method("rest", None, self._rest, NONE),
-            Method("quick", None, self._quick, NONE, always=True),
-            Method("echo", None, self._quick, NONE),
-            Method("alone", None, self._quick, NONE, in_batch=False),
-            Method("lasting", None, self._quick, NONE, lasting=True),
-            Method("fail", None, self._fail, NONE),
-            Method("take_back", None, self._take_back, NONE, always=True),
-            Method("who", None, self._who, NONE),
-            Method("connect", None, self._connect, NONE, always=True),
-            Method("later", None, self._later, NONE),
+            Method("hold", None, self._hold),
+            Method("rest", None, self._rest),
+            Method("quick", None, self._quick, always=True),
+            Method("echo", None, self._quick),
+            Method("alone", None, self._quick, in_batch=False),
+            Method("lasting", None, self._quick, lasting=True),
+            Method("fail", None, self._fail),
+            Method("take_back", None, self._take_back, always=True),
+            Method("who", None, self._who),
+            Method("connect", None, self._connect, always=True),
+            Method("later", None, self._later),
         )
         self.written: list[str] = []
 

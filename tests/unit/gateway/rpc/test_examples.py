@@ -15,7 +15,6 @@ import pytest
 from agents.models.scripted import Rule
 from gateway.core.errors import DeliveryPermanent
 from gateway.identity.principal import Scope
-from gateway.rpc import examples
 from gateway.rpc.catalog import METHODS
 from tests.unit.gateway.rpc.talk import ADMIN, ALICE, Refusal, World, open_world
 from tests.unit.gateway.rpc.tasks import Office
@@ -27,6 +26,17 @@ ORDER = (
     *("sessions.rewind", "sessions.reset", "sessions.delete"),
 )
 """The first three come first, because others look at what they do; the rest comes last."""
+TOKEN = "tg_3f9d2c41b8e7460fa5d1c09e"
+TURN = "t_019bb1c5d7c0a1b2c3d4e5f60718"
+QUEUED_TURN = "t_019bb1c5d7ffa1b2c3d4e5f60719"
+RUNNING_TURN = "t_019bb1c5d8f0a1b2c3d4e5f6071e"
+DEAD_DELIVERY = "d_019bb1c5d80ba1b2c3d4e5f6071b"
+RUN = "r_019bb1c5d80da1b2c3d4e5f60720"
+PARKED_RUN = "r_019bb1c5d80da1b2c3d4e5f60721"
+UNSURE_RUN = "r_019bb1c5d80da1b2c3d4e5f60722"
+FAILED_RUN = "r_019bb1c5d80da1b2c3d4e5f60723"
+SUBSCRIPTION = "s_019bb1c5d80ca1b2c3d4e5f6071c"
+"""What the examples call what is made here."""
 OPEN_ENDED = frozenset(
     {"rpc.discover", "__listMethods", "runs.steps", "runs.export", "deliveries.stats"}
 )
@@ -66,7 +76,7 @@ async def test_every_example_is_true(tmp_path: Path) -> None:
                 wrong.append(f"{method.name}: {refusal}")
                 continue
             if method.name == "events.subscribe":
-                names[examples.SUBSCRIPTION] = result["subscription"]
+                names[SUBSCRIPTION] = result["subscription"]
             partial = method.name.replace("delivery.", "deliveries.") in OPEN_ENDED
             wrong += differences(method.name, method.example.result, result, partial=partial)
         assert not wrong, "\n".join(wrong)
@@ -87,11 +97,11 @@ async def prepare(world: World) -> dict[str, str]:
     for done in (talk, admin):
         await done.session.close()
     return {
-        examples.TOKEN: "the-token-of-alice",
-        examples.TURN: turn,
-        examples.RUNNING_TURN: running,
-        examples.QUEUED_TURN: queued,
-        examples.DEAD_DELIVERY: dead["delivery_id"],
+        TOKEN: "the-token-of-alice",
+        TURN: turn,
+        RUNNING_TURN: running,
+        QUEUED_TURN: queued,
+        DEAD_DELIVERY: dead["delivery_id"],
     }
 
 
@@ -104,12 +114,12 @@ async def runs_of(office: Office, world: World) -> dict[str, str]:
         await world.settled()
         return str(run)
 
-    names = {examples.RUN: await started("report"), examples.PARKED_RUN: await started("approval")}
+    names = {RUN: await started("report"), PARKED_RUN: await started("approval")}
     office.down = True
-    names[examples.FAILED_RUN] = await started("report")
-    names[examples.UNSURE_RUN] = await started("payment")
+    names[FAILED_RUN] = await started("report")
+    names[UNSURE_RUN] = await started("payment")
     office.down = False
-    await admin.call("runs.resume", run_id=names[examples.UNSURE_RUN])
+    await admin.call("runs.resume", run_id=names[UNSURE_RUN])
     await world.settled()
     await admin.session.close()
     return names
