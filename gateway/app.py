@@ -45,6 +45,7 @@ from gateway.core.ids import AgentId, Chance, Ids, SystemIds, system_chance
 from gateway.core.keys import normalise_agent_id
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.delivery.outbox import Outbox
+from gateway.events.company import Company
 from gateway.events.log import EventLog
 from gateway.events.previews import Previews
 from gateway.events.relay import relay
@@ -141,9 +142,8 @@ async def open_gateway(
         opening = Opening()
         answering = _model(settings, clock, ids, store, _noting(chosen, opening))
         policy = answering if isinstance(answering, Resilient) else None
-        model = OpeningModel(
-            Budgeted(answering, _budget(settings), StoredSpending(store), clock.now_ms()), opening
-        )
+        budgeted = Budgeted(answering, _budget(settings), StoredSpending(store), clock.now_ms())
+        model = OpeningModel(budgeted, opening)
         stack.push_async_callback(model.close)
         for channel in channels:
             stack.push_async_callback(channel.close)
@@ -211,8 +211,13 @@ async def open_gateway(
             shared.hear(LEAVING, lambda _: lanes.take_over())
             upkeep.start("adopt", _adopt(outbox, clock), ending=Ending.ETERNAL)
             upkeep.start(
-                "refresh", _refresh(credentials, added, policy, clock), ending=Ending.ETERNAL
+                "refresh",
+                _refresh(credentials, added, policy, budgeted, clock),
+                ending=Ending.ETERNAL,
             )
+            if policy is not None:
+                company = Company(shared, clock, ids.new("p"))
+                upkeep.start("greet", _greet(company, policy, clock), ending=Ending.ETERNAL)
         stack.push_async_callback(intake.close)
         log.info("gateway.ready", agents=list(agents.ids()), model=settings.answering)
         yield Gateway(
@@ -402,6 +407,7 @@ def _budget(settings: Settings) -> Budget:
     return Budget(
         turn_calls=settings.turngate_turn_calls,
         turn_tokens=settings.turngate_turn_tokens,
+        root_tokens=settings.turngate_root_tokens,
         session_day_tokens=settings.turngate_session_day_tokens,
         agent_day_tokens=settings.turngate_agent_day_tokens,
         day_tokens=settings.turngate_day_tokens,
@@ -487,9 +493,13 @@ async def _adopt(outbox: Outbox, clock: Clock) -> None:
 
 
 async def _refresh(
-    credentials: Credentials, added: AddedRules, policy: Resilient | None, clock: Clock
+    credentials: Credentials,
+    added: AddedRules,
+    policy: Resilient | None,
+    budgeted: Budgeted,
+    clock: Clock,
 ) -> None:
-    """What other processes have changed or learnt: who may come in, rules, agents, keys."""
+    """What other processes have changed, learnt or used: who may come in, rules, agents, keys."""
     while True:
         await clock.sleep(REFRESH_S)
         try:
@@ -497,8 +507,16 @@ async def _refresh(
             await added.open()
             if policy is not None:
                 await policy.standings.load()
+            await budgeted.refresh(clock.now_ms())
         except (StoreUnavailable, ConfigError) as error:
             log.warning("refresh.put_off", reason=str(error))
+
+
+async def _greet(company: Company, policy: Resilient, clock: Clock) -> None:
+    """Limits of a key are shared by all processes that use it."""
+    while True:
+        policy.processes = company.greet()
+        await clock.sleep(REFRESH_S)
 
 
 def _report(name: str, error: BaseException) -> None:

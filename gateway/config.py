@@ -222,6 +222,12 @@ class Settings(BaseSettings):
         examples=["200000"],
         description="Most tokens of one turn, prompts and answers together.",
     )
+    turngate_root_tokens: int = Field(
+        0,
+        ge=0,
+        examples=["1000000"],
+        description="Most tokens of one message with everything it sets off at other agents.",
+    )
     turngate_session_day_tokens: int = Field(
         0, ge=0, examples=["500000"], description="Most tokens of one conversation in a day (UTC)."
     )

@@ -1,4 +1,4 @@
-"""What models have used, beyond one process: the port that budgets read when a gateway starts."""
+"""What models have used, beyond one process: the port that budgets read."""
 
 from __future__ import annotations
 

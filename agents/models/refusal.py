@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
+from agents.models.left import read_left
+
 MAX_MESSAGE_CHARS = 2000
 """As much of an error message is looked at: some repeat the whole request behind it."""
 
@@ -85,11 +87,15 @@ def read_refusal(
         reasons = (d.get("reason") for d in details if isinstance(d, dict))
         codes += [reason.lower() for reason in reasons if isinstance(reason, str)]
     hint = retry_after_ms(headers or {}, now_ms=now_ms)
+    if hint is None:
+        hint = _retry_delay_ms(details)
+    if hint is None and status == 429:
+        hint = _empty_ms(headers or {}, now_ms=now_ms)
     return Refusal(
         status=status,
         codes=tuple(codes),
         message=message,
-        retry_after_ms=hint if hint is not None else _retry_delay_ms(details),
+        retry_after_ms=hint,
         window=window or window_in(message),
     )
 
@@ -142,6 +148,22 @@ def _retry_delay_ms(details: list[object]) -> int | None:
             seconds = _number(delay[:-1])
             return None if seconds is None else _bounded(seconds * 1000)
     return None
+
+
+def _empty_ms(headers: Mapping[str, str], *, now_ms: int) -> int | None:
+    """Until the limit that is used up is there again, where the headers say so."""
+    left = read_left(headers, now_ms=now_ms)
+    if left is None:
+        return None
+    empty = [
+        at_ms - now_ms
+        for remaining, at_ms in (
+            (left.requests, left.requests_at_ms),
+            (left.tokens, left.tokens_at_ms),
+        )
+        if remaining == 0 and at_ms > now_ms
+    ]
+    return max(empty, default=None)
 
 
 def _number(text: str) -> float | None:

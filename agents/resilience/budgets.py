@@ -55,7 +55,12 @@ class Caller:
 @dataclass(slots=True)
 class _Use:
     calls: int = 0
-    tokens: int = 0
+    spent: int = 0
+    reserved: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return self.spent + self.reserved
 
 
 @dataclass(slots=True)
@@ -68,11 +73,13 @@ class Ledger:
     _by_turn: OrderedDict[str, _Use] = field(default_factory=OrderedDict)
 
     def seed(self, spent: Iterable[Spent], *, now_ms: int) -> None:
-        """Take up what was used today before this process began."""
+        """What was used today, by this process and all others; what is set aside here stays so."""
         self._turn_the_day(now_ms)
+        for use in self._by_day.values():
+            use.spent = 0
         for row in spent:
             for name in ("day", f"agent {row.agent}", f"session {row.session}"):
-                self._by_day.setdefault(name, _Use()).tokens += row.tokens
+                self._by_day.setdefault(name, _Use()).spent += row.tokens
 
     def reserve(self, caller: Caller, tokens: int, *, now_ms: int) -> None:
         """Set so many tokens and a call aside; raises `BudgetSpent` and sets nothing aside."""
@@ -95,14 +102,15 @@ class Ledger:
                 "are allowed; ask for a smaller step"
             )
         for _, use, _ in bounds:
-            use.tokens += tokens
+            use.reserved += tokens
             use.calls += 1
 
     def settle(self, caller: Caller, reserved: int, used: int) -> None:
         """It cost this instead; what failed costs nothing that anybody counted."""
         for _, use, _ in self._bounds(caller):
             # A day may have ended in between: what it forgot is not given back to the next.
-            use.tokens = max(use.tokens + used - reserved, 0)
+            use.reserved = max(use.reserved - reserved, 0)
+            use.spent += used
 
     def _bounds(self, caller: Caller) -> list[tuple[str, _Use, int]]:
         budget = self.budget
@@ -145,10 +153,14 @@ class Budgeted:
 
     async def open(self) -> None:
         """Read what the day has cost so far, then make the model ready."""
-        if self._ledger.budget.by_day:
-            now_ms = self._began_ms
-            self._ledger.seed(await self._spending.since(now_ms - now_ms % DAY_MS), now_ms=now_ms)
+        await self.refresh(self._began_ms)
         await self._model.open()
+
+    async def refresh(self, now_ms: int) -> None:
+        """Read what the day has cost so far, at this process and at others."""
+        if self._ledger.budget.by_day:
+            spent = await self._spending.since(now_ms - now_ms % DAY_MS)
+            self._ledger.seed(spent, now_ms=now_ms)
 
     async def complete(self, request: ModelRequest, context: ModelContext) -> ModelReply:
         """Ask within the budget; raises `BudgetSpent` instead of asking, or `ModelFailed`."""

@@ -27,12 +27,18 @@ class Room:
         self.requests += 1
         self.tokens += tokens
 
-    def ready_ms(self, tokens: int, *, background: bool, now_ms: int) -> int:
-        """When a call of so many tokens has room; a time that has passed means now."""
+    def ready_ms(self, tokens: int, *, background: bool, now_ms: int, processes: int = 1) -> int:
+        """When a call of so many tokens has room; a time that has passed means now.
+
+        Of what is left each of so many `processes` takes its share: none sees what the others have
+        under way.
+        """
         left, share = self.left, RESERVE if background else 0.0
+        requests = (self.requests + 1) * processes
+        taken = (self.tokens + tokens) * processes
         return max(
-            _wait(left.requests, left.requests_of, self.requests + 1, share, left.requests_at_ms),
-            _wait(left.tokens, left.tokens_of, self.tokens + tokens, share, left.tokens_at_ms),
+            _wait(left.requests, left.requests_of, requests, share, left.requests_at_ms),
+            _wait(left.tokens, left.tokens_of, taken, share, left.tokens_at_ms),
         )
 
 

@@ -76,6 +76,8 @@ class Resilient:
         self._warm: OrderedDict[str, _Warm] = OrderedDict()
         self._turn = 0
         self.rooms: dict[tuple[str, str], Room] = {}
+        self.processes = 1
+        """How many share the limits of these keys, this one included."""
         self._watching: list[Watch] = []
         self._scales: dict[str, Scale] = {}
 

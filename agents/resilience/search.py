@@ -41,6 +41,7 @@ class Policy(Protocol):
 
     standings: Standings
     rooms: dict[tuple[str, str], Room]
+    processes: int
 
     def able(self, request: ModelRequest, session: str) -> list[Candidate]: ...
 
@@ -117,7 +118,12 @@ class Search:
             return standing
         now_ms = self._context.clock.now_ms()
         background = self._context.patience_s > PATIENCE_S
-        until_ms = room.ready_ms(self._guessed, background=background, now_ms=now_ms)
+        until_ms = room.ready_ms(
+            self._guessed,
+            background=background,
+            now_ms=now_ms,
+            processes=self._policy.processes,
+        )
         if until_ms <= max(now_ms, standing.until_ms):
             return standing
         return replace(

@@ -186,7 +186,7 @@ FROM runs r JOIN costs c ON c.run_id = r.run_id
 WHERE r.root = :root AND r.root <> '' GROUP BY c.model ORDER BY c.model;
 
 -- name: spent_since
--- Asked once, when a gateway with a budget starts.
+-- Asked when a gateway with a budget starts; by several that share one, every few seconds.
 SELECT r.session_key, CAST(sum(c.tokens_in + c.tokens_out) AS BIGINT) AS tokens
 FROM runs r JOIN costs c ON c.run_id = r.run_id
 WHERE r.created_at >= :since GROUP BY r.session_key ORDER BY r.session_key;

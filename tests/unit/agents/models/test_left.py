@@ -40,3 +40,39 @@ def test_nothing_said_is_nothing_and_garbage_is_not_there() -> None:
     assert read_left({}, now_ms=NOW) is None
     left = read_left({"x-ratelimit-remaining-requests": "-1"}, now_ms=NOW)
     assert left == Left(None, None, NOW, None, None, NOW)
+
+
+def test_what_anthropic_says_is_read() -> None:
+    headers = {
+        "anthropic-ratelimit-requests-limit": "50",
+        "anthropic-ratelimit-requests-remaining": "49",
+        "anthropic-ratelimit-requests-reset": "2023-11-14T22:13:25Z",
+        "anthropic-ratelimit-tokens-limit": "80000",
+        "anthropic-ratelimit-tokens-remaining": "79000",
+        "anthropic-ratelimit-tokens-reset": "2023-11-14T22:13:21Z",
+        "anthropic-ratelimit-input-tokens-remaining": "1",
+    }
+    assert read_left(headers, now_ms=NOW) == Left(49, 50, NOW + 5000, 79_000, 80_000, NOW + 1000)
+
+
+def test_input_tokens_stand_for_tokens_where_nothing_else_is_said() -> None:
+    left = read_left({"anthropic-ratelimit-input-tokens-remaining": "7"}, now_ms=NOW)
+    assert left == Left(None, None, NOW, 7, None, NOW)
+
+
+@pytest.mark.parametrize(
+    ("date", "at_ms"),
+    [
+        ("2023-11-14T22:13:00Z", NOW),
+        ("2023-11-14T22:13:21", NOW + 1000),
+        ("2033-01-01T00:00:00Z", NOW + 3_600_000),
+    ],
+)
+def test_a_date_is_neither_past_nor_far_away(date: str, at_ms: int) -> None:
+    headers = {
+        "anthropic-ratelimit-requests-remaining": "0",
+        "anthropic-ratelimit-requests-reset": date,
+    }
+    left = read_left(headers, now_ms=NOW)
+    assert left is not None
+    assert left.requests_at_ms == at_ms

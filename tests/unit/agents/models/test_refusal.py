@@ -117,3 +117,17 @@ def test_a_window_in_a_field_of_its_own_is_taken() -> None:
     body = {"error": {"type": "exceed_context_size_error", "n_prompt_tokens": 9, "n_ctx": 4096}}
     assert read_refusal(body, status=400).window == 4096
     assert read_refusal({"error": {"n_ctx": True, "message": "x"}}, status=400).window == 0
+
+
+def test_a_used_up_limit_says_when_it_is_back_where_nothing_else_does() -> None:
+    headers = {
+        "x-ratelimit-remaining-requests": "0",
+        "x-ratelimit-reset-requests": "9s",
+        "x-ratelimit-remaining-tokens": "5",
+        "x-ratelimit-reset-tokens": "1m0s",
+    }
+    assert read_refusal({}, status=429, headers=headers).retry_after_ms == 9000
+    assert read_refusal({}, status=500, headers=headers).retry_after_ms is None
+    assert (
+        read_refusal({}, status=429, headers=headers | {"retry-after": "2"}).retry_after_ms == 2000
+    )

@@ -142,6 +142,29 @@ async def test_a_call_costs_what_its_provider_counted() -> None:
     assert inner.calls == 3, "20 + 3 x 40 are used, and a fourth may need 55 and more"
 
 
+async def test_what_other_processes_have_used_meanwhile_counts() -> None:
+    """One database, two gateways, one bound."""
+    today = Today()
+    one, other = (Budgeted(Counting(), Budget(day_tokens=150), today, NOON) for _ in range(2))
+    await one.open()
+    await ask(one)
+    today.spent = [Spent("s1", "main", 120)]
+    await other.open()
+    await one.refresh(NOON + 2000)
+    for model in (one, other):
+        with pytest.raises(BudgetSpent):
+            await ask(model)
+
+
+def test_what_is_set_aside_stays_so_when_the_day_is_read_again() -> None:
+    ledger = Ledger(Budget(day_tokens=100))
+    assert reserve(ledger, ANN, 60) == ""
+    ledger.seed([Spent("s2", "main", 30)], now_ms=NOON)
+    assert reserve(ledger, BOB, 20) != ""
+    ledger.settle(ANN, 60, 5)
+    assert reserve(ledger, BOB, 65) == ""
+
+
 async def test_a_call_that_failed_gives_back_what_it_reserved() -> None:
     model = Budgeted(
         ScriptedModel([Rule("no", fail="rate")]), Budget(day_tokens=100), Today(), NOON

@@ -12,8 +12,8 @@ def room(requests: int = 10, tokens: int = 1000) -> Room:
     return Room(Left(requests, 100, NOW + 1000, tokens, 10_000, NOW + 6000))
 
 
-def ready(of: Room, tokens: int, *, background: bool = False) -> int:
-    return of.ready_ms(tokens, background=background, now_ms=NOW)
+def ready(of: Room, tokens: int, *, background: bool = False, processes: int = 1) -> int:
+    return of.ready_ms(tokens, background=background, now_ms=NOW, processes=processes)
 
 
 def test_what_has_room_is_ready() -> None:
@@ -31,6 +31,12 @@ def test_calls_side_by_side_share_what_is_left() -> None:
     shared.begin(600)
     assert ready(shared, 600) == NOW + 6000
     assert ready(shared, 400) == 0
+
+
+def test_each_of_several_processes_takes_its_share() -> None:
+    assert ready(room(), 500, processes=2) == 0
+    assert ready(room(), 501, processes=2) == NOW + 6000
+    assert ready(room(requests=2), 1, processes=3) == NOW + 1000
 
 
 def test_the_last_quarter_is_for_people() -> None:
