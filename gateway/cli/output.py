@@ -5,8 +5,10 @@ What people, models and servers wrote must not act on the terminal of whoever lo
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -16,6 +18,9 @@ from gateway.cli.visible import escaped, visible
 
 MAX_CELL = 60
 """Longest cell of a table; the whole value is in `--json`."""
+
+EMPTY: tuple[Any, ...] = (None, "", [], {})
+"""Columns with nothing else are left out."""
 
 PAGING = {"next_cursor", "next_after_seq", "head", "gap"}
 """Members of a page beside its list."""
@@ -68,9 +73,17 @@ def _table(rows: Sequence[Any]) -> None:
         for row in rows:
             click.echo(_cell(row))
         return
-    names = [name for name in rows[0] if any(row.get(name) not in (None, "", []) for row in rows)]
-    cells = [names, *([_short(row.get(name)) for name in names] for row in rows)]
+    names = [name for name in rows[0] if any(row.get(name) not in EMPTY for row in rows)]
+    cells = [names, *([_short(row.get(name), name) for name in names] for row in rows)]
     widths = [max(len(row[index]) for row in cells) for index in range(len(names))]
+    if (
+        sys.stdout.isatty()
+        and sum(widths) + 2 * len(widths) - 2 > shutil.get_terminal_size().columns
+    ):
+        for row in rows:
+            _pairs({name: row.get(name) for name in names if row.get(name) not in EMPTY})
+            click.echo()
+        return
     for row in cells:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         click.echo(line.rstrip())
@@ -86,20 +99,22 @@ def _pairs(value: Mapping[str, Any], indent: str = "") -> None:
         elif isinstance(item, list) and item and isinstance(item[0], Mapping):
             click.echo(f"{indent}{name}")
             for entry in item:
-                words = "  ".join(f"{key}={_short(each)}" for key, each in entry.items())
+                words = "  ".join(f"{key}={_short(each, key)}" for key, each in entry.items())
                 click.echo(f"{indent}  - {words}")
         else:
-            click.echo(f"{indent}{name.ljust(width)}  {_cell(item)}".rstrip())
+            click.echo(f"{indent}{name.ljust(width)}  {_cell(item, name)}".rstrip())
 
 
-def _short(value: Any) -> str:
-    text = _cell(value).replace("\n", " ")
+def _short(value: Any, name: str) -> str:
+    text = _cell(value, name).replace("\n", " ")
     return text if len(text) <= MAX_CELL else f"{text[: MAX_CELL - 1]}…"
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, name: str = "") -> str:
     if value is None:
         return ""
+    if isinstance(value, int) and (name == "at" or name.endswith("_at")):
+        return datetime.fromtimestamp(value / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):

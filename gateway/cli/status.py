@@ -7,6 +7,9 @@ import click
 from gateway.cli.output import show
 from gateway.cli.target import connected, speaks_rpc
 
+OLDER_NAMES = frozenset({"uptime_secs", "agent_count", "binding_count"})
+"""Say what others say; for clients that know only them."""
+
 
 def command(name: str) -> click.Command:
     """The command under its name."""
@@ -21,4 +24,7 @@ def command(name: str) -> click.Command:
 @speaks_rpc
 async def _status(url: str | None, home: str | None, as_json: bool) -> None:
     async with connected(url, home) as client:
-        show(await client.call("status"), as_json=as_json)
+        found = await client.call("status")
+    if not as_json:
+        found = {name: value for name, value in found.items() if name not in OLDER_NAMES}
+    show(found, as_json=as_json)

@@ -1,0 +1,57 @@
+"""What people see of a result, and what programs do."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import pytest
+
+from gateway.cli.output import show
+
+ROWS: dict[str, Any] = {
+    "turns": [
+        {"turn_id": "t_1", "tags": {}, "state": "answered", "accepted_at": 1_767_225_600_900},
+        {"turn_id": "t_2", "tags": {}, "state": "failed", "accepted_at": None},
+    ]
+}
+
+
+def test_a_table_has_times_people_read_and_no_empty_columns(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show(ROWS, as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "turn_id  state     accepted_at",
+        "t_1      answered  2026-01-01 00:00:00Z",
+        "t_2      failed",
+    ]
+
+
+def test_programs_get_all_of_it_as_it_came(capsys: pytest.CaptureFixture[str]) -> None:
+    show(ROWS, as_json=True)
+    assert json.loads(capsys.readouterr().out) == ROWS
+
+
+TABLE_COLUMNS = len("t_1      answered  2026-01-01 00:00:00Z")
+
+
+def test_a_table_wider_than_the_terminal_becomes_a_block_a_row(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(TABLE_COLUMNS))
+    show(ROWS, as_json=False)
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    monkeypatch.setenv("COLUMNS", str(TABLE_COLUMNS - 1))
+    show(ROWS, as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "turn_id      t_1",
+        "state        answered",
+        "accepted_at  2026-01-01 00:00:00Z",
+        "",
+        "turn_id  t_2",
+        "state    failed",
+        "",
+    ]
