@@ -18,6 +18,11 @@ class Kind(StrEnum):
     """`inputs`: how many messages it answers."""
     TURN_RESUMED = "turn.resumed"
     """`epoch`, `recoveries`: it was interrupted and goes on."""
+    TURN_FAILED_OVER = "turn.failed_over"
+    """`requests`, `category`: a model call took so many, the first of which failed so; `profile`
+    and `model` answered."""
+    TURN_COMPACTED = "turn.compacted"
+    """`messages`, `tokens`: so many messages of a conversation so large became a summary."""
     TURN_WAITING = "turn.waiting"
     """`reason`: approval, decision or timer."""
     TURN_COMPLETED = "turn.completed"

@@ -45,7 +45,7 @@ from gateway.store.base.runs import (
     RunEventRow,
     StepRow,
 )
-from gateway.store.base.store import Durability, Receipt, Unit
+from gateway.store.base.store import Durability, NewEvent, Receipt, Unit
 
 DECISION_S = 3600.0
 """How long a person has to say whether an unsafe step happened."""
@@ -281,6 +281,10 @@ class RunContext:
         was = calls.get(model, (0, 0, 0))
         calls[model] = (was[0] + 1, was[1] + tokens_in, was[2] + tokens_out)
 
+    def tell(self, attempt: Attempt, event: NewEvent) -> None:
+        """Note an entry of the log; written down with the attempt's end."""
+        self._execution.told.setdefault(attempt.path, []).append(event)
+
     def _next(self) -> str:
         self._execution.count_position()
         return f"{self._scope}{next(self._positions)}"
@@ -341,11 +345,12 @@ class RunContext:
     async def _close_step(
         self, begin: BeginStep, end: CompleteStep | FailStep, beside: tuple[Op, ...]
     ) -> Receipt:
+        events = tuple(self._execution.told.pop(begin.path, ()))
         try:
-            return await self._execution.commit(Unit((end, *beside)))
+            return await self._execution.commit(Unit((end, *beside), events))
         except LeaseLost:
             # A posted beginning may have gone down with its batch; a lost lease refuses it again.
-            return await self._execution.commit(Unit((begin, end, *beside)))
+            return await self._execution.commit(Unit((begin, end, *beside), events))
 
     async def _record(self, path: str, intent: str, kind: str, mark: str, value: Json) -> Json:
         live = self._execution

@@ -20,7 +20,7 @@ from gateway.core.clock import Clock, settle
 from gateway.core.errors import LeaseLost, RunCancelled, StepDivergence, StoreUnavailable
 from gateway.core.ids import Chance, Ids, RunId, system_chance
 from gateway.runs.records import Records
-from gateway.store.base.store import Receipt, Store, Unit
+from gateway.store.base.store import NewEvent, Receipt, Store, Unit
 
 RETRY_S = 1.0
 """How soon a write is tried again after the store refused it."""
@@ -52,6 +52,8 @@ class Execution:
     """Set with every event this process gives the run."""
     charges: dict[str, dict[str, tuple[int, int, int]]] = field(default_factory=dict)
     """What attempts under way have used, by path and model: calls, tokens in, tokens out."""
+    told: dict[str, list[NewEvent]] = field(default_factory=dict)
+    """What became true in attempts under way, by path."""
     positions: int = 0
     streamed: int = 0
     _working: int = 0

@@ -36,11 +36,13 @@ from agents.base.tools import ToolResult
 from channels.base.messages import SourceClass
 from gateway.core.errors import Bug, NotFound, RunCancelled
 from gateway.core.ids import TurnId
+from gateway.events.kinds import Kind
 from gateway.events.previews import Preview
 from gateway.runs.canonical import Json
 from gateway.runs.context import Attempt, RunContext
 from gateway.sessions.live import Session
 from gateway.store.base.inputs import InputRow
+from gateway.store.base.store import NewEvent
 from gateway.turns import records
 from gateway.turns.live_text import LiveText
 from gateway.turns.world import World
@@ -134,7 +136,7 @@ class Taking:
                 outcome = await self._world.call_model(effect, watched)
             finally:
                 live.flush()
-            self._charge(attempt, effect.request.model, outcome)
+            self._note(attempt, effect.request.model, outcome)
             return records.outcome_to_json(outcome)
 
         value = await self._context.step(
@@ -162,8 +164,13 @@ class Taking:
             )
             await self._world.remember(self._agent.id, self._session.key, effect.beginning)
             outcome = await self._world.call_model(effect, context)
-            self._charge(attempt, effect.request.model, outcome)
-            sizes = {"messages": len(effect.beginning), "tokens": effect.tokens}
+            self._note(attempt, effect.request.model, outcome)
+            sizes: dict[str, str | int] = {
+                "messages": len(effect.beginning),
+                "tokens": effect.tokens,
+            }
+            if isinstance(outcome, ModelReply):
+                self._tell(attempt, Kind.TURN_COMPACTED, sizes)
             return records.outcome_to_json(outcome) | {"compacted": sizes}
 
         value = await self._context.step(
@@ -174,7 +181,7 @@ class Taking:
         )
         return records.outcome_from_json(value)
 
-    def _charge(self, attempt: Attempt, model: str, outcome: ModelOutcome) -> None:
+    def _note(self, attempt: Attempt, model: str, outcome: ModelOutcome) -> None:
         if isinstance(outcome, ModelReply):
             self._context.charge(
                 attempt,
@@ -182,6 +189,22 @@ class Taking:
                 tokens_in=outcome.usage.input_tokens,
                 tokens_out=outcome.usage.output_tokens,
             )
+            first, *more = outcome.attempts or (None,)
+            if first is not None and more:
+                data: dict[str, str | int] = {
+                    "requests": 1 + len(more),
+                    "category": first.category,
+                    "profile": more[-1].profile,
+                    "model": records.storable(more[-1].model),
+                }
+                self._tell(attempt, Kind.TURN_FAILED_OVER, data)
+
+    def _tell(self, attempt: Attempt, kind: Kind, data: dict[str, str | int]) -> None:
+        """An entry of the log about this turn."""
+        now, turn_id = self._world.clock.now_ms(), TurnId(self._context.run_id)
+        said = orjson.dumps(data).decode()
+        key, agent_id = self._session.key, self._agent.id
+        self._context.tell(attempt, NewEvent(now, kind, key, agent_id, turn_id, said))
 
     def _branch(
         self, call: ToolCall, snapshot: Snapshot

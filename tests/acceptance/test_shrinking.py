@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import orjson
+
 from agents.base.messages import SummaryMessage
 from agents.base.models import ModelContext, ModelReply, ModelRequest, Usage
 from agents.models.openai import OpenAIModel
@@ -72,7 +74,10 @@ async def test_a_conversation_goes_on_past_the_window(tmp_path: Path) -> None:
         await house.idle()
         session = (await house.input(accepted.turn_id)).session_key
         transcript = await house.transcript(session)
+        compacted = [event.data for event in await house.events() if event.kind == "turn.compacted"]
     assert 0 < model.summaries < 10
+    assert len(compacted) == model.summaries
+    assert orjson.loads(compacted[0])["messages"] >= 2
     assert sum(isinstance(said, SummaryMessage) for said in transcript) == model.summaries
     assert len(transcript) == 42 + model.summaries, "originals stay"
 
@@ -173,6 +178,12 @@ async def test_tools_are_not_run_again_when_a_key_dies_between_two_rounds(tmp_pa
         house.model = Resilient([Endpoint(p, OpenAIModel(p)) for p in profiles], clock=house.clock)
         async with open_house(house):
             assert await house.ask("note it") == "noted it"
+            told = [
+                event.data for event in await house.events() if event.kind == "turn.failed_over"
+            ]
+        assert [orjson.loads(data) for data in told] == [
+            {"requests": 2, "category": "auth", "profile": "k2", "model": "big"}
+        ]
         assert [key_of(call) for call in upstream.calls] == ["k1", "k1", "k2"]
     assert len(tool.calls) == 1
 
