@@ -381,6 +381,13 @@ def test_imports_point_down(graph: grimp.ImportGraph) -> None:
     assert not found, "forbidden imports:\n  " + "\n  ".join(found)
 
 
+def test_neither_store_is_built_on_the_other(graph: grimp.ImportGraph) -> None:
+    """What both need is in `gateway.store` itself."""
+    sqlite, postgres = "gateway.store.sqlite", "gateway.store.postgres"
+    for importer, imported in ((sqlite, postgres), (postgres, sqlite)):
+        assert not graph.find_shortest_chains(importer, imported, as_packages=True)
+
+
 def test_every_module_has_a_place(graph: grimp.ImportGraph) -> None:
     packages = {*PACKAGES, *ADAPTERS}
     homeless = sorted(m for m in graph.modules if m not in packages and family_of(m) is None)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from gateway.core.errors import Conflict, StoreDamaged
 from gateway.store.postgres.connecting import Dial
 from gateway.store.postgres.schema import migrate
-from gateway.store.sqlite.whole_tables import about
+from gateway.store.whole_tables import about
 
 ROWS = 1000
 

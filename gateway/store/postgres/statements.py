@@ -1,25 +1,17 @@
-"""The SQL of PostgreSQL: the statements of SQLite, and the few that only it has.
-
-The shared files are written so that both understand them. What differs is marked in them:
-`clock(:now)` is the caller's time there and the database's here, so that leases do not depend on
-the clocks of several machines; `/* FOR SHARE */` is a comment there and a lock here, because there
-nobody else writes; `INDEXED BY` is advice that this planner does not take.
-"""
+"""The SQL of PostgreSQL: the shared statements in its words, and the few that only it has."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 from functools import cache
-from importlib import resources
 from typing import Any
 
+from gateway.store import statements
 from gateway.store.base import catalog
 from gateway.store.postgres.order import OF_ONE_RUN
-from gateway.store.sqlite import statements as sqlite
 
 _PARAMETER = re.compile(r"(?<!:):(\w+)")
-_CLOCK = re.compile(r"\bclock\((:\w+)\)")
 _LOCKING = re.compile(r"/\* (FOR SHARE) \*/")
 _ADVICE = re.compile(r" INDEXED BY \w+")
 _DATABASE_CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
@@ -29,13 +21,13 @@ _LOCK = "_lock"
 @cache
 def raw() -> dict[str, str]:
     """Every statement by its name, with its marks."""
-    return sqlite.raw() | own()
+    return statements.shared() | own()
 
 
 @cache
 def own() -> dict[str, str]:
     """The statements that only PostgreSQL has."""
-    return sqlite.named(_read("locks.sql")) | sqlite.named(_read("writer.sql"))
+    return _named("locks.sql") | _named("writer.sql")
 
 
 def bound(
@@ -46,7 +38,7 @@ def bound(
     A field the statement does not mention is left out: PostgreSQL takes no parameter without use.
     """
     text = _LOCKING.sub(r"\1", _ADVICE.sub("", raw()[name]))
-    text = _CLOCK.sub(r"CAST(\1 AS BIGINT)" if callers_clock else _DATABASE_CLOCK, text)
+    text = statements.CLOCK.sub(r"CAST(\1 AS BIGINT)" if callers_clock else _DATABASE_CLOCK, text)
     mentioned = set(_PARAMETER.findall(text))
     if unknown := mentioned - set(fields):
         raise ValueError(f"{name}: there is no field {', '.join(sorted(unknown))}")
@@ -93,13 +85,8 @@ def _telling(cls: Any, sql: str, places: tuple[int, ...]) -> tuple[str, tuple[in
 
 def migrations() -> list[tuple[int, str]]:
     """Numbered scripts in order."""
-    folder = resources.files(__package__) / "sql" / "migrations"
-    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
-    return [(int(name[:4]), _read(f"migrations/{name}")) for name in names]
+    return statements.migrations(__package__)
 
 
-def _read(name: str) -> str:
-    path = resources.files(__package__) / "sql"
-    for piece in name.split("/"):
-        path = path / piece
-    return path.read_text(encoding="utf-8")
+def _named(file: str) -> dict[str, str]:
+    return statements.named(statements.script(__package__, file))

@@ -20,7 +20,7 @@ from gateway.core.errors import NotFound, SchemaMismatch, StoreDamaged, StoreUna
 from gateway.store.sqlite import statements
 from gateway.store.sqlite.database import Database, keep_private
 from gateway.store.sqlite.lock import FileLock
-from gateway.store.sqlite.whole_tables import about, rules
+from gateway.store.whole_tables import about, rules
 
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is, in pages or rows."""

@@ -7,7 +7,7 @@ import pytest
 from gateway.store.base import catalog
 from gateway.store.base.runs import AbandonedRuns, TakeRun
 from gateway.store.postgres import statements
-from gateway.store.sqlite import statements as sqlite
+from gateway.store.statements import shared
 from tests.unit.gateway.store.sqlite.test_statements import QUERIES
 
 OPS = {catalog.statement_name(op): op for op in catalog.GUARDS}
@@ -45,7 +45,7 @@ def test_an_unknown_field_is_an_error() -> None:
 
 def test_own_statements_are_those_that_sqlite_has_not() -> None:
     """One that both need stands in the shared file alone."""
-    assert not statements.own().keys() & sqlite.raw().keys()
+    assert not statements.own().keys() & shared().keys()
     chosen = statements.Statements()
     assert set(chosen.writes) == set(catalog.GUARDS)
     assert [op.__name__ for op in chosen.locks] == ["ExpectIdle"]

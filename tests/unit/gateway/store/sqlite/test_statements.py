@@ -16,6 +16,7 @@ from gateway.store.base import catalog
 from gateway.store.base.events import EventRow
 from gateway.store.base.query import Query
 from gateway.store.sqlite import statements
+from gateway.store.statements import shared
 
 for _module in pkgutil.iter_modules(base.__path__, f"{base.__name__}."):
     importlib.import_module(_module.name)
@@ -71,24 +72,24 @@ def connection() -> Iterator[sqlite3.Connection]:
 
 def test_every_operation_and_query_has_a_statement_and_none_is_unused() -> None:
     """Adding one without the other fails here, by name."""
-    assert set(statements.raw()) == set(FIELDS)
+    assert set(shared()) == set(FIELDS)
 
 
 def test_every_statement_has_a_comment() -> None:
     """A sentence under its name that says what the SQL does not."""
-    folder = resources.files("gateway.store.sqlite") / "sql"
+    folder = resources.files("gateway.store") / "sql"
     files = [item for item in folder.iterdir() if item.name.endswith(".sql")]
     commented = []
     for text in (item.read_text() for item in files):
         commented += re.findall(r"^-- name: (\w+)\n-- [A-Z].*$", text, re.MULTILINE)
-    assert set(commented) == set(statements.raw())
+    assert set(commented) == set(shared())
     assert len(commented) == len(set(commented))
 
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_a_statement_takes_each_field_and_nothing_else(name: str) -> None:
     """The tuple itself is the parameter list: one field too many is one binding too many."""
-    named = set(re.findall(r":(\w+)", statements.raw()[name]))
+    named = set(re.findall(r":(\w+)", shared()[name]))
     assert named == set(FIELDS[name])
     places = set(map(int, re.findall(r"\?(\d+)", statements.bound(name, FIELDS[name]))))
     assert places == set(range(1, len(FIELDS[name]) + 1))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.store.sqlite.whole_tables import about, rules
+from gateway.store.whole_tables import about, rules
 
 
 def test_names_and_places_stand_where_they_belong() -> None:

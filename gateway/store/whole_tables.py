@@ -38,6 +38,6 @@ def _templates() -> dict[str, Template]:
 
 
 def _pieces(file: str) -> list[tuple[str, str]]:
-    text = (resources.files("gateway.store.sqlite") / "sql" / "upkeep" / file).read_text("utf-8")
+    text = (resources.files("gateway.store") / "sql" / "upkeep" / file).read_text("utf-8")
     split = (piece.partition("\n") for piece in text.split("-- name: ")[1:])
     return [(name.strip(), sql) for name, _, sql in split]
