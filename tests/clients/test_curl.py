@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.clients.running import HANGS_S, Gateway, curl, posting
+from tests.support.machine import needs
 
-pytestmark = pytest.mark.timeout(HANGS_S)  # a gateway is started
+pytestmark = [pytest.mark.timeout(HANGS_S), needs("curl")]  # a gateway is started
 
 STATUS = ("-o", "/dev/null", "-w", "%{http_code}")
 

@@ -14,11 +14,18 @@ from tests.clients.running import HANGS_S, Gateway
 from tests.docs import pages
 from tests.docs.pages import Block
 from tests.docs.playing import commands
+from tests.support.machine import needs
 
 pytestmark = pytest.mark.timeout(HANGS_S)  # a gateway, and each command is a process of its own
 
+
+def typed(inside: list[Block]) -> set[str]:
+    """The programs a section runs."""
+    return {command.line.split()[0] for block in inside for command in commands(block.text)}
+
+
 SECTIONS = [
-    pytest.param(inside, id=f"{page}#{title}")
+    pytest.param(inside, id=f"{page}#{title}", marks=[needs(*typed(inside) & {"curl"})])
     for page in ("README.md", "docs/clients.md")
     for title, inside in network_sections(page).items()
 ]
@@ -33,8 +40,7 @@ def test_what_a_section_shows_is_what_one_gets(inside: list[Block], own_gateway:
 def test_the_first_page_shows_each_way_in() -> None:
     """A shell with curl and wscat, and Python."""
     [inside] = network_sections("README.md").values()
-    typed = {command.line.split()[0] for block in inside for command in commands(block.text)}
-    assert typed == {"turngate", "python", "curl", "wscat"}
+    assert typed(inside) == {"turngate", "python", "curl", "wscat"}
     assert "console" in pages.read("README.md"), "the page that tests/browser opens"
 
 

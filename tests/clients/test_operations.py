@@ -6,6 +6,7 @@ import json
 import socket
 from pathlib import Path
 
+import httpx
 import pytest
 from websockets.sync.client import connect
 
@@ -19,6 +20,7 @@ from tests.clients.running import (
     run,
     running_script,
 )
+from tests.support.machine import needs
 
 pytestmark = pytest.mark.timeout(HANGS_S)  # a gateway and clients are started
 
@@ -42,6 +44,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return cert, key
 
 
+@needs("curl", "openssl")
 def test_tls(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
     """curl checks the certificate, and `turngate` finds the address by itself."""
     cert, key = map(str, certificate)
@@ -67,11 +70,10 @@ def test_behind_a_proxy(tmp_path: Path) -> None:
     ):
         port = int(read_line(proxy))
         bearer = {"Authorization": f"Bearer {gateway.token}"}
-        headers = ("-H", f"Host: {NAME}", "-H", "X-Forwarded-For: 203.0.113.7")
-        said = run(
-            ["curl", "-sS", *headers, *posting(gateway, STATUS), f"http://127.0.0.1:{port}/rpc"]
-        )
-        assert json.loads(said)["result"]["running"] is True
+        forwarded = {"Host": NAME, "X-Forwarded-For": "203.0.113.7"}
+        with httpx.Client(headers=bearer | forwarded, trust_env=False) as http:
+            said = http.post(f"http://127.0.0.1:{port}/rpc", json=json.loads(STATUS))
+        assert said.json()["result"]["running"] is True
         log = [json.loads(line) for line in gateway.said().splitlines() if line.startswith("{")]
         [request] = [e for e in log if e["event"] == "http.request" and e["path"] == "/rpc"]
         assert request["address"] == "203.0.113.7"

@@ -13,7 +13,7 @@ from websockets.sync.client import connect as connect_sync
 
 from gateway.client import Client
 from gateway.core.errors import NotFound
-from tests.clients.running import HANGS_S, Gateway, curl, posting
+from tests.clients.running import HANGS_S, Gateway
 
 pytestmark = pytest.mark.timeout(HANGS_S)  # a gateway is started
 
@@ -43,7 +43,7 @@ def test_jsonrpcclient_over_a_socket(gateway: Gateway) -> None:
 def test_jsonrpcclient_over_http(gateway: Gateway) -> None:
     """A batch too."""
     batch = [request("status"), request("turns.get", params={"turn_id": "t_none"})]
-    answered = json.loads(curl(gateway, "/rpc", *posting(gateway, json.dumps(batch))))
+    answered = gateway.post(batch)
     status, missing = (parse(answer) for answer in answered)
     assert isinstance(status, Ok)
     assert isinstance(missing, Error)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import shutil
 import ssl
 import stat
 from collections.abc import AsyncIterator
@@ -19,6 +18,7 @@ from gateway.http.listening import Listen
 from gateway.http.server import Stopping
 from tests.security.surface import Running, running, until
 from tests.support.credentials import CHAT_TOKEN, OPERATOR_TOKEN, READ_TOKEN
+from tests.support.machine import needs
 
 
 @pytest.fixture
@@ -302,7 +302,7 @@ async def test_a_stopping_server_says_come_back(tmp_path: Path) -> None:
     assert closed.value.rcvd.code == 1012
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="nothing here makes a certificate")
+@needs("openssl")
 async def test_it_speaks_tls_with_a_certificate(tmp_path: Path) -> None:
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     maker = await asyncio.create_subprocess_exec(

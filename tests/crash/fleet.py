@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -101,11 +100,3 @@ async def fleet(home: Path, database: str, base_url: str) -> AsyncIterator[Fleet
         yield started
     finally:
         await started.close()
-
-
-def children_of(parent: int) -> list[int]:
-    """The process ids of a process's children."""
-    said = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True, check=False
-    )
-    return [int(word) for word in said.stdout.split()]

