@@ -44,6 +44,8 @@ class Sizes:
 
     stranger_frame: int = 64 * KIB
     """Message before authentication: `connect` needs one, and costs little to throw away."""
+    stranger_queue: int = 512 * KIB
+    """Waiting for a client before authentication: the largest answer there is for it, twice."""
     frame: int = 1 * MIB
     """Message and request body after authentication, pieces put together."""
     fragments: int = 1024

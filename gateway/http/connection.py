@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any
+from typing import Any, NoReturn
 
 from gateway.core.errors import Busy
 from gateway.http.bounds import Bounds
@@ -80,6 +80,11 @@ class ClientConnection:
         self._shed("unauthenticated")
         self.close(1008, "authenticate first: call connect with a token")
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is sent any more."""
+        return self._closed
+
     # --- sending ---------------------------------------------------------------------------------
 
     async def respond(self, frame: bytes, *, last: bool = False) -> None:
@@ -106,6 +111,11 @@ class ClientConnection:
     async def _send(self, frame: bytes, *, now: bool = False) -> None:
         if self._closed:
             raise asyncio.CancelledError
+        if (
+            self._principal is ANONYMOUS
+            and self._queue.size + len(frame) > self._bounds.sizes.stranger_queue
+        ):
+            self._too_slow()
         if not self._waiting and self._push(frame):
             if now:
                 self._write()
@@ -117,10 +127,13 @@ class ClientConnection:
             len(self._waiting) >= sizes.queue_frames
             or self._waiting_bytes + len(frame) > sizes.queue_bytes
         ):
-            self._shed("slow_client")
-            self.close(1013, "too slow: reconnect and resume by sequence number")
-            raise asyncio.CancelledError
+            self._too_slow()
         await self._wait_for_room(frame)
+
+    def _too_slow(self) -> NoReturn:
+        self._shed("slow_client")
+        self.close(1013, "too slow: reconnect and resume by sequence number")
+        raise asyncio.CancelledError
 
     def _push(self, frame: bytes) -> bool:
         if self._queue.push(frame):

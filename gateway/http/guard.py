@@ -128,6 +128,9 @@ class Guard:
         reads = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
         if not reads and not self._allowed.site(origins, header_values(scope, b"sec-fetch-site")):
             return self._no(scope, "origin", _WRONG_ORIGIN)
+        lengths = (b"content-length", b"transfer-encoding")
+        if all(header_values(scope, name) for name in lengths):
+            return self._no(scope, "two_lengths", _TWO_LENGTHS)
         return self._secret_in_url(scope)
 
     def _secret_in_url(self, scope: Scope) -> Response | None:
@@ -159,6 +162,8 @@ _WRONG_ORIGIN = Forbidden(
     "pages of this origin may not call this gateway; whoever runs it can add the origin to "
     "TURNGATE_ALLOWED_ORIGINS"
 )
+# A proxy that goes by the other one would take the rest of the body for a request of somebody else.
+_TWO_LENGTHS = InvalidInput("give Content-Length or Transfer-Encoding, not both")
 _SECRET_IN_URL = InvalidInput(
     "a secret does not belong into a URL, which ends up in logs and histories: send the header "
     "Authorization: Bearer <token>, call connect over the socket, or fetch a one-time ticket with "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import structlog
 from starlette.types import Receive, Scope, Send
 
@@ -77,6 +79,10 @@ class SocketEndpoint:
         try:
             while (message := await socket.next_message()) is not None:
                 await session.receive(message)
+        except asyncio.CancelledError:
+            if not connection.closed:
+                raise
+            # It was closed as too slow, while it was being refused something.
         except Exception as error:  # one client's bug must not reach the others
             log.error("socket.failed", address=address, exc_info=error)
             connection.close(1011, "internal error")

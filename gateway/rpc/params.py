@@ -6,6 +6,7 @@ The message names paths and rules, never what was sent: it may be a secret in th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -27,10 +28,10 @@ def validated(model: type[P], params: JsonParams) -> P:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        problems = list(_problems(model, error))
-    more = len(problems) - MAX_PROBLEMS
-    told = problems[:MAX_PROBLEMS] + ([f"and {more} more"] if more > 0 else [])
-    raise InvalidInput("; ".join(told))
+        # A hint costs more than finding the problem, so nobody asks for a hundred thousand.
+        told = list(islice(_problems(model, error), MAX_PROBLEMS))
+        more = error.error_count() - len(told)
+    raise InvalidInput("; ".join(told + ([f"and {more} more"] if more else [])))
 
 
 def _problems(model: type[BaseModel], error: ValidationError) -> Iterator[str]:

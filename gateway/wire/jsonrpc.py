@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -166,8 +167,8 @@ def _name_standing_twice(text: bytes, value: Any) -> Parsed:
 
     def members(pairs: list[tuple[str, Any]]) -> None:
         nonlocal outermost
-        names = [name for name, _ in pairs]
-        outermost = {name for name in names if names.count(name) > 1}
+        seen = Counter(name for name, _ in pairs)
+        outermost = {name for name, times in seen.items() if times > 1}
         twice.update(outermost)
 
     json.loads(text, object_pairs_hook=members)

@@ -103,6 +103,10 @@ TESTS: dict[str, tuple[str, ...]] = {
         "security/test_frames.py::test_what_is_no_request_costs_an_error_not_the_connection",
         "security/test_frames.py::test_what_is_no_request_is_refused_and_the_connection_ends",
         "security/test_frames.py::test_a_broken_handshake_opens_nothing",
+        "security/test_frames.py::test_a_body_with_two_lengths_is_refused_and_the_connection_ends",
+        "unit/gateway/wire/test_jsonrpc.py"
+        "::test_a_frame_full_of_names_with_one_twice_costs_no_more_than_another",
+        "unit/gateway/rpc/test_params.py::test_a_hundred_thousand_mistakes_cost_no_more_than_ten",
         "security/test_frames.py::test_frames_before_the_handshake_is_answered_are_refused",
     ),
     "2.10": (
@@ -123,6 +127,9 @@ TESTS: dict[str, tuple[str, ...]] = {
     "2.11": (
         "architecture/test_repository.py::test_every_queue_has_a_bound",
         "security/test_slow_peers.py::test_what_waits_for_a_stalled_reader_is_bounded",
+        "unit/gateway/http/test_connection.py::test_little_waits_for_a_client_nobody_knows",
+        "unit/gateway/http/test_socket_endpoint.py"
+        "::test_a_client_that_is_closed_while_it_is_refused_is_no_error",
     ),
     "2.12": (
         "security/test_tokens.py::test_a_secret_is_in_no_log_no_answer_and_no_page",

@@ -249,6 +249,31 @@ async def test_what_is_no_request_is_refused_and_the_connection_ends(
     assert not gateway.rpc.frames
 
 
+@pytest.mark.parametrize("smuggled", [b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", b""])
+@pytest.mark.parametrize("lengths", ["Content-Length first", "Transfer-Encoding first"])
+async def test_a_body_with_two_lengths_is_refused_and_the_connection_ends(
+    gateway: Running, lengths: str, smuggled: bytes
+) -> None:
+    """RFC 9112, 6.1: a proxy before us may go by the other one, and what we take for the next
+    request is then what somebody hid in a body."""
+    body = b"0\r\n\r\n" + smuggled
+    headers = [("Content-Length", str(len(body))), ("Transfer-Encoding", "chunked")]
+    if lengths.startswith("Transfer"):
+        headers.reverse()
+    known = [
+        ("Host", gateway.netloc),
+        AUTH,
+        ("Content-Type", "application/json"),
+    ]
+    async with peer(gateway.port) as client:
+        client.request("POST /rpc", [*known, *headers], body)
+        answer = await client.answer()
+        assert answer.status == 400
+        await client.gone()
+    assert not gateway.rpc.frames
+    assert gateway.count("turngate_shed_total", reason="two_lengths") == 1
+
+
 @pytest.mark.parametrize(
     ("headers", "key"),
     [

@@ -160,6 +160,16 @@ async def test_a_later_small_message_does_not_overtake_a_waiting_large_one(made:
     assert [message[:1] for message in made.socket.sent] == [b"a", b"b", b"c"]
 
 
+async def test_little_waits_for_a_client_nobody_knows() -> None:
+    """What answers without a credential answers much, and a stranger opens many connections."""
+    made = Made(Bounds())
+    made.socket.is_writable = False
+    await made.connection.respond(b"x" * 300_000)
+    with pytest.raises(asyncio.CancelledError):
+        await made.connection.respond(b"x" * 300_000)
+    assert made.socket.closed[0][0] == 1013
+
+
 @pytest.mark.parametrize("frame", [b"x", b"x" * 400])
 async def test_a_client_for_whom_too_much_waits_is_closed(made: Made, frame: bytes) -> None:
     """By number or by bytes. Everybody who waited learns it; nothing more is sent."""

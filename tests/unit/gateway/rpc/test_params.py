@@ -98,3 +98,10 @@ def test_a_list_of_mistakes_ends() -> None:
     said = problems(EventNames, {"names": [1] * 32})
     assert said.count(";") == MAX_PROBLEMS
     assert said.endswith("and 22 more")
+
+
+def test_a_hundred_thousand_mistakes_cost_no_more_than_ten() -> None:
+    """A hint for each takes seconds, in which nobody is served; strangers may call `connect`."""
+    told = problems(Connect, {f"tok{number}": 0 for number in range(100_000)})
+    assert told.count("did you mean 'token'?") == MAX_PROBLEMS
+    assert told.endswith(f"and {100_000 - MAX_PROBLEMS} more")

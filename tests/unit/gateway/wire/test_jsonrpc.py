@@ -305,3 +305,12 @@ def test_a_refusal_is_a_whole_answer() -> None:
     assert answer["jsonrpc"] == "2.0"
     assert answer["id"] == 5
     assert answer["error"]["data"]["kind"] == "invalid_request"
+
+
+def test_a_frame_full_of_names_with_one_twice_costs_no_more_than_another() -> None:
+    """Comparing each with each takes minutes, in which nobody is served; strangers may ask."""
+    names = [f'"{number}":0' for number in range(80_000)]
+    frame = "{" + ",".join([*names, '"7":1']) + "}"
+    (refused,) = jsonrpc.parse(frame).members
+    assert isinstance(refused, Refused)
+    assert refused.error["message"].endswith("'7'")
