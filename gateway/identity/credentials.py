@@ -40,6 +40,8 @@ ALL_FAILURES = Rate(burst=400, per_s=10)
 TICKET_S = 30.0
 """How long a browser has to turn its ticket into a connection."""
 MAX_TICKETS = 1000
+TICKETS_EACH = 100
+"""Tickets of one credential: it cannot keep the pages of others out."""
 OPERATOR = "operator"
 """Name of the credential a gateway makes for whoever started it."""
 
@@ -184,7 +186,9 @@ class Credentials:
         self._tickets = {
             text: ticket for text, ticket in self._tickets.items() if ticket.until > now
         }
-        if len(self._tickets) >= MAX_TICKETS:
+        credential = principal.credential_id
+        own = sum(each.principal.credential_id == credential for each in self._tickets.values())
+        if own >= TICKETS_EACH or len(self._tickets) >= MAX_TICKETS:
             raise RateLimited(
                 "too many tickets are waiting to be used", retry_after_ms=round(TICKET_S * 1000)
             )

@@ -70,11 +70,12 @@ def _directory(workspace: Path, wanted: str) -> Path:
     root = workspace.resolve()
     try:
         found = (root / wanted).resolve()
-    except (ValueError, OSError, RuntimeError) as error:  # a null byte, links in a circle
+        is_folder = found.is_dir()
+    except (ValueError, OSError, RuntimeError) as error:  # a null byte, a circle, a giant name
         raise InvalidInput("workspace_dir: not a path") from error
     if not found.is_relative_to(root):
         raise InvalidInput("workspace_dir: a folder within the workspace")
-    if wanted and not found.is_dir():
+    if wanted and not is_folder:
         raise InvalidInput("workspace_dir: there is no such folder in the workspace; make it first")
     return found
 

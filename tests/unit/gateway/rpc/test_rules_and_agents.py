@@ -181,6 +181,7 @@ async def test_a_registered_agent_answers_at_once(world: World) -> None:
         ({"id": "a", "name": "x", "workspace_dir": "../.."}, "invalid.*within"),
         ({"id": "a", "name": "x", "workspace_dir": "missing"}, "invalid.*no such folder"),
         ({"id": "a", "name": "x", "workspace_dir": "a\x00b"}, "invalid.*not a path"),
+        ({"id": "a", "name": "x", "workspace_dir": "x" * 400}, "invalid.*not a path"),
         ({"id": "a", "name": "x", "workspace_dir": "way-out"}, "invalid.*within"),
         ({"id": "a", "name": "x", "dm_scope": "everybody"}, "invalid.*dm_scope"),
     ],
