@@ -27,8 +27,10 @@ class Fleet:
         self._processes: list[asyncio.subprocess.Process] = []
         self.said: list[str] = []
 
-    async def start(self, *, crashpoint: str = "", options: tuple[str, ...] = ()) -> Gate:
-        """One more gateway, with a home of its own."""
+    async def start(
+        self, *, crashpoint: str = "", options: tuple[str, ...] = (), **settings: str
+    ) -> Gate:
+        """One more gateway, with a home of its own unless `settings` name one."""
         number = len(self._processes)
         home = self._home / f"home{number}"
         environment = {
@@ -37,12 +39,13 @@ class Fleet:
             "LLM_MODEL": "test",
             "LLM_API_KEY": "sk-fleet-test-key",
             "TURNGATE_HOME": str(home),
-            "TURNGATE_STORE": self._database,
+            **({"TURNGATE_STORE": self._database} if self._database else {}),
             "TURNGATE_LEASE": str(LEASE_S),
             "TURNGATE_TOKEN": TOKEN,
             "TURNGATE_PORT": "0",
             "WORKSPACE_DIR": str(self._home / "workspace"),
             **({"TURNGATE_CRASHPOINT": crashpoint} if crashpoint else {}),
+            **settings,
         }
         process = await asyncio.create_subprocess_exec(
             sys.executable,

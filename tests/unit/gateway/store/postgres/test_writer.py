@@ -13,8 +13,8 @@ from gateway.store.base.runs import LoadSteps
 from gateway.store.base.store import Committed, Durability, Unit
 from tests.contract.store_units import a_begin, a_completion, a_run, a_session, happened, one, put
 from tests.support import database
+from tests.support.doors import door
 from tests.unit.gateway.store.postgres.conftest import Open
-from tests.unit.gateway.store.postgres.cutting import door
 
 pytestmark = pytest.mark.postgres
 
