@@ -85,13 +85,20 @@ class TurnWaiters:
                 return outcome
             turn_id = outcome
 
+    async def leading(self, row: InputRow) -> InputRow:
+        """The input whose turn answers this one: another where it was merged."""
+        while row.state == "merged":
+            found = await self._store.read(GetInput(row.merged_into))
+            if not found:
+                break
+            row = found[0]
+        return row
+
     async def so_far(self, row: InputRow) -> Ended | None:
-        """How the turn of an input ended, by the store; None while it has not."""
+        """How the turn that answers an input ended, by the store; None while it has not."""
+        row = await self.leading(row)
         if row.state in OPEN_STATES:
             return None
-        if row.state == "merged":
-            for lead in await self._store.read(GetInput(row.merged_into)):
-                return await self.so_far(lead)
         deliveries = await self._store.read(DeliveriesOfTurn(row.turn_id))
         key = deliveries[0].key if deliveries else ""
         if len(deliveries) == 1:

@@ -32,8 +32,8 @@ from tests.support.upstream import Call, Upstream
 
 TALKERS = 4
 TRAVELLERS = 4
-LIFE_S = (0.05, 0.8)
-"""How long all live from the moment the last one listens."""
+LIFE_S = (0.05, 0.6)
+"""How long a gateway lives from the moment it listens, or from a trouble on."""
 STOPPED_S = LEASE_S + 1.5
 THAW_S = 2.0
 """What a process that slept over its lease had begun before may leave it so long after."""
@@ -127,11 +127,8 @@ class Matrix:
                 for work, count in ((self._talk, TALKERS), (self._travel, TRAVELLERS))
                 for number in range(count)
             ]
-            for number in range(kills):
-                await asyncio.sleep(self._chance.uniform(*LIFE_S))
-                await self._kill()
-                if self._door is not None:
-                    await self._other_fault(number)
+            shares = [kills // len(self._gates)] * len(self._gates)
+            await asyncio.gather(*(self._haunt(*share) for share in enumerate(shares)))
             self._over = True
             _, late = await asyncio.wait(clients, timeout=END_S)
             for task in (*late, deciding):
@@ -152,31 +149,38 @@ class Matrix:
 
     # --- faults ----------------------------------------------------------------------------------
 
-    async def _kill(self) -> None:
-        number = self._chance.randrange(len(self._gates))
-        self._gates[number].kill()
-        await self._gates[number].process.wait()
-        self.report.faults["kills"] += 1
-        await self._record()
-        self._gates[number] = await self._start(number)
+    async def _haunt(self, number: int, kills: int) -> None:
+        """End one gateway's life again and again; on PostgreSQL it has other troubles besides."""
+        for life in range(kills):
+            await asyncio.sleep(self._chance.uniform(*LIFE_S))
+            if self._door is not None:
+                await self._trouble(number, life)
+            self._gates[number].kill()
+            await self._gates[number].process.wait()
+            self.report.faults["kills"] += 1
+            await self._record()
+            self._gates[number] = await self._start(number)
 
-    async def _other_fault(self, number: int) -> None:
+    async def _trouble(self, number: int, life: int) -> None:
         assert self._door is not None
-        match number % 20:
-            case 3 | 8 | 13 | 18:
-                self._door.cut_at, self._door.pass_on = b"COMMIT", number % 2 == 0
+        match life % 10:
+            case 1 | 4 | 6 | 9:
+                self._door.cut_at, self._door.pass_on = b"COMMIT", life % 2 == 0
                 self.report.faults["connections cut during COMMIT"] += 1
-            case 5 | 15:
-                process = self._chance.choice(self._gates).process
+                await asyncio.sleep(self._chance.uniform(*LIFE_S))
+            case 3:
+                process = self._gates[number].process
                 self._slept.add(process.pid)
                 process.send_signal(signal.SIGSTOP)
                 await asyncio.sleep(STOPPED_S)
                 process.send_signal(signal.SIGCONT)
                 self._thawed = SystemClock().monotonic()
                 self.report.faults["sleeps longer than the lease"] += 1
-            case 10:
+                await asyncio.sleep(self._chance.uniform(*LIFE_S))
+            case 8 if number == 0:
                 await asyncio.to_thread(database.restart)
                 self.report.faults["database restarts"] += 1
+                await asyncio.sleep(self._chance.uniform(*LIFE_S))
 
     # --- clients ---------------------------------------------------------------------------------
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections import Counter
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+from websockets.asyncio.client import ClientConnection, connect
 
 from gateway.client import Client
 from gateway.core.clock import SystemClock
@@ -19,6 +24,7 @@ from tests.crash.fleet import LEASE_S, TOKEN, fleet
 from tests.support import database
 from tests.support.machine import children_of
 from tests.support.upstream import Call, Upstream
+from tests.support.upstream_replies import Reply
 
 pytestmark = [pytest.mark.crash, pytest.mark.postgres, pytest.mark.timeout(60)]
 
@@ -226,6 +232,81 @@ async def test_one_parent_serves_with_several_processes_and_replaces_what_dies(
         parent.stop()
         assert await parent.process.wait() == 0
         assert children_of(parent.process.pid) == []
+
+
+class Line:
+    """A bare WebSocket to one process: calls, and what it is told meanwhile in order."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+        self.told: list[dict[str, Any]] = []
+
+    async def call(self, method: str, **params: Any) -> Any:
+        await self.socket.send(
+            json.dumps({"jsonrpc": "2.0", "id": method, "method": method, "params": params})
+        )
+        while "id" not in (message := json.loads(await self.socket.recv())):
+            self.told.append(message)
+        return message["result"]
+
+    async def until(self, enough: Callable[[list[dict[str, Any]]], bool]) -> None:
+        """Listen until what was told is enough."""
+        async with SystemClock().timeout(10):
+            while not enough(self.told):
+                self.told.append(json.loads(await self.socket.recv()))
+
+    def served_by(self, processes: list[int]) -> int:
+        """Which process has the other end, as the kernel sees it."""
+        mine = f":{self.socket.local_address[1]:04X}"
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text("ascii").splitlines()]
+        (inode,) = [row[9] for row in rows if row[2].endswith(mine)]
+        for process in processes:
+            for descriptor in Path(f"/proc/{process}/fd").iterdir():
+                if os.readlink(descriptor) == f"socket:[{inode}]":
+                    return process
+        raise AssertionError("none of them")
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="asks Linux who has a connection")
+async def test_an_answer_is_seen_growing_at_another_process_of_one_parent(tmp_path: Path) -> None:
+    """Every piece and every event, in order and without a gap, while another process answers."""
+    text = " ".join(f"word{n}" for n in range(40))
+    url = await database.fresh_url()
+    async with (
+        Upstream(lambda call: Reply(text, deltas=20)) as upstream,
+        fleet(tmp_path, url, upstream.base_url) as gates,
+        AsyncExitStack() as stack,
+    ):
+        parent = await gates.start(options=("--processes", "2"))
+        processes = await _children(parent.process.pid, 2)
+        lines: dict[int, Line] = {}
+        async with SystemClock().timeout(20):
+            while len(lines) < 2:
+                address = f"{parent.url.replace('http', 'ws')}/ws"
+                line = Line(await stack.enter_async_context(connect(address, proxy=None)))
+                await line.call("connect", token=TOKEN)
+                lines[line.served_by(processes)] = line
+        speaker, follower = lines.values()
+        begun = await follower.call("events.subscribe", previews=True, after_seq=0)
+        assert begun["seq"] == 0
+        turns = [(await speaker.call("send", text=f"say {n}"))["turn_id"] for n in range(3)]
+
+        def ended(told: list[dict[str, Any]]) -> bool:
+            kinds = [message["params"].get("result", {}).get("kind") for message in told]
+            pieces = "".join(m["params"]["text"] for m in told if m["method"] == "turns.delta")
+            return kinds.count("turn.completed") == 3 and len(pieces) == 3 * len(text)
+
+        await follower.until(ended)
+        deltas = [m["params"] for m in follower.told if m["method"] == "turns.delta"]
+        for turn_id in turns:
+            seen = ""
+            for delta in (delta for delta in deltas if delta["turn_id"] == turn_id):
+                assert (delta["attempt"], delta["offset"]) == (1, len(seen))
+                seen += delta["text"]
+            assert seen == text
+        events = [m["params"] for m in follower.told if "result" in m["params"]]
+        assert [event["seq"] for event in events] == list(range(1, 10))
+        assert [event["prev_seq"] for event in events] == list(range(9))
 
 
 async def _children(parent: int, count: int) -> list[int]:

@@ -117,19 +117,20 @@ class _Waited(NamedTuple):
 async def _wait(call: Call, waited: _Waited, wait_ms: int) -> wire.Answer:
     turn_id = TurnId(waited.turn_id)
     ended: Ended | None = None
-    state = ""
+    state, answering = "", waited.turn_id
     if wait_ms:
         async with call.working.resting():
             ended = await _ended(call, turn_id, wait_ms)
     if ended is None:
-        for row in await call.gateway.store.read(store.GetInput(turn_id)):
-            state = row.state
+        for said in await call.gateway.store.read(store.GetInput(turn_id)):
+            row = await call.gateway.waiters.leading(said)
+            state, answering = row.state, row.turn_id
             ended = await call.gateway.waiters.so_far(row)
     if ended is None:
-        return _answer(waited, state)
+        return _answer(waited, state, answering)
     key = ended.delivery_key
     call.written.append(lambda: call.shared.pulled.written(key))
-    return _answer(waited, ended.state, ended)
+    return _answer(waited, ended.state, ended.turn_id, ended)
 
 
 async def _ended(call: Call, turn_id: TurnId, wait_ms: int) -> Ended | None:
@@ -141,7 +142,9 @@ async def _ended(call: Call, turn_id: TurnId, wait_ms: int) -> Ended | None:
         return None
 
 
-def _answer(waited: _Waited, state: str, ended: Ended | None = None) -> wire.Answer:
+def _answer(
+    waited: _Waited, state: str, answering: str, ended: Ended | None = None
+) -> wire.Answer:
     text = ended.text if ended is not None else None
     return wire.Answer.model_validate(
         {
@@ -151,7 +154,7 @@ def _answer(waited: _Waited, state: str, ended: Ended | None = None) -> wire.Ans
             "parts": [{"type": "text", "text": text}] if text else [],
             "kind": ended.kind if ended is not None else "",
             "delivery_key": ended.delivery_key if ended is not None else "",
-            "answered_by": ended.turn_id if ended is not None else waited.turn_id,
+            "answered_by": answering,
         }
     )
 

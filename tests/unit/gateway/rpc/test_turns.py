@@ -218,6 +218,21 @@ async def test_whoever_is_first_written_the_answer_has_it(world: World, way: str
     assert await delivery_state(world, turn_id) == "sent"
 
 
+async def test_who_waits_for_a_merged_message_is_told_how_far_its_turn_is(world: World) -> None:
+    """It has not ended: `merged` would look like an end without an answer."""
+    talk = world.talk()
+    ids = [(await talk.call("turns.start", text="slow"))["turn_id"] for _ in range(3)]
+    first = await talk.request("turns.wait", {"turn_id": ids[0]})
+    await world.backend_settled()
+    await world.clock.advance(5)
+    await talk.answer(first)
+    await world.backend_settled()
+    assert (await talk.call("turns.get", turn_id=ids[2]))["state"] == "merged"
+    answer = await talk.call("turns.wait", turn_id=ids[2], wait_ms=0)
+    assert (answer["state"], answer["reply"]) == ("running", None)
+    assert answer["answered_by"] == ids[1]
+
+
 async def test_messages_that_wait_together_are_answered_together(world: World) -> None:
     """Each stays what it was; who waits for one is told which turn answered."""
     talk = world.talk()
