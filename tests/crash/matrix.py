@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import orjson
 
 from gateway.client import Client, ConnectionLost
@@ -59,6 +60,8 @@ class Report:
     unsafe: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+    """What each gateway wrote to its log."""
 
     def __str__(self) -> str:
         faults = ", ".join(f"{count} {what}" for what, count in self.faults.items())
@@ -139,6 +142,7 @@ class Matrix:
             for task in (*late, deciding):
                 task.cancel()
             ended = await asyncio.gather(*clients, deciding, return_exceptions=True)
+            self.report.log = gates.said
             self.report.stuck += ["a client waits for its answer"] * len(late)
             self.report.wrong += [repr(error) for error in ended if isinstance(error, Exception)]
         await self._account()
@@ -250,8 +254,10 @@ class Matrix:
     # --- accounts --------------------------------------------------------------------------------
 
     async def _rows(self, query: str) -> list[tuple[Any, ...]]:
-        if self._url:
-            return [tuple(row) for row in await database.run(self._url, query)]
+        while self._url:
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                return [tuple(row) for row in await database.run(self._url, query)]
+            await asyncio.sleep(0.1)  # it is being started again
         with closing(sqlite3.connect(self._home / "home0" / "turngate.db", timeout=10)) as store:
             return store.execute(query).fetchall()
 

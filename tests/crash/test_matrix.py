@@ -29,7 +29,7 @@ async def suffer(
     totals = f"{store}, seed {seed}: {report}"
     with capsys.disabled():
         sys.stdout.write(f"\n{totals}\n")
-    assert not report.broken, "\n".join([totals, *report.broken[:30]])
+    assert not report.broken, "\n".join([totals, *report.broken[:30], *report.log])
     assert report.faults["kills"] == kills
     assert report.acknowledged > kills
 

@@ -37,7 +37,11 @@ class Door:
         parts = urlsplit(str(database.server().get_uri()))
         host = parse_qs(parts.query).get("host", [""])[0]
         socket = f"{host}/.s.PGSQL.{parts.port or 5432}"
-        server_reader, server_writer = await asyncio.open_unix_connection(socket)
+        try:
+            server_reader, server_writer = await asyncio.open_unix_connection(socket)
+        except OSError:  # it is being started again
+            writer.transport.abort()
+            return
         self._open |= {writer, server_writer}
         try:
             async with asyncio.TaskGroup() as group:

@@ -142,9 +142,7 @@ async def _ended(call: Call, turn_id: TurnId, wait_ms: int) -> Ended | None:
         return None
 
 
-def _answer(
-    waited: _Waited, state: str, answering: str, ended: Ended | None = None
-) -> wire.Answer:
+def _answer(waited: _Waited, state: str, answering: str, ended: Ended | None = None) -> wire.Answer:
     text = ended.text if ended is not None else None
     return wire.Answer.model_validate(
         {

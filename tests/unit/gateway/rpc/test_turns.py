@@ -223,10 +223,10 @@ async def test_who_waits_for_a_merged_message_is_told_how_far_its_turn_is(world:
     talk = world.talk()
     ids = [(await talk.call("turns.start", text="slow"))["turn_id"] for _ in range(3)]
     first = await talk.request("turns.wait", {"turn_id": ids[0]})
-    await world.backend_settled()
+    await world.settled()
     await world.clock.advance(5)
     await talk.answer(first)
-    await world.backend_settled()
+    await world.settled()
     assert (await talk.call("turns.get", turn_id=ids[2]))["state"] == "merged"
     answer = await talk.call("turns.wait", turn_id=ids[2], wait_ms=0)
     assert (answer["state"], answer["reply"]) == ("running", None)
