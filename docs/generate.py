@@ -62,7 +62,7 @@ EXIT_CODES = {
 AGENT_SETTINGS = {
     "name": "What people call the agent; default: the name of its folder.",
     "model": "Model for this agent; default: `LLM_MODEL`.",
-    "fallback_models": "Models to try after that one. Recorded with each turn, not tried yet.",
+    "fallback_models": "Models to try after that one.",
     "dm_scope": "How far a direct conversation reaches, see [routing](routing.md#sessions).",
     "denied_tools": "Tools this agent does not have, `a, b` or a list.",
     "max_tokens": "Most tokens of one answer.",

@@ -94,6 +94,14 @@ EVENTS: dict[Kind, tuple[str, str]] = {
     Kind.INPUT_CANCELLED: ("", "It was cancelled before a turn began."),
     Kind.TURN_STARTED: ("inputs", "A turn begins; it answers so many messages."),
     Kind.TURN_RESUMED: ("epoch, recoveries", "It was interrupted and goes on."),
+    Kind.TURN_FAILED_OVER: (
+        "requests, category, profile, model",
+        "A model call took so many requests, the first of which failed so; and who answered.",
+    ),
+    Kind.TURN_COMPACTED: (
+        "messages, tokens",
+        "So many messages of a conversation that was so large became a summary.",
+    ),
     Kind.TURN_WAITING: ("reason", "It waits for an approval, a decision or a time."),
     Kind.TURN_COMPLETED: ("delivery_key", "It ended; `text` is the answer."),
     Kind.TURN_FAILED: ("kind, delivery_key", "It failed; `text` is what the sender is told."),

@@ -66,7 +66,7 @@ def _later(name: str) -> bool:
         ("setting", [name.upper() for name in KNOWN if not _later(name)], "docs/configuration.md"),
         ("member of AGENT.md", list(AgentSettings.model_fields), "docs/configuration.md"),
         ("error kind", [row.kind for row in TABLE.values()], "docs/errors.md"),
-        ("event kind", list(Kind), "docs/concepts.md"),
+        ("event kind", list(Kind), "docs/protocol.md"),
         ("effect class", list(Effect), "docs/concepts.md"),
         ("crash point", list(POINTS), "docs/testing.md"),
         ("dm scope", list(DM_SCOPES), "docs/routing.md"),
