@@ -3,11 +3,17 @@ how often, after how long, and what a person gets to see."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
+from gateway.core.clock import SystemClock
 from gateway.core.errors import ModelAttempt, ModelFailed
+from gateway.store.base.store import Unit
+from gateway.store.postgres.opening import open_postgres
+from gateway.turns.profile_state import StoredProfileState
+from tests.support.database import fresh_url
 from tests.support.failover import Failover, PatientClock, Shelf, open_failover
 from tests.support.upstream_faults import FAULTS
 from tests.support.upstream_replies import Raw, Reply, refusal
@@ -144,6 +150,51 @@ async def test_what_was_learnt_of_the_keys_survives_a_restart() -> None:
         await failure(failover, patience_s=0)
     async with open_failover("k1", "k2", state=shelf, urls=fixed, clock=clock) as failover:
         assert (await failure(failover, patience_s=0)).attempts == ()
+
+
+async def test_no_session_asks_a_dead_key_between_its_first_failure_and_its_probe() -> None:
+    """Twenty conversations at once; then its pause of five minutes is over, and one asks."""
+    async with open_failover("k1", "k2") as failover:
+        failover.on("k1", REVOKED)
+        await failover.ask()
+
+        async def at_once() -> None:
+            async with asyncio.TaskGroup() as group:
+                for number in range(20):
+                    group.create_task(failover.ask(session=f"s{number}"))
+
+        await at_once()
+        assert failover.asked.count("k1/big") == 1
+        await failover.clock.advance(301)
+        await at_once()
+        assert failover.asked.count("k1/big") == 2
+
+
+@pytest.mark.postgres
+async def test_two_processes_on_one_database_share_what_they_learn_of_keys() -> None:
+    """A gateway reads what others have learnt every two seconds; here by hand."""
+    url, clock = await fresh_url(), PatientClock()
+    stores = [await open_postgres(url, clock=SystemClock()) for _ in range(2)]
+    address = ("http://127.0.0.1:9/v1",) * 2  # nobody is there, for both
+    try:
+        states = [StoredProfileState(store, clock) for store in stores]
+        async with (
+            open_failover("k1", "k2", state=states[0], urls=address, clock=clock) as one,
+            open_failover("k1", "k2", state=states[1], urls=address, clock=clock) as other,
+        ):
+            assert len((await failure(one, patience_s=0)).attempts) == 2
+            await stores[0].commit(Unit())  # behind what was posted
+            await other.policy.standings.load()
+            assert (await failure(other, patience_s=0)).attempts == ()
+            await clock.advance(1)
+            one.policy.clear("k1")
+            await stores[0].commit(Unit())
+            await other.policy.standings.load()
+            tried = (await failure(other, patience_s=0)).attempts
+            assert [attempt.profile for attempt in tried] == ["k1"]
+    finally:
+        for store in stores:
+            await store.close()
 
 
 async def test_a_provider_that_flaps_for_ten_minutes_is_bridged() -> None:
