@@ -377,7 +377,7 @@ def _model(settings: Settings, clock: Clock, ids: Ids, store: Store, chosen: Cho
         local = LocalModel(local_weights(settings), clock, ids, progress=chosen.progress)
         # It fits each request into its small window by itself, and is at no address.
         inside = Profile("http://localhost", "", LOCAL, LOCAL, models=(LOCAL,), tools=local.tools)
-        endpoints.append(Endpoint(replace(inside, images=local.images), local))
+        endpoints.append(Endpoint(replace(inside, images=local.images, shortens=True), local))
     return Resilient(
         endpoints,
         clock=clock,

@@ -24,6 +24,8 @@ SURE_AFTER = 2
 """Counts after which a guess is believed against the provider."""
 CUT_SHARE, CUT_TOKENS = 0.6, 1000
 """A provider that counts less than this share, and this many fewer, may not have read all of it."""
+CUT_LEAST = 512
+"""No server reads less than this of a prompt; who counts less counts in another way."""
 PLATEAU, GROWTH = 1.05, 1.5
 """It has not if it never counted more than this times as many, for prompts this much smaller."""
 
@@ -104,6 +106,7 @@ class Scale:
         peak, peak_guess = self.peak
         return (
             self.counts >= SURE_AFTER
+            and counted >= CUT_LEAST
             and counted < CUT_SHARE * expected
             and expected - counted > CUT_TOKENS
             and counted <= PLATEAU * peak

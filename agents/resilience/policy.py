@@ -203,5 +203,7 @@ class Resilient:
             return ""
         if by.model == wanted:
             return f"{wanted} answers again"
-        unable = "" if by.profile.tools else ", which cannot use tools"
-        return f"answered by {by.model}{unable}, because {wanted} is not available right now"
+        lacks = [] if by.profile.tools else ["cannot use tools"]
+        lacks += ["reads only the newest part of a conversation"] if by.profile.shortens else []
+        unable = f", which {' and '.join(lacks)}," if lacks else ""
+        return f"answered by {by.model}{unable or ','} because {wanted} is not available right now"

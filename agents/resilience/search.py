@@ -190,6 +190,8 @@ class Search:
 
     def _counted(self, candidate: Candidate, request: ModelRequest, counted: int) -> str:
         """Learn from the provider's count; some cut a prompt that is too long, and say nothing."""
+        if candidate.profile.shortens:
+            return ""  # the count is of what it read, and says nothing of how it counts
         guessed = self._guessed
         if request is not self._request:
             guessed = estimate.of_request(request)

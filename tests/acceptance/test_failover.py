@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from agents.models.profile import Profile
 from gateway.core.clock import SystemClock
 from gateway.core.errors import ModelAttempt, ModelFailed
 from gateway.store.base.store import Unit
@@ -16,7 +17,7 @@ from gateway.turns.profile_state import StoredProfileState
 from tests.support.database import fresh_url
 from tests.support.failover import Failover, PatientClock, Shelf, open_failover
 from tests.support.upstream_faults import FAULTS
-from tests.support.upstream_replies import Raw, Reply, refusal
+from tests.support.upstream_replies import Raw, Reply, document, refusal
 
 LIMITED = refusal(429, {"message": "slow down"})
 REVOKED = refusal(401, {"message": "Incorrect API key provided", "code": "invalid_api_key"})
@@ -227,6 +228,33 @@ async def test_an_answer_that_broke_off_is_asked_for_once_more() -> None:
         failover.upstream.script.extend([FAULTS["no_finish"], FAULTS["no_finish"]])
         assert (await failure(failover)).category == "truncated"
         assert (len(failover.asked), failover.clock.monotonic()) == (4, 0)
+
+
+async def test_a_model_that_shortens_what_it_reads_says_so_and_is_not_taken_for_one_that_cuts() -> (
+    None
+):
+    """Its counts stop growing with the conversation, and that is no secret of its server."""
+
+    def adjust(profile: Profile) -> Profile:
+        if profile.name == "k1":
+            return replace(profile, models=("big",))
+        return replace(profile, models=("small",), tools=False, shortens=True)
+
+    async with open_failover("k1", "k2", adjust=adjust) as failover:
+        failover.on("k1", REVOKED)
+        choice = {"message": {"content": "fine"}, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 512, "completion_tokens": 1}
+        failover.on("k2", document({"choices": [choice], "usage": usage}))
+        notices = [
+            (await failover.ask(fallbacks=("small",), text="x" * 2000 * size)).notice
+            for size in range(1, 8)
+        ]
+    assert notices == [
+        "answered by small, which cannot use tools and reads only the newest part of a "
+        "conversation, because big is not available right now",
+        *[""] * 6,
+    ]
+    assert failover.policy.standings.of("k2", "small").window == 0
 
 
 async def test_keys_that_take_turns_share_the_conversations() -> None:

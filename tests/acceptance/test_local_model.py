@@ -6,25 +6,28 @@ this machine; where they cannot be had, or llama.cpp has no wheel, these tests s
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import os
 import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import pytest
 from websockets.sync.client import connect
 
-from agents.models.local import DIED
+from agents.models.local import DIED, WINDOW
 from gateway.app import local_weights
 from gateway.config import Settings
+from gateway.simulate.server import simulating
 from tests.support.machine import processes
 
 SERVER = b"local_server.py"
@@ -32,6 +35,8 @@ SERVER = b"local_server.py"
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 90.0
 """Longest a command may take on a machine that does other things; most need two seconds."""
+
+DIARY = "today it rained, so I stayed at home and read about ships and the people on them. " * 10
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -41,6 +46,7 @@ class Gateway:
     """`turngate up` with the local model, in a folder and with a cache of its own."""
 
     folder: Path
+    settings: dict[str, str] = field(default_factory=dict)
     url: str = ""
     process: subprocess.Popen[str] | None = None
 
@@ -57,6 +63,7 @@ class Gateway:
             # Offline: nothing but the cache may be needed.
             "HTTPS_PROXY": "http://127.0.0.1:9",
             "HTTP_PROXY": "http://127.0.0.1:9",
+            **self.settings,
         }
 
     def start(self) -> None:
@@ -97,7 +104,8 @@ class Gateway:
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One whose cache holds the weights."""
     if importlib.util.find_spec("xllamacpp") is None:
         pytest.skip("llama.cpp has no wheel for this system: make model")
     if not hasattr(os, "pidfd_open"):
@@ -109,6 +117,11 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     models = folder / "cache" / "models"
     models.mkdir(parents=True)
     (models / weights.name).symlink_to(weights)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def gateway(folder: Path) -> Iterator[Gateway]:
     started = Gateway(folder)
     started.start()
     try:
@@ -225,6 +238,46 @@ def leave_one(gateway: Gateway, *, starts: int) -> None:
     left = {pid for pid, _ in processes(SERVER)}
     assert left.isdisjoint(seen)
     assert gateway.child() in left
+
+
+@pytest.mark.slow
+async def test_a_conversation_goes_on_with_it_while_the_model_server_fails(folder: Path) -> None:
+    """What is said is longer than its whole window; when the server is back, that sees all of it.
+
+    The conversation in `docs/local-model.md` is what this prints.
+    """
+    home = folder / "failing"
+    home.mkdir()
+    (home / "cache").symlink_to(folder / "cache")
+    async with simulating() as server:
+        gateway = Gateway(home, {"TURNGATE_MODEL": "", "LLM_FALLBACK_MODELS": "local"})
+        gateway.settings |= {"LLM_MODEL": "big", "LLM_BASE_URL": server.base_url}
+        await asyncio.to_thread(gateway.start)
+
+        async def typed(*words: str) -> str:
+            done = await asyncio.to_thread(gateway.run, *words)
+            line = shlex.join(words).replace(DIARY, DIARY[:40] + "…")
+            sys.stdout.write(f"$ turngate {line}\n{done.stdout}")
+            assert done.returncode == 0, done.stdout + done.stderr
+            return done.stdout
+
+        try:
+            assert await typed("send", "My name is Ann.") == "You said: My name is Ann.\n"
+            server.set("unavailable")
+            for page in range(1, 7):
+                answer = await typed("send", f"Page {page} of my diary: {DIARY}")
+                assert answer.strip()
+                assert "not available right now" in answer or page > 1
+            models = await typed("models")
+            assert "local  ready" in models
+            server.clear()
+            await typed("profiles", "clear")
+            assert "[big answers again]" in await typed("send", "What is my name?")
+        finally:
+            await asyncio.to_thread(gateway.kill)
+        last = server.asked[-1].messages
+        assert sum("Page" in str(said["content"]) for said in last) == 6
+        assert len(DIARY) * 6 / 4 > WINDOW, "more than its window"
 
 
 def listening(pid: int) -> str:

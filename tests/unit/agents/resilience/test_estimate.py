@@ -82,3 +82,9 @@ def test_text_with_few_tokens_is_not_taken_for_a_prompt_that_was_cut() -> None:
     assert scale.learn(10_000, 4000), "more than it ever counted"
     assert scale.learn(5000, 1500), "not much larger than what it counted in full"
     assert Scale().learn(10_000, 4000), "the first counts only tell how the model counts"
+
+
+def test_a_count_below_any_window_is_another_way_to_count() -> None:
+    scale = Scale()
+    for guess in (600, 600, 3000):
+        assert scale.learn(guess, 400)
