@@ -5,9 +5,11 @@ The task is the page's and knows nothing of this test. What it did in the world 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ import pytest
 from tests.acceptance.manifest import shows
 from tests.clients.running import Gateway, environment, gateway_in
 from tests.docs import pages
+from tests.support import database
 
 PAGE = "docs/tutorials/durable-task.md"
 PATIENCE_S = 20.0
@@ -29,8 +32,9 @@ pytestmark = pytest.mark.timeout(120)  # two lives of a gateway and a dozen comm
 class Reader:
     """Somebody who follows the page in a folder of their own."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, other: Gateway | None = None) -> None:
         self.gateway = gateway
+        self._other = other
         self.folder = gateway.folder
         self.names: dict[str, str] = {"RUN": "RUN"}
         self._blocks = {block.info[-1]: block for block in pages.blocks(pages.read(PAGE))}
@@ -44,7 +48,7 @@ class Reader:
         done = subprocess.run(
             ["bash", "-c", line],
             cwd=self.folder,
-            env=environment(HOME=str(self.folder)),
+            env=environment(HOME=str(self.folder), TURNGATE_HOME=str(self.gateway.home)),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -53,6 +57,16 @@ class Reader:
         )
         assert done.returncode == 0, (line, done.stderr)
         return done.stdout
+
+    def pull_the_plug(self) -> None:
+        """As the page does, and start it again; where another runs beside it, go on with that."""
+        if self._other is None:
+            self.do("kill")
+        assert self.gateway.stop(signal.SIGKILL) == -signal.SIGKILL
+        if self._other is None:
+            self.gateway.start()
+        else:
+            self.gateway = self._other
 
     def book(self) -> list[str]:
         """What the task did in the world."""
@@ -72,17 +86,29 @@ class Reader:
         raise AssertionError(self.run(run_id))
 
 
-@pytest.fixture
-def reader(tmp_path: Path) -> Iterator[Reader]:
+@pytest.fixture(
+    params=["the-next-process", pytest.param("another-process", marks=pytest.mark.postgres)]
+)
+def reader(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reader]:
+    """With one process at a time on SQLite, or two that share a PostgreSQL."""
     source = next(block for block in pages.blocks(pages.read(PAGE)) if block.file)
-    place = tmp_path / source.file
-    place.parent.mkdir()
+    folder, home = tmp_path / "one", tmp_path / "other"
+    place = folder / source.file
+    place.parent.mkdir(parents=True)
     place.write_text(source.text, "utf-8")
     declared = "TURNGATE_TASKS=tasks.py:report"
     assert declared in pages.read(PAGE)
-    name, _, value = declared.partition("=")
-    with gateway_in(tmp_path, **{name: value}) as gateway:
-        yield Reader(gateway)
+    settings = {"TURNGATE_TASKS": declared.partition("=")[2], "WORKSPACE_DIR": str(place.parent)}
+    if request.param == "the-next-process":
+        with gateway_in(folder, **settings) as gateway:
+            yield Reader(gateway)
+        return
+    settings |= {"TURNGATE_STORE": asyncio.run(database.fresh_url()), "TURNGATE_LEASE": "2"}
+    with gateway_in(folder, **settings) as first:
+        home.mkdir()
+        shutil.copy(first.home / "token", home)  # one database, one operator
+        with gateway_in(folder, TURNGATE_HOME=str(home), **settings) as second:
+            yield Reader(first, second)
 
 
 @shows("task.resumes", "task.operated")
@@ -95,10 +121,7 @@ def test_the_page_is_true_from_its_first_line_to_its_last(reader: Reader) -> Non
             break
         select.select([], [], [], LOOK_S)
     assert reader.book() == ["counted"]
-    reader.do("kill")
-    assert reader.gateway.stop(signal.SIGKILL) == -signal.SIGKILL
-
-    reader.gateway.start()
+    reader.pull_the_plug()
     shown = reader.do("watch")[1]
     assert "count" in shown
     parked = reader.until("suspended")

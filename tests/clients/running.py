@@ -63,7 +63,7 @@ class Gateway:
 
     @property
     def home(self) -> Path:
-        return self.folder / ".turngate"
+        return Path(self._settings.get("TURNGATE_HOME", self.folder / ".turngate"))
 
     @property
     def socket_url(self) -> str:

@@ -1,4 +1,4 @@
-"""Several gateways as real processes on one PostgreSQL, and clients of each."""
+"""Several gateways as real processes on one store, and clients of each."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ LEASE_S = 2.0
 class Fleet:
     """Starts gateways; whatever still runs at the end is killed."""
 
-    def __init__(self, home: Path, database: str, base_url: str) -> None:
+    def __init__(self, home: Path, database: str, base_url: str, **settings: str) -> None:
         self._home = home
         self._database = database
         self._base_url = base_url
+        self._settings = settings
         self._processes: list[asyncio.subprocess.Process] = []
         self.said: list[str] = []
 
@@ -44,6 +45,7 @@ class Fleet:
             "TURNGATE_TOKEN": TOKEN,
             "TURNGATE_PORT": "0",
             "WORKSPACE_DIR": str(self._home / "workspace"),
+            **self._settings,
             **({"TURNGATE_CRASHPOINT": crashpoint} if crashpoint else {}),
             **settings,
         }
@@ -96,9 +98,9 @@ class Gate:
 
 
 @asynccontextmanager
-async def fleet(home: Path, database: str, base_url: str) -> AsyncIterator[Fleet]:
+async def fleet(home: Path, database: str, base_url: str, **settings: str) -> AsyncIterator[Fleet]:
     """A fleet for the length of the block."""
-    started = Fleet(home, database, base_url)
+    started = Fleet(home, database, base_url, **settings)
     try:
         yield started
     finally:

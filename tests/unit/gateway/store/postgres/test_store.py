@@ -1,17 +1,31 @@
 """Several stores on one database: each hears everything, in one order."""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 import asyncpg
 import pytest
 
 from gateway.core.clock import SystemClock
 from gateway.core.errors import LeaseHeld
+from gateway.store.base.conversations import CutTranscript, ExpectIdle, LoadTranscript
 from gateway.store.base.events import EventRow, ReadEvents
 from gateway.store.base.runs import AbandonedRuns, RenewLeases, TakeRun
 from gateway.store.base.store import Committed, Unit
 from gateway.store.postgres.store import connect_store
-from tests.contract.store_units import a_begin, a_content, a_run, happened, put, refusal
+from tests.contract.store_units import (
+    SESSION,
+    a_begin,
+    a_content,
+    a_run,
+    a_session,
+    an_entry,
+    an_input,
+    happened,
+    put,
+    refusal,
+)
 from tests.unit.gateway.store.postgres.conftest import Open
 
 pytestmark = pytest.mark.postgres
@@ -123,3 +137,55 @@ async def test_a_lease_ends_by_the_clock_of_the_database(url: str, server: None)
             await SystemClock().sleep(0.005)
     await put(store, ahead)
     await store.close()
+
+
+async def both_at_once(url: str, *works: Coroutine[Any, Any, object]) -> list[str]:
+    """What became of works that all have to wait for one conversation, and then go on together."""
+    holder, looker = await asyncpg.connect(url), await asyncpg.connect(url)
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    holding = holder.transaction()
+    await holding.start()
+    await holder.execute("SELECT 1 FROM sessions WHERE session_key = $1 FOR UPDATE", SESSION)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(refusal(work)) for work in works]
+        while await looker.fetchval(waiting) < len(works):
+            await SystemClock().sleep(0.005)
+        await holding.commit()
+    await holder.close()
+    await looker.close()
+    return sorted(outcome.__name__ if (outcome := task.result()) else "" for task in tasks)
+
+
+async def test_the_last_place_in_a_mailbox_is_given_once(connect: Open, url: str) -> None:
+    """Two processes accept for one conversation: the second counts what the first committed."""
+    one, two = await connect(), await connect()
+    await put(one, a_content(), a_session(), an_input(mailbox=2))
+    works = [
+        put(store, a_session(), an_input(turn_id=name, external_id=name, mailbox=2))
+        for store, name in ((one, "t2"), (two, "t3"))
+    ]
+    assert await both_at_once(url, *works) == ["", "Busy"]
+
+
+async def test_a_conversation_is_cut_once_by_two_who_saw_the_same(connect: Open, url: str) -> None:
+    """The second would take back turns it has not been asked about."""
+    one, two = await connect(), await connect()
+    entries = [an_entry(position=place, turn_id=f"t{place}") for place in range(4)]
+    await put(one, a_content(), a_session(), *entries)
+    works = [put(store, ExpectIdle(SESSION), CutTranscript(SESSION, 2, 4)) for store in (one, two)]
+    assert await both_at_once(url, *works) == ["", "Conflict"]
+    assert [row.position for row in await one.read(LoadTranscript(SESSION))] == [0, 1]
+
+
+async def test_a_cut_and_a_new_message_do_not_pass_each_other(connect: Open, url: str) -> None:
+    """Either the message waits and finds it shorter, or it is there and nothing is cut."""
+    one, two = await connect(), await connect()
+    entries = [an_entry(position=place, turn_id=f"t{place}") for place in range(4)]
+    await put(one, a_content(), a_session(), *entries)
+    outcomes = await both_at_once(
+        url,
+        put(one, a_session(), an_input(turn_id="t9")),
+        put(two, ExpectIdle(SESSION), CutTranscript(SESSION, 2, 4)),
+    )
+    left = len(await one.read(LoadTranscript(SESSION)))
+    assert (outcomes, left) in ((["", ""], 2), (["", "Conflict"], 4))
