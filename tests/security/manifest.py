@@ -128,6 +128,8 @@ TESTS: dict[str, tuple[str, ...]] = {
         "architecture/test_repository.py::test_every_queue_has_a_bound",
         "security/test_slow_peers.py::test_what_waits_for_a_stalled_reader_is_bounded",
         "unit/gateway/identity/test_credentials.py::test_unused_tickets_are_bounded",
+        "unit/gateway/sessions/test_live.py"
+        "::test_the_least_recently_used_leave_when_too_much_was_said",
         "unit/gateway/http/test_connection.py::test_little_waits_for_a_client_nobody_knows",
         "unit/gateway/http/test_socket_endpoint.py"
         "::test_a_client_that_is_closed_while_it_is_refused_is_no_error",

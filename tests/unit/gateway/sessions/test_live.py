@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 from agents.base import messages
-from agents.base.messages import AssistantMessage, Message, UserMessage
+from agents.base.messages import AssistantMessage, Message, ToolMessage, UserMessage
 from gateway.core.clock import ManualClock
 from gateway.core.errors import StoreUnavailable
 from gateway.core.parts import Text
@@ -172,6 +172,24 @@ async def test_the_least_recently_used_leave_when_there_are_too_many(
     assert store.reads == reads
     await use(sessions, "c")
     assert store.reads == reads + 1
+
+
+async def test_the_least_recently_used_leave_when_too_much_was_said(
+    store: CountingStore, clock: ManualClock
+) -> None:
+    """Somebody who sends the largest messages into many conversations takes no more memory."""
+    sessions = LiveSessions(store, clock, max_chars=1000)
+    for key in ("a", "b", "c"):
+        async with sessions.using(key) as session:
+            session.extend((said("x" * 300), AssistantMessage("y" * 50), ToolMessage("", "", "z")))
+    assert len(sessions) == 2
+    async with sessions.using("b") as session:
+        session.extend((said("x" * 900),))
+    assert len(sessions) == 0
+    for key in ("d", "e"):
+        async with sessions.using(key) as session:
+            session.extend((said("x" * 400),))
+    assert len(sessions) == 2, "what has left counts no longer"
 
 
 async def test_a_conversation_in_use_never_leaves(store: CountingStore, clock: ManualClock) -> None:
