@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gateway.core.errors import Conflict, NotFound
 from gateway.delivery import planning
 from gateway.identity.principal import Scope
@@ -40,7 +38,7 @@ async def list_(call: Call, params: wire.ListDeliveries) -> wire.DeliveryPage:
     query = store.ListDeliveries(before(params.cursor), params.state or "", params.limit)
     rows = await call.gateway.store.read(query)
     return wire.DeliveryPage(
-        deliveries=[wire.DeliveryInfo.model_validate(_info(row)) for row in rows],
+        deliveries=[wire.DeliveryInfo.of(row) for row in rows],
         next_cursor=next_cursor(rows, params.limit, lambda row: row.ordinal),
     )
 
@@ -48,7 +46,7 @@ async def list_(call: Call, params: wire.ListDeliveries) -> wire.DeliveryPage:
 async def get(call: Call, params: wire.OneDelivery) -> wire.DeliveryDetail:
     """A delivery with its words."""
     row = await _delivery(call, params.delivery_id)
-    return wire.DeliveryDetail.model_validate({**_info(row), "text": planning.from_row(row).text})
+    return wire.DeliveryDetail.of(row, text=planning.from_row(row).text)
 
 
 async def retry(call: Call, params: wire.OneDelivery) -> wire.Retried:
@@ -96,13 +94,6 @@ async def _delivery(call: Call, delivery_id: str) -> store.DeliveryRow:
     for row in await call.gateway.store.read(store.GetDelivery(delivery_id)):
         return row
     raise NotFound(f"there is no delivery {delivery_id!r}")
-
-
-def _info(row: store.DeliveryRow) -> dict[str, Any]:
-    told = row._asdict()
-    for name in ("ordinal", "content_id", "body"):
-        del told[name]
-    return told
 
 
 STATS = Method("deliveries.stats", Scope.READ, stats)

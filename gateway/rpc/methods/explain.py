@@ -14,6 +14,9 @@ from gateway.store.base.outbox import DeliveriesOfTurn
 from gateway.store.base.runs import GetRun, LoadSteps, StepRow
 from gateway.wire.methods import turns as wire
 
+_TOLD = ("model", "profile", "input_tokens", "output_tokens", "failed", "compacted", "notice")
+"""What the record of a model call says about it."""
+
 
 async def explain(call: Call, params: wire.OneTurn) -> wire.Explanation:
     """Why a turn went the way it did: route, steps, attempts, deliveries."""
@@ -34,26 +37,9 @@ async def explain(call: Call, params: wire.OneTurn) -> wire.Explanation:
             ended_at=row.ended_at,
         ),
         merged=[other.turn_id for other in inputs if other.turn_id != turn_id],
-        run=None
-        if run is None
-        else wire.RunSummary(
-            status=run.status,
-            epoch=run.epoch,
-            recoveries=run.recoveries,
-            reason=run.reason,
-            error=run.error,
-        ),
+        run=wire.RunSummary.of(run) if run is not None else None,
         steps=[_step(step) for step in sorted(steps, key=lambda step: step.started_at)],
-        deliveries=[
-            wire.DeliverySummary(
-                delivery_id=delivery.delivery_id,
-                destination=delivery.destination,
-                state=delivery.state,
-                attempts=delivery.attempts,
-                error=delivery.error,
-            )
-            for delivery in deliveries
-        ],
+        deliveries=[wire.DeliverySummary.of(delivery) for delivery in deliveries],
     )
 
 
@@ -61,23 +47,10 @@ def _step(step: StepRow) -> wire.StepSummary:
     """A step without what was said in it."""
     told = orjson.loads(step.result) if step.result else {}
     known = told if step.kind == "llm" and isinstance(told, dict) else {}
-    return wire.StepSummary(
-        path=step.path,
-        intent=step.intent,
-        kind=step.kind,
-        effect=step.effect,
-        status=step.status,
-        attempts=step.attempts,
-        started_at=step.started_at,
-        completed_at=step.completed_at,
-        model=known.get("model", ""),
-        profile=known.get("profile", ""),
-        input_tokens=known.get("input_tokens", 0),
-        output_tokens=known.get("output_tokens", 0),
-        failed=known.get("failed", ""),
-        requests=[wire.ModelRequestSummary(**tried) for tried in known.get("attempts", ())],
-        compacted=wire.Compacted(**compacted) if (compacted := known.get("compacted")) else None,
-        notice=known.get("notice", ""),
+    return wire.StepSummary.of(
+        step,
+        **{name: known[name] for name in _TOLD if name in known},
+        requests=known.get("attempts", ()),
         error=step.error or "",
     )
 

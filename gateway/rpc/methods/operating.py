@@ -111,10 +111,7 @@ async def _page(call: Call, params: wire.Stream) -> wire.StreamPage:
         found = await call.gateway.store.read(query)
         return wire.StreamPage.model_validate(
             {
-                "pieces": [
-                    {"seq": each.seq, "at": each.at, "body": orjson.loads(each.body)}
-                    for each in found
-                ],
+                "pieces": [each._asdict() | {"body": orjson.loads(each.body)} for each in found],
                 "after": found[-1].seq if found else params.after,
                 "status": row.status,
                 "ended": row.ended_at is not None,

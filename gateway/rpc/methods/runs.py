@@ -28,7 +28,7 @@ async def list_(call: Call, params: wire.ListRuns) -> wire.RunPage:
     query = store.ListRuns(below, params.status or "", params.limit, params.task)
     rows = await call.gateway.store.read(query)
     return wire.RunPage(
-        runs=[wire.RunInfo.model_validate(_info(row)) for row in rows],
+        runs=[wire.RunInfo.of(row, **_parsed(row)) for row in rows],
         next_cursor=next_cursor(rows, params.limit, lambda row: row.run_id),
     )
 
@@ -37,19 +37,16 @@ async def get(call: Call, params: wire.OneRun) -> wire.RunDetail:
     """A run with what it was given and what came out."""
     row = await _run(call, params.run_id)
     read = call.gateway.store.read
-    return wire.RunDetail.model_validate(
-        {
-            **_info(row),
-            "waits": [wait.key for wait in await read(store.RunWaits(row.run_id))],
-            "costs": [cost._asdict() for cost in await read(store.RunCosts(row.run_id))],
-            "root_costs": [cost._asdict() for cost in await read(store.RootCosts(row.root))],
-            "input": _shown(row.input, INLINE_BYTES),
-            "input_bytes": len(row.input.encode()),
-            "result": _shown(row.result, INLINE_BYTES),
-            "result_bytes": len(row.result.encode()),
-            "holder": row.holder,
-            "lease_until": row.lease_until,
-        }
+    return wire.RunDetail.of(
+        row,
+        **_parsed(row),
+        waits=[wait.key for wait in await read(store.RunWaits(row.run_id))],
+        costs=[wire.Cost.of(cost) for cost in await read(store.RunCosts(row.run_id))],
+        root_costs=[wire.Cost.of(cost) for cost in await read(store.RootCosts(row.root))],
+        input=_shown(row.input, INLINE_BYTES),
+        input_bytes=len(row.input.encode()),
+        result=_shown(row.result, INLINE_BYTES),
+        result_bytes=len(row.result.encode()),
     )
 
 
@@ -62,7 +59,7 @@ async def steps(call: Call, params: wire.Steps) -> wire.StepPage:
     page = found[after : after + params.limit]
     more = after + len(page) < len(found)
     return wire.StepPage(
-        steps=[wire.StepInfo.model_validate(_step(step)) for step in page],
+        steps=[_step(step) for step in page],
         next_cursor=encode(after + len(page)) if more else None,
     )
 
@@ -80,43 +77,16 @@ async def _run(call: Call, run_id: str) -> store.RunRow:
     raise NotFound(f"there is no run {run_id!r}")
 
 
-def _info(row: store.RunRow) -> dict[str, Any]:
-    return {
-        "run_id": row.run_id,
-        "task": row.task,
-        "session_key": row.session_key,
-        "status": row.status,
-        "epoch": row.epoch,
-        "recoveries": row.recoveries,
-        "cancel_requested": bool(row.cancel_requested),
-        "reason": row.reason,
-        "wake_at": row.wake_at,
-        "created_at": row.created_at,
-        "updated_at": row.updated_at,
-        "ended_at": row.ended_at,
-        "error": row.error,
-        "principal": row.principal,
-        "root": row.root,
-        "origin": row.origin,
-        "tags": orjson.loads(row.tags),
-        "outcome": orjson.loads(row.outcome),
-    }
+def _parsed(row: store.RunRow) -> dict[str, Any]:
+    return {"tags": orjson.loads(row.tags), "outcome": orjson.loads(row.outcome)}
 
 
-def _step(step: store.StepRow) -> dict[str, Any]:
-    return {
-        "path": step.path,
-        "intent": step.intent,
-        "kind": step.kind,
-        "effect": step.effect,
-        "status": step.status,
-        "attempts": step.attempts,
-        "started_at": step.started_at,
-        "completed_at": step.completed_at,
-        "result": _shown(step.result or "null", MAX_SHOWN_BYTES),
-        "result_bytes": len((step.result or "").encode()),
-        "error": step.error,
-    }
+def _step(step: store.StepRow) -> wire.StepInfo:
+    return wire.StepInfo.of(
+        step,
+        result=_shown(step.result or "null", MAX_SHOWN_BYTES),
+        result_bytes=len((step.result or "").encode()),
+    )
 
 
 def _shown(text: str, most: int) -> Any:

@@ -100,14 +100,7 @@ async def context(call: Call, params: wire.OneSession) -> wire.ContextUse:
 
 def info(row: store.SessionRow) -> wire.SessionInfo:
     """A conversation as lists show it."""
-    return wire.SessionInfo(
-        session_key=row.session_key,
-        agent_id=row.agent_id,
-        label=row.label,
-        owner=row.principal,
-        created_at=row.created_at,
-        last_active_at=row.last_active_at,
-    )
+    return wire.SessionInfo.of(row, owner=row.principal)
 
 
 LIST = Method("sessions.list", Scope.READ, list_)

@@ -90,20 +90,7 @@ async def cancel(call: Call, params: wire.OneTurn) -> wire.Cancelled:
 
 def summary(row: store.InputRow | store.TurnRow) -> wire.TurnSummary:
     """A turn as lists show it."""
-    return wire.TurnSummary.model_validate(
-        {
-            "turn_id": row.turn_id,
-            "session_key": row.session_key,
-            "agent_id": row.agent_id,
-            "channel": row.channel,
-            "principal": row.principal,
-            "state": row.state,
-            "kind": row.detail,
-            "merged_into": row.merged_into,
-            "accepted_at": row.accepted_at,
-            "ended_at": row.ended_at,
-        }
-    )
+    return wire.TurnSummary.of(row, kind=row.detail)
 
 
 class _Waited(NamedTuple):

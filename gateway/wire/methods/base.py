@@ -6,7 +6,7 @@ default come first, so that positional parameters follow the documented order.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
@@ -54,8 +54,20 @@ class Params(Shape):
         return dict(zip(names, values, strict=False))
 
 
+class Row(Protocol):
+    """A named tuple."""
+
+    def _asdict(self) -> dict[str, Any]: ...
+
+
 class Result(Shape):
     """What a method answers."""
+
+    @classmethod
+    def of(cls, row: Row, **more: Any) -> Self:
+        """A row as it is shown: its members that this has too, and `more`, which wins."""
+        shared = {name: value for name, value in row._asdict().items() if name in cls.model_fields}
+        return cls.model_validate(shared | more)
 
 
 T = TypeVar("T")
