@@ -65,9 +65,9 @@ from gateway.runs.functions import FunctionTask, TaskFunction
 from gateway.runs.operating import Operations
 from gateway.runs.queue import RunQueue
 from gateway.sessions.live import MAX_LIVE, LiveSessions
-from gateway.store.base.shared import SharedStore
+from gateway.store.base.shared import SharedInspection, SharedStore
 from gateway.store.base.store import Store
-from gateway.store.postgres.opening import open_postgres
+from gateway.store.postgres.opening import inspect_postgres, open_postgres
 from gateway.store.sqlite.inspection import Inspection, inspect
 from gateway.store.sqlite.store import open_sqlite
 from gateway.turns.boundary import Boundary
@@ -332,6 +332,14 @@ def read_workspace(settings: Settings) -> Declared:
 def inspect_database(path: Path) -> Inspection:
     """A database file as it looks from outside; raises `SchemaMismatch`, `StoreUnavailable`."""
     return inspect(path)
+
+
+async def inspect_shared(url: str, clock: Clock) -> SharedInspection:
+    """A PostgreSQL database as it looks from here; changes nothing.
+
+    Raises `SchemaMismatch`, `ConfigError` or `StoreUnavailable`.
+    """
+    return await inspect_postgres(url, clock)
 
 
 def _is_broken(agent_id: AgentId, workspace: Workspace) -> bool:

@@ -399,7 +399,12 @@ def read_settings(**flags: Any) -> tuple[Settings, tuple[str, ...]]:
         ),
         *(f"{_place(name, given)}: {said}" for name, said in together.items()),
     ]
-    return settings, tuple(problems)
+    return settings, (*problems, *found.doubts) if problems else ()
+
+
+def doubts() -> tuple[str, ...]:
+    """Names that look like settings and are none; they may be another program's."""
+    return look(KNOWN).doubts
 
 
 def sources() -> dict[str, Given]:

@@ -35,6 +35,11 @@ OTHER_VARIABLES = {
 }
 """Variables that begin like settings and are none."""
 
+SHARED = "LLM_"
+"""How settings begin that other programs have too: an unknown one is no reason to refuse."""
+ALIKE = 0.7
+"""Above it are the usual slips, as `LLM_KEY` and `LLM_URL`; below it, names others use."""
+
 _KUBERNETES = re.compile(r"TURNGATE_(SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP|SCTP))(_\w+)?")
 """What Kubernetes adds for a service that is called turngate; nobody wrote it."""
 
@@ -50,10 +55,14 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What all places say: for each setting the one that wins, and what is wrong."""
+    """What all places say: for each setting the one that wins, what is wrong, and what may be.
+
+    `doubts` are names that look like settings and could as well be another program's.
+    """
 
     given: Mapping[str, Given]
     problems: tuple[str, ...]
+    doubts: tuple[str, ...]
 
 
 def look(
@@ -69,12 +78,14 @@ def look(
         (DOTENV, _read_dotenv(folder / DOTENV, problems)),
     )
     given: dict[str, Given] = {}
+    doubts: list[str] = []
     for place, variables in places:
+        doubts += _doubtful(fields, place, variables)
         for name, each in _of_variables(fields, place, variables, problems):
             given.setdefault(name, each)
     for name, each in _of_toml(fields, _read_toml(folder / TOML, problems), problems):
         given.setdefault(name, each)
-    return Found(given, tuple(problems))
+    return Found(given, tuple(problems), tuple(doubts))
 
 
 def _of_variables(
@@ -84,8 +95,7 @@ def _of_variables(
     problems: list[str],
 ) -> Iterator[tuple[str, Given]]:
     values = {name.upper(): text for name, value in variables.items() if (text := value.strip())}
-    known = {name.upper() for name in fields}
-    files = {name.upper() + FILE_SUFFIX for name, field in fields.items() if is_secret(field)}
+    known = _variables(fields)
     for name, field in fields.items():
         variable = name.upper()
         file = variable + FILE_SUFFIX if is_secret(field) else ""
@@ -98,11 +108,26 @@ def _of_variables(
             if secret:
                 yield name, Given(place, file, secret)
     for variable in sorted(values):
-        if not variable.startswith("TURNGATE_") or variable in known | files:
+        if not variable.startswith("TURNGATE_") or variable in known:
             continue
         if variable not in OTHER_VARIABLES and not _KUBERNETES.fullmatch(variable):
-            hint = _hint(nearest(variable, known | files))
+            hint = _hint(nearest(variable, known))
             problems.append(f"{variable} ({place}): there is no such setting{hint}")
+
+
+def _variables(fields: Mapping[str, FieldInfo]) -> set[str]:
+    """Every variable that is read."""
+    files = {name.upper() + FILE_SUFFIX for name, field in fields.items() if is_secret(field)}
+    return {name.upper() for name in fields} | files
+
+
+def _doubtful(
+    fields: Mapping[str, FieldInfo], place: str, variables: Mapping[str, str]
+) -> Iterator[str]:
+    known = {name for name in _variables(fields) if name.startswith(SHARED)}
+    for variable in sorted(variables.keys() - known):
+        if variable.startswith(SHARED) and (near := nearest(variable, known, cutoff=ALIKE)):
+            yield f"{variable} ({place}) is no setting of turngate; did you mean {near}?"
 
 
 def _of_toml(

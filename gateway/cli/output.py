@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 import click
 import orjson
@@ -51,6 +52,23 @@ def json_text(value: Any, *, option: int = 0) -> str:
 def say(text: str) -> None:
     """Print what a model wrote: unchanged into a pipe, visible on a terminal."""
     click.echo(visible(text) if sys.stdout.isatty() else text)
+
+
+def fitted(text: str, indent: int, stream: TextIO) -> str:
+    """The text broken between words for a terminal, its further lines indented; else unchanged."""
+    if not stream.isatty() or "\n" in text:
+        return text
+    width = max(shutil.get_terminal_size().columns, indent + 20)
+    margin = " " * indent
+    lines = textwrap.fill(
+        text,
+        width,
+        initial_indent=margin,
+        subsequent_indent=margin,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return lines[indent:]
 
 
 def _rows(result: Any) -> Sequence[Any] | None:
@@ -102,7 +120,8 @@ def _pairs(value: Mapping[str, Any], indent: str = "") -> None:
                 words = "  ".join(f"{key}={_short(each, key)}" for key, each in entry.items())
                 click.echo(f"{indent}  - {words}")
         else:
-            click.echo(f"{indent}{name.ljust(width)}  {_cell(item, name)}".rstrip())
+            lead = f"{indent}{name.ljust(width)}  "
+            click.echo((lead + fitted(_cell(item, name), len(lead), sys.stdout)).rstrip())
 
 
 def _short(value: Any, name: str) -> str:

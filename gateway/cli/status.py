@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gateway.cli.output import show
+from gateway.cli.output import EMPTY, show
 from gateway.cli.target import connected, speaks_rpc
 
 OLDER_NAMES = frozenset({"uptime_secs", "agent_count", "binding_count"})
@@ -26,5 +26,9 @@ async def _status(url: str | None, home: str | None, as_json: bool) -> None:
     async with connected(url, home) as client:
         found = await client.call("status")
     if not as_json:
-        found = {name: value for name, value in found.items() if name not in OLDER_NAMES}
+        found = {
+            name: value
+            for name, value in found.items()
+            if name not in OLDER_NAMES and value not in EMPTY
+        }
     show(found, as_json=as_json)

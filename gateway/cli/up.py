@@ -13,10 +13,11 @@ import uvloop
 
 from gateway.app import Chosen, who_answers
 from gateway.cli.init.files import put, workspace_files
+from gateway.cli.output import fitted
 from gateway.cli.processes import stop_with_parent, supervise
 from gateway.cli.progress import FetchProgress
 from gateway.cli.target import running
-from gateway.config import Settings, load_settings
+from gateway.config import Settings, doubts, load_settings
 from gateway.core.errors import ConfigError, StoreLocked
 from gateway.serving import serving
 from gateway.telemetry import logs
@@ -110,6 +111,7 @@ def _hints(settings: Settings, made: Sequence[Path]) -> None:
         '  talk to it:  make chat, or turngate chat, or turngate send "hello"',
         f"  token:       {settings.turngate_home / 'token'}, for programs",
         *(f"  agent:       {path}, new and yours to edit" for path in made[:1]),
+        *(f"turngate: {doubt}" for doubt in doubts()),
     ]
     for line in lines:
-        click.echo(line, err=True)
+        click.echo(fitted(line, 0, sys.stderr), err=True)

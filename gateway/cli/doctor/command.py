@@ -12,7 +12,7 @@ import click
 from gateway.cli.doctor.catalog import CHECKS
 from gateway.cli.doctor.check import Check, Finding, Level, Scene
 from gateway.cli.doctor.running import run
-from gateway.cli.output import show
+from gateway.cli.output import fitted, show
 from gateway.cli.progress import counted
 from gateway.cli.target import Target, running
 from gateway.cli.visible import visible
@@ -74,11 +74,11 @@ def _print(found: list[tuple[Check, Finding]]) -> None:
     width = max(len(check.name) for check, _ in found)
     for check, finding in found:
         level = click.style(finding.level.ljust(4), fg=COLOURS[finding.level])
-        click.echo(f"{level}  {check.name.ljust(width)}  {visible(finding.saw)}")
+        saw = fitted(visible(finding.saw), width + 8, sys.stdout)
+        click.echo(f"{level}  {check.name.ljust(width)}  {saw}")
         if finding.fix:
-            click.echo(
-                f"{' ' * (width + 8)}{click.style('fix:', bold=True)} {visible(finding.fix)}"
-            )
+            fix = fitted(visible(finding.fix), width + 13, sys.stdout)
+            click.echo(f"{' ' * (width + 8)}{click.style('fix:', bold=True)} {fix}")
     counts = {level: sum(each.level is level for _, each in found) for level in Level}
     click.echo(
         f"{counts[Level.OK]} fine, {counts[Level.WARN]} to look at, {counts[Level.FAIL]} to mend",

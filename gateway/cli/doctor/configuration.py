@@ -6,9 +6,11 @@ import asyncio
 
 from gateway.app import read_workspace
 from gateway.cli.doctor.check import Finding, Scene, fail, ok, warn
+from gateway.config import KNOWN
 from gateway.core.errors import ConfigError
 from gateway.http.listening import check_open_bind, tls_context
 from gateway.serving import listen_of
+from gateway.setting_sources import look
 
 
 async def settings(scene: Scene) -> Finding:
@@ -18,6 +20,8 @@ async def settings(scene: Scene) -> Finding:
             "; ".join(scene.problems),
             "mend these; turngate config explain NAME tells what one takes",
         )
+    if doubts := look(KNOWN, environ=scene.environ, folder=scene.folder).doubts:
+        return warn("; ".join(doubts), "rename it; if another program reads it, never mind")
     return ok("all of them fit")
 
 

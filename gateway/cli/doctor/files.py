@@ -57,7 +57,7 @@ async def space(scene: Scene) -> Finding:
     """A full disk refuses every message."""
     database = scene.settings.database
     if database is None:
-        return ok("the store is in memory")
+        return ok("the database is no file here")
     folder = _nearest(database.parent)
     free = shutil.disk_usage(folder).free
     saw = f"{free / (1 << 30):.1f} GiB free in {folder}"

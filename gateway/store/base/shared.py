@@ -6,6 +6,7 @@ Words are hints and previews: they may be lost, and nothing that has to hold dep
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from gateway.store.base.store import Store
@@ -25,3 +26,22 @@ class SharedStore(Store, Protocol):
     def hear(self, topic: str, heard: Heard) -> None:
         """Call `heard` with everything other processes say on a topic."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class SharedInspection:
+    """What a shared database looks like from this machine.
+
+    `name` is its address without secrets, `server` the version of PostgreSQL, `schema` 0 where
+    there are no tables yet, `newest` what this turngate knows. `away_ms` is one round trip,
+    `ahead_ms` how far its clock is before ours. `orphans` are runs whose process is dead and that
+    nobody has taken over yet.
+    """
+
+    name: str
+    server: int
+    schema: int
+    newest: int
+    away_ms: float
+    ahead_ms: int
+    orphans: int

@@ -1,10 +1,16 @@
-"""The way in to the PostgreSQL store, for who may not have its client installed."""
+"""The ways in to a PostgreSQL database, for who may not have its client installed."""
 
 from __future__ import annotations
 
 from gateway.core.clock import Clock
 from gateway.core.errors import ConfigError
+from gateway.store.base.shared import SharedInspection
 from gateway.store.base.store import Store
+
+MISSING = (
+    "TURNGATE_STORE names PostgreSQL and its client is not installed; install it with: "
+    "pip install 'turngate[postgres]'"
+)
 
 
 async def open_postgres(
@@ -19,8 +25,16 @@ async def open_postgres(
             connect_store,
         )
     except ImportError as error:
-        raise ConfigError(
-            "TURNGATE_STORE names PostgreSQL and its client is not installed; install it with: "
-            "pip install 'turngate[postgres]'"
-        ) from error
+        raise ConfigError(MISSING) from error
     return await connect_store(url, clock=clock, strict=strict, callers_clock=callers_clock)
+
+
+async def inspect_postgres(url: str, clock: Clock) -> SharedInspection:
+    """See `inspection.inspect`. Raises `ConfigError` like `open_postgres`."""
+    try:
+        from gateway.store.postgres.inspection import (  # noqa: PLC0415  # as above
+            inspect,
+        )
+    except ImportError as error:
+        raise ConfigError(MISSING) from error
+    return await inspect(url, clock)

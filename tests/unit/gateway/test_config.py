@@ -120,3 +120,10 @@ def test_what_is_no_address_is_refused(url: str) -> None:
 
 def test_a_key_for_tls_needs_a_certificate() -> None:
     assert "TURNGATE_TLS_CERT: missing" in refusal(turngate_tls_key="key.pem")
+
+
+def test_a_slip_is_told_beside_what_it_leaves_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone it is no reason to refuse: another program may read it."""
+    monkeypatch.setenv("LLM_MODLE", "m")
+    load_settings()
+    assert "did you mean LLM_MODEL?" in refusal(llm_base_url="http://127.0.0.1:1/v1")

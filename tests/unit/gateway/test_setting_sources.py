@@ -121,3 +121,14 @@ def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
     (tmp_path / "turngate.toml").write_bytes(b"\xff")
     (tmp_path / ".env").write_bytes(b"\xff\xfe\x00")
     assert len(looked(tmp_path).problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("LLM_MODLE", "LLM_MODEL"), ("LLM_APIKEY", "LLM_API_KEY"), ("LLM_URL", "LLM_BASE_URL")],
+)
+def test_a_name_other_programs_might_have_is_a_doubt(tmp_path: Path, name: str, near: str) -> None:
+    (tmp_path / ".env").write_text(f"{name}=x\n")
+    found = looked(tmp_path, LLM_USER_PATH="theirs")
+    assert not found.problems
+    assert found.doubts == (f"{name} (.env) is no setting of turngate; did you mean {near}?",)

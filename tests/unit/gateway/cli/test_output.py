@@ -55,3 +55,17 @@ def test_a_table_wider_than_the_terminal_becomes_a_block_a_row(
         "state    failed",
         "",
     ]
+
+
+def test_a_long_value_is_broken_between_words_on_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show({"name": "one two three four five"}, as_json=False)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "26")
+    show({"name": "one two three four five"}, as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "name  one two three four five",
+        "name  one two three four",
+        "      five",
+    ]

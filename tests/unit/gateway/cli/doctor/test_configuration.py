@@ -20,6 +20,12 @@ async def test_problems_with_settings_are_all_told(tmp_path: Path) -> None:
     assert (await configuration.settings(scene(tmp_path))).level is Level.OK
 
 
+async def test_a_name_that_may_be_a_slip_is_a_warning(tmp_path: Path) -> None:
+    finding = await configuration.settings(scene(tmp_path, environ={"LLM_MODLE": "m"}))
+    assert finding.level is Level.WARN
+    assert "did you mean LLM_MODEL?" in finding.saw
+
+
 async def test_a_workspace_as_init_writes_it_is_fine(tmp_path: Path) -> None:
     put(workspace_files(tmp_path / "workspace"))
     finding = await configuration.workspace(scene(tmp_path))
