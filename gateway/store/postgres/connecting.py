@@ -21,13 +21,20 @@ CACHED_STATEMENTS = 300
 """Prepared statements a connection keeps: more than there are."""
 OLDEST_SERVER = 14
 
+FAILURES = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # how the client puts it when it is cut between two states
+    OSError,
+)
+"""What a connection may say of itself, its server or a statement; timeouts are `OSError`."""
 _LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.exceptions.OperatorInterventionError,  # it is shutting down, or starting
     asyncpg.exceptions.ReadOnlySQLTransactionError,  # it has become somebody's copy
     asyncpg.TooManyConnectionsError,
+    asyncpg.InternalClientError,
     OSError,
-    TimeoutError,
 )
 
 

@@ -21,7 +21,7 @@ from gateway.store.base.query import Query, Row
 from gateway.store.base.shared import Heard
 from gateway.store.base.store import Committed
 from gateway.store.grouped import GroupedStore, Submitted, row_type
-from gateway.store.postgres.connecting import Dial
+from gateway.store.postgres.connecting import FAILURES, Dial
 from gateway.store.postgres.follower import Follower
 from gateway.store.postgres.schema import migrate
 from gateway.store.postgres.statements import Statements
@@ -83,14 +83,21 @@ class PostgresStore(GroupedStore):
             if self._closed:
                 raise StoreUnavailable("the store is closed")
             try:
-                found = await self._pool.fetch(sql, *parameters)
-                return [make(*row) for row in found]
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                return [make(*row) for row in await self._fetch(sql, parameters)]
+            except FAILURES as error:
                 if not left or isinstance(error, asyncpg.DataError):
                     raise StoreUnavailable(
                         f"{self._dial.name} did not answer: {type(error).__name__}"
                     ) from error
         raise AssertionError("unreachable")
+
+    async def _fetch(self, sql: str, parameters: list[Any]) -> list[Any]:
+        async with self._pool.acquire() as connection:
+            try:
+                return list(await connection.fetch(sql, *parameters))
+            except asyncpg.InternalClientError:
+                connection.terminate()  # it would wait for ever for what it thinks is under way
+                raise
 
     def say(self, topic: str, text: str) -> None:
         """Tell every other process soon."""

@@ -24,7 +24,7 @@ from gateway.store.base.conversations import PutContent
 from gateway.store.base.events import EventRow
 from gateway.store.base.store import Committed, Durability, NewEvent, Receipt
 from gateway.store.grouped import Submitted, check_event, said
-from gateway.store.postgres.connecting import Dial, is_lost
+from gateway.store.postgres.connecting import FAILURES, Dial, is_lost
 from gateway.store.postgres.order import Placed, together
 from gateway.store.postgres.statements import Statements, bound
 
@@ -338,7 +338,7 @@ class Writer:
                         # Its session may still be at work on what we sent before we were cut.
                         await fresh.fetchval(self._end_session, pid)
                         became = await fresh.fetchval(self._became_of, transaction)
-                    except (StoreUnavailable, asyncpg.PostgresError, OSError):
+                    except (StoreUnavailable, *FAILURES):
                         became = "unknown"
                     if became in ("committed", "aborted", None):
                         return bool(became == "committed")

@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 
 from gateway.core.clock import SystemClock
-from gateway.core.errors import LeaseHeld
-from gateway.store.base.conversations import CutTranscript, ExpectIdle, LoadTranscript
+from gateway.core.errors import LeaseHeld, StoreUnavailable
+from gateway.store.base.conversations import CutTranscript, ExpectIdle, GetSession, LoadTranscript
 from gateway.store.base.events import EventRow, ReadEvents
 from gateway.store.base.runs import AbandonedRuns, RenewLeases, TakeRun
 from gateway.store.base.store import Committed, Unit
@@ -26,6 +26,7 @@ from tests.contract.store_units import (
     put,
     refusal,
 )
+from tests.support import database
 from tests.unit.gateway.store.postgres.conftest import Open
 
 pytestmark = pytest.mark.postgres
@@ -189,3 +190,27 @@ async def test_a_cut_and_a_new_message_do_not_pass_each_other(connect: Open, url
     )
     left = len(await one.read(LoadTranscript(SESSION)))
     assert (outcomes, left) in ((["", ""], 2), (["", "Conflict"], 4))
+
+
+@pytest.mark.timeout(20)  # the server stops and starts
+async def test_reads_while_the_server_is_started_again_are_refused_with_a_type_or_answered(
+    connect: Open,
+) -> None:
+    """Wherever the cut meets them: asyncpg has names of its own for some of those moments."""
+    store = await connect()
+    started = [False]
+
+    async def read() -> set[type[BaseException] | None]:
+        met: set[type[BaseException] | None] = set()
+        while not started[0]:
+            met.add(await refusal(store.read(GetSession("s"))))
+            await SystemClock().sleep(0.001)
+        return met
+
+    reading = [asyncio.get_running_loop().create_task(read()) for _ in range(8)]
+    for _ in range(2):
+        await asyncio.to_thread(database.restart)
+        await SystemClock().sleep(0.1)
+    started[0] = True
+    assert set().union(*await asyncio.gather(*reading)) <= {None, StoreUnavailable}
+    assert await store.read(GetSession("s")) == []
