@@ -1,4 +1,4 @@
-"""How-to pages and tutorials, followed to the letter by somebody with three terminals."""
+"""How-to pages, tutorials and the like, followed to the letter by somebody with three terminals."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ TERMINALS = {"simulator": "127.0.0.1:8766", "gateway": "127.0.0.1:8765"}
     "page",
     [
         pytest.param("docs/howto/rehearse-an-outage.md", marks=needs("curl")),
+        "docs/resilience.md",
         "docs/tutorials/python.md",
         "docs/tutorials/survive-a-crash.md",
         "docs/tutorials/two-agents.md",
