@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -31,6 +32,7 @@ from gateway.core.errors import (
     Unauthenticated,
 )
 from gateway.core.ids import seeded_chance
+from gateway.http.bounds import Bounds, Deadlines
 from gateway.serving import Served, serving
 from tests.support.house import PatientModel
 
@@ -40,6 +42,8 @@ SEED = 20261121
 """Another seed cuts at other bytes."""
 PATIENCE_S = 20.0
 """Longest anything here takes."""
+PING_S = 0.4
+"""Between two pings where a test waits for some; a busy machine answers them in a tenth."""
 CUT_BYTES = (1, 4000)
 """A connection ends after so many bytes from the gateway: in the handshake, in the greeting, in the
 middle of an event, or after a dozen of them."""
@@ -454,10 +458,13 @@ async def test_calls_and_streams_survive_a_restart(tmp_path: Path) -> None:
 
 
 async def test_a_hundred_turns_on_one_socket_are_answered_and_a_cancel_gets_through(
-    place: Place,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Waiting requests hold up nobody: not the cancel of one turn, not the question how it is."""
-    async with place.client() as client:
+    """Waiting requests hold up nobody: not the cancel of one turn, not the question how it is, and
+    not the answers to pings, without which the client would be given up."""
+    hasty = partial(Bounds, Deadlines(ping_s=PING_S))
+    monkeypatch.setattr("gateway.serving.Bounds", hasty)
+    async with listening(tmp_path) as place, place.client() as client:
         loop = asyncio.get_running_loop()
         few = asyncio.Semaphore(16)  # as many as a gateway works on side by side
 
@@ -475,6 +482,8 @@ async def test_a_hundred_turns_on_one_socket_are_answered_and_a_cancel_gets_thro
         assert (await waiting).state == "cancelled"
         took = loop.time() - started
         assert (await client.status()).clients
+        await SystemClock().sleep(3 * PING_S)
+        assert place.served.server.clients == 1, "it was given up"
         place.model.gates["all"].release()
         assert await asyncio.gather(*sending) == [
             f"You said: {number} hold all" for number in range(100)

@@ -1,0 +1,69 @@
+"""A whole gateway, the command with its defaults, under more than it can do and with bad peers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from contextlib import AsyncExitStack
+
+import pytest
+
+from benchmarks import overload
+from gateway.core.clock import SystemClock
+from tests.security.raw import frame, peer
+from tests.unit.gateway.cli.shell import Shell
+
+STOP_S = 30.0
+"""What an orchestrator gives a process before it kills it."""
+
+
+def call(method: str, **params: object) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_at_five_times_its_load_a_gateway_goes_on_working_and_says_no_to_the_rest() -> None:
+    """Two processes share the machine, so the bounds are wide: the benchmark has the aims."""
+    load, times, _ = overload.measure(lambda _: None)
+    figures = {str(name): float(figure or 0) for name, figure in load.rows}
+    assert figures["goodput of peak"] > 0.5, figures
+    assert figures["refused"] > figures["answered a second"], figures
+    assert figures["refused without retry_after_ms"] == 0, figures
+    p99 = {str(name): float(row[1] or 0) for name, *row in times.rows}
+    assert p99["a refusal"] < 250, p99
+    assert p99["`status`"] < 250, p99
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)  # a process takes its time to import, and the bound is half a minute
+async def test_a_stop_with_stalled_and_silent_peers_is_over_before_it_would_be_killed(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Some have asked for megabytes and read nothing, some never said a word, one waits."""
+    shell = Shell(tmp_path_factory.mktemp("whole"))
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        process, url = stack.enter_context(shell.up(TURNGATE_MODEL="scripted"))
+        netloc = url.split("//", 1)[1]
+        port = int(netloc.rsplit(":", 1)[1])
+        token = (shell.home / "token").read_text("utf-8").strip()
+        for _ in range(5):
+            stalled = await stack.enter_async_context(peer(port, receive_buffer=4096))
+            await stalled.opened(netloc, ("Authorization", f"Bearer {token}"))
+            stalled.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            for _ in range(40):
+                stalled.send(frame(call("rpc.discover")))
+            silent = await stack.enter_async_context(peer(port))
+            silent.send(b"GET /ws HTTP/1.1\r\n")
+        healthy = await stack.enter_async_context(peer(port))
+        await healthy.opened(netloc, ("Authorization", f"Bearer {token}"))
+        healthy.send(frame(call("status")))
+        await healthy.message()
+        begun = clock.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert await healthy.close_code() == 1012
+        healthy.abort()
+        assert await asyncio.to_thread(process.wait, STOP_S) == 0
+        assert clock.monotonic() - begun < STOP_S
