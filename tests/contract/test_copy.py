@@ -16,7 +16,8 @@ from gateway.store.postgres.loading import load
 from gateway.store.postgres.opening import open_postgres
 from gateway.store.sqlite.store import open_sqlite
 from gateway.store.sqlite.upkeep import Source, digest
-from tests.contract.store_units import (
+from tests.support import database
+from tests.support.store_units import (
     a_begin,
     a_completion,
     a_content,
@@ -28,7 +29,6 @@ from tests.contract.store_units import (
     happened,
     put,
 )
-from tests.support import database
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(60)]
 

@@ -53,7 +53,7 @@ from gateway.store.base.profiles import ListStandings, PutStanding, StandingRow
 from gateway.store.base.retention import PruneDeliveries
 from gateway.store.base.runs import GetRun, ListRuns, LoadSteps
 from gateway.store.base.store import Store, Unit
-from tests.contract.store_units import (
+from tests.support.store_units import (
     SESSION,
     a_begin,
     a_content,

@@ -27,7 +27,7 @@ from gateway.store.base.runs import (
     TakeRun,
 )
 from gateway.store.base.store import Committed, Durability, NewEvent, Receipt, Store, Unit
-from tests.contract.store_units import (
+from tests.support.store_units import (
     CASES,
     SESSION,
     a_begin,

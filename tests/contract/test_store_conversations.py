@@ -35,7 +35,7 @@ from gateway.store.base.outbox import (
     StateCount,
 )
 from gateway.store.base.store import Store
-from tests.contract.store_units import (
+from tests.support.store_units import (
     SESSION,
     a_content,
     a_delivery,

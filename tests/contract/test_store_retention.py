@@ -32,7 +32,7 @@ from gateway.store.base.runs import (
     WakeableRuns,
 )
 from gateway.store.base.store import Store, Unit
-from tests.contract.store_units import (
+from tests.support.store_units import (
     a_content,
     a_delivery,
     a_key,

@@ -38,7 +38,7 @@ from gateway.store.base.runs import (
     WakeableRuns,
 )
 from gateway.store.base.store import Store
-from tests.contract.store_units import (
+from tests.support.store_units import (
     a_begin,
     a_completion,
     a_copied_step,

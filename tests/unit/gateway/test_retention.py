@@ -12,12 +12,13 @@ from gateway.core.tasks import Ending, TaskOwner
 from gateway.retention import DAY_MS, HOUR_MS, PIECE, Keep, forget
 from gateway.store.base.conversations import AppendEntry, LoadTranscript, PutContent, TouchSession
 from gateway.store.base.events import GetLogBounds, ReadEvents
-from gateway.store.base.inputs import AcceptInput, EndQueued, FindKey, GetInput, RememberKey
+from gateway.store.base.inputs import EndQueued, FindKey, GetInput, RememberKey
 from gateway.store.base.outbox import DeliveriesOfTurn, EndSend, EnqueueDelivery
 from gateway.store.base.retention import ContentPage, PruneRuns
 from gateway.store.base.runs import AppendStream, EndRun, GetRun, LoadStream, OpenRun
 from gateway.store.base.store import NewEvent, Store, Unit
 from gateway.store.sqlite.store import open_sqlite
+from tests.support.store_units import an_input
 from tests.unit.gateway.runs.stores import FlakyStore, drive, holds
 
 KEY = "agent:main:main"
@@ -30,28 +31,6 @@ async def store() -> AsyncIterator[FlakyStore]:
     await opened.close()
 
 
-def an_input(turn_id: str, at: int) -> AcceptInput:
-    return AcceptInput(
-        turn_id=turn_id,
-        session_key=KEY,
-        agent_id="main",
-        channel="web",
-        account="default",
-        external_id="",
-        principal="ann",
-        route_key="web:default::::ann",
-        agent_override="",
-        source="person",
-        barrier=False,
-        destination="web:default:ann:",
-        content_id=turn_id,
-        explanation="{}",
-        at=at,
-        expires_at=0,
-        mailbox=20,
-    )
-
-
 async def live_through(store: Store, name: str, at: int, *, ended: bool) -> None:
     """One of everything that happens in a turn, at a time; open ends stay open."""
     await store.commit(
@@ -59,7 +38,7 @@ async def live_through(store: Store, name: str, at: int, *, ended: bool) -> None
             (
                 PutContent(name, KEY, '"said"'),
                 TouchSession(KEY, "main", "ann", at),
-                an_input(name, at),
+                an_input(turn_id=name, content_id=name, at=at, expires_at=0),
                 RememberKey("ann", "send", name, "hash", name, at),
                 OpenRun(name, "turn", "", KEY, "null", "w", at, at),
                 AppendStream(name, 1, '"live"', at),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import orjson
 import pytest
 
@@ -17,17 +15,9 @@ from gateway.delivery.planning import Answer, from_row, plan
 from gateway.store.base.conversations import PutContent
 from gateway.store.base.outbox import DeliveriesOfTurn, EnqueueDelivery
 from gateway.store.base.store import Store, Unit
-from gateway.store.sqlite.store import open_sqlite
 
 # A target with the separator of keys in it.
 ANN = Destination("memory", "default", "ann:1", "th")
-
-
-@pytest.fixture
-async def store() -> AsyncIterator[Store]:
-    opened = await open_sqlite(None)
-    yield opened
-    await opened.close()
 
 
 def answer(text: str) -> Answer:

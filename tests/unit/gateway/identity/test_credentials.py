@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,18 +33,6 @@ from gateway.store.sqlite.store import open_sqlite
 
 PRESET = "a-preset-token-of-32-characters!"
 ADMIN = Principal("admin", frozenset({Scope.ADMIN}), "k_0")
-
-
-@pytest.fixture
-async def store() -> AsyncIterator[Store]:
-    opened = await open_sqlite(None)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,6 @@ from gateway.routing.router import Router
 from gateway.routing.table import Table
 from gateway.store.base.bindings import ListBindings, PutBinding
 from gateway.store.base.store import Store, Unit
-from gateway.store.sqlite.store import open_sqlite
 
 MAIN, LUNA = AgentId("main"), AgentId("luna")
 DECLARED = '{"bindings": [{"id": "d", "agent": "main", "match": {"channel": "discord"}}]}'
@@ -35,13 +33,6 @@ class Declared:
 
     def ids(self) -> tuple[AgentId, ...]:
         return (LUNA, MAIN)
-
-
-@pytest.fixture
-async def store() -> AsyncIterator[Store]:
-    opened = await open_sqlite(None)
-    yield opened
-    await opened.close()
 
 
 async def opened(store: Store) -> tuple[AddedRules, Router]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from gateway.core.keys import SessionScope
 from gateway.routing.agents import AddedAgent, KnownAgents
 from gateway.routing.bindings import Source
 from gateway.store.base.store import Store
-from gateway.store.sqlite.store import open_sqlite
 
 MAIN, LUNA = AgentId("main"), AgentId("luna")
 ADDED = AddedAgent(LUNA, "Luna", "You are Luna.", "m1", SessionScope.PER_PEER, Path("/w"))
@@ -33,13 +31,6 @@ class Declared:
 
     def ids(self) -> tuple[AgentId, ...]:
         return tuple(self._agents)
-
-
-@pytest.fixture
-async def store() -> AsyncIterator[Store]:
-    opened = await open_sqlite(None)
-    yield opened
-    await opened.close()
 
 
 async def known(store: Store, *ids: AgentId) -> KnownAgents:

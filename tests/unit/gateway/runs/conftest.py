@@ -14,11 +14,6 @@ Start = Callable[..., Process]
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
 async def store() -> AsyncIterator[FlakyStore]:
     opened = FlakyStore(await open_sqlite(None))
     yield opened

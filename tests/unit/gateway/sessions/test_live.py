@@ -38,11 +38,6 @@ class CountingStore(FlakyStore):
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
 async def store() -> AsyncIterator[CountingStore]:
     opened = CountingStore(await open_sqlite(None))
     yield opened

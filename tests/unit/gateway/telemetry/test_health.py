@@ -14,11 +14,6 @@ from gateway.telemetry.health import (
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
 def health(clock: ManualClock) -> Health:
     made = Health(clock)
     made.ready()

@@ -21,9 +21,9 @@ from gateway.delivery.outbox import Outbox
 from gateway.events.previews import Preview, Previews
 from gateway.runs.engine import Engine, Outcome
 from gateway.sessions.live import LiveSessions
-from gateway.store.base.conversations import LoadTranscript, PutContent
+from gateway.store.base.conversations import LoadTranscript
 from gateway.store.base.events import EventRow, ReadEvents
-from gateway.store.base.inputs import AcceptInput, GetInput, InputRow, MergeInput, StartInput
+from gateway.store.base.inputs import GetInput, InputRow, MergeInput, StartInput
 from gateway.store.base.runs import GetRun, LoadSteps, RunRow, StepRow
 from gateway.store.base.store import Store, Unit
 from gateway.store.sqlite.store import open_sqlite
@@ -32,7 +32,7 @@ from gateway.turns.task import TASK, TurnTask, manifest
 from gateway.turns.world import World, by_name
 from tests.support.cutting import CuttableStore
 from tests.support.house import DEDUPES, Roster, agent
-from tests.unit.gateway.turns.rows import SESSION, row
+from tests.unit.gateway.turns.rows import SESSION, accepting, row
 
 PATIENCE_S = 4.0
 """Longest real time anything here takes; reaching it is a failure."""
@@ -44,11 +44,7 @@ async def claim(store: Store, engine: Engine, rows: Sequence[InputRow]) -> None:
     """What intake and a lane have done before a turn is executed."""
     lead, *others = rows
     for given in rows:
-        fields = {
-            name: value for name, value in given._asdict().items() if name in AcceptInput._fields
-        }
-        put = PutContent(given.content_id, given.session_key, given.body or "null")
-        await store.commit(Unit((put, AcceptInput(**fields, at=1, mailbox=20))))
+        await store.commit(Unit(accepting(given)))
     merged = (MergeInput(other.turn_id, lead.turn_id, 1) for other in others)
     opening = engine.opening(RunId(lead.turn_id), manifest(rows), session_key=lead.session_key)
     await store.commit(Unit((StartInput(lead.turn_id), *merged, opening)))

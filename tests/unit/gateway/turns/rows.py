@@ -9,7 +9,8 @@ from agents.base.messages import UserMessage
 from channels.base.messages import SourceClass
 from gateway.core.keys import RouteKey
 from gateway.core.parts import Text
-from gateway.store.base.inputs import InputRow
+from gateway.store.base.conversations import PutContent
+from gateway.store.base.inputs import AcceptInput, InputRow
 
 SESSION = "agent:main:main"
 
@@ -54,3 +55,10 @@ def row(
         ended_at=None,
         body=body(text),
     )
+
+
+def accepting(given: InputRow) -> tuple[PutContent, AcceptInput]:
+    """What intake wrote for this row."""
+    same = {name: value for name, value in given._asdict().items() if name in AcceptInput._fields}
+    put = PutContent(given.content_id, given.session_key, given.body or "null")
+    return put, AcceptInput(**same, at=1, mailbox=20)

@@ -19,14 +19,14 @@ from gateway.core.parts import Text
 from gateway.delivery.outbox import Outbox
 from gateway.runs.task import Finish
 from gateway.sessions.live import LiveSessions, Session
-from gateway.store.base.conversations import EntryRow, LoadTranscript, PutContent
+from gateway.store.base.conversations import EntryRow, LoadTranscript
 from gateway.store.base.events import EventRow, ReadEvents
-from gateway.store.base.inputs import AcceptInput, GetInput, InputRow, MergeInput, StartInput
+from gateway.store.base.inputs import GetInput, InputRow, MergeInput, StartInput
 from gateway.store.base.outbox import DeliveriesOfTurn
 from gateway.store.base.store import Durability, Store, Unit
 from gateway.store.sqlite.store import open_sqlite
 from gateway.turns.boundary import STOPPED, WORTH_REPEATING, Boundary
-from tests.unit.gateway.turns.rows import SESSION, row
+from tests.unit.gateway.turns.rows import SESSION, accepting, row
 
 CALL = ToolCall("call_1", "note", "{}")
 USED = (AssistantMessage("", (CALL,)), ToolMessage("call_1", "note", "noted"))
@@ -49,14 +49,7 @@ class Scene:
         self.inputs = rows
         lead, *others = rows
         for given in rows:
-            fields = {
-                name: value
-                for name, value in given._asdict().items()
-                if name in AcceptInput._fields
-            }
-            accept = AcceptInput(**fields, at=1, mailbox=20)
-            ops = (PutContent(given.content_id, SESSION, given.body or "null"), accept)
-            await self.store.commit(Unit(ops))
+            await self.store.commit(Unit(accepting(given)))
         merged = (MergeInput(other.turn_id, lead.turn_id, 1) for other in others)
         await self.store.commit(Unit((StartInput(lead.turn_id), *merged)))
 

@@ -22,14 +22,14 @@ from gateway.core.parts import Image, text_of
 from gateway.runs.context import DECISION_S
 from gateway.store.base.catalog import Op
 from gateway.store.base.conversations import DropRuns, PutContent
-from gateway.store.base.inputs import AcceptInput, EndInput, EndQueued, StartInput
+from gateway.store.base.inputs import EndInput, EndQueued, StartInput
 from gateway.store.base.runs import EndRun, GetRun, RequestCancel
 from gateway.store.base.store import Unit
 from gateway.store.sqlite.store import open_sqlite
 from gateway.turns.boundary import STOPPED
 from gateway.turns.lanes import HELD_S, RETRY_S
 from tests.support.house import House, Notebook, inbound, open_house
-from tests.unit.gateway.turns.rows import SESSION, body, row
+from tests.unit.gateway.turns.rows import accepting, row
 
 ENDS = ("turn.completed", "turn.cancelled", "turn.failed", "input.cancelled")
 PAY = Rule("pay", "done: {results}", (Call("pay"),))
@@ -667,9 +667,7 @@ async def test_a_message_no_lane_can_take_up_closes_none_for_ever(house: House) 
     """A newer release has stored it. It can be stopped, and its conversation goes on."""
     await house.kill()
     store = await open_sqlite(house.database)
-    fields = {k: v for k, v in row(1)._asdict().items() if k in AcceptInput._fields}
-    accept = AcceptInput(**{**fields, "source": "dream"}, at=1, mailbox=20)
-    await store.commit(Unit((PutContent("said_1", SESSION, body("hi")), accept)))
+    await store.commit(Unit(accepting(row(1)._replace(source="dream"))))
     await store.close()
     await house.start()
     await house.say("hello?", peer="bob")

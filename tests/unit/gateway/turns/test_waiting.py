@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import TypeVar
 
 import orjson
@@ -25,19 +24,12 @@ from gateway.store.base.inputs import (
 from gateway.store.base.outbox import EnqueueDelivery
 from gateway.store.base.query import Query
 from gateway.store.base.store import Listener, NewEvent, Receipt, Store, Unit
-from gateway.store.sqlite.store import open_sqlite
 from gateway.turns.waiting import Ended, TurnWaiters
+from tests.support.store_units import an_input
 
 SESSION = "agent:main:web:direct:ann"
 T1, T2 = TurnId("t1"), TurnId("t2")
 Row = TypeVar("Row")
-
-
-@pytest.fixture
-async def store() -> AsyncIterator[Store]:
-    opened = await open_sqlite(None)
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture
@@ -46,25 +38,7 @@ def waiters(store: Store) -> TurnWaiters:
 
 
 def accepted(turn_id: str = T1) -> AcceptInput:
-    return AcceptInput(
-        turn_id=turn_id,
-        session_key=SESSION,
-        agent_id="main",
-        channel="web",
-        account="default",
-        external_id="",
-        principal="ann",
-        route_key="web:default::::ann",
-        agent_override="",
-        source="person",
-        barrier=False,
-        destination="web:default:ann:",
-        content_id="",
-        explanation="default",
-        at=1,
-        expires_at=0,
-        mailbox=20,
-    )
+    return an_input(turn_id=turn_id, session_key=SESSION, content_id="", explanation="default")
 
 
 def delivery(part: int, parts: int, content_id: str) -> EnqueueDelivery:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gateway.store.base.catalog import Op
 from gateway.store.postgres.order import OF_ONE_RUN, Placed, together
-from tests.contract.store_units import a_begin, a_run, a_run_end, a_session
+from tests.support.store_units import a_begin, a_run, a_run_end, a_session
 
 _OPS = st.one_of(
     st.sampled_from([a_run, a_begin, a_run_end]).flatmap(

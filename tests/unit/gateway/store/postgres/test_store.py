@@ -14,7 +14,8 @@ from gateway.store.base.events import EventRow, ReadEvents
 from gateway.store.base.runs import AbandonedRuns, RenewLeases, TakeRun
 from gateway.store.base.store import Committed, Unit
 from gateway.store.postgres.store import connect_store
-from tests.contract.store_units import (
+from tests.support import database
+from tests.support.store_units import (
     SESSION,
     a_begin,
     a_content,
@@ -26,7 +27,6 @@ from tests.contract.store_units import (
     put,
     refusal,
 )
-from tests.support import database
 from tests.unit.gateway.store.postgres.conftest import Open
 
 pytestmark = pytest.mark.postgres

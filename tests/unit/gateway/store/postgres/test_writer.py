@@ -11,9 +11,9 @@ from gateway.store.base.conversations import GetSession, ListSessions
 from gateway.store.base.events import GetLogBounds, ReadEvents
 from gateway.store.base.runs import LoadSteps
 from gateway.store.base.store import Committed, Durability, Unit
-from tests.contract.store_units import a_begin, a_completion, a_run, a_session, happened, one, put
 from tests.support import database
 from tests.support.doors import door
+from tests.support.store_units import a_begin, a_completion, a_run, a_session, happened, one, put
 from tests.unit.gateway.store.postgres.conftest import Open
 
 pytestmark = pytest.mark.postgres

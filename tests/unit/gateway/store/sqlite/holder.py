@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.core.errors import TurngateError
 from gateway.store.sqlite.store import open_sqlite
-from tests.contract.store_units import a_run, a_session, put
+from tests.support.store_units import a_run, a_session, put
 
 
 async def main(path: Path) -> None:

@@ -12,7 +12,7 @@ from gateway.store.sqlite import statements
 from gateway.store.sqlite.database import Database
 from gateway.store.sqlite.lock import FileLock
 from gateway.store.sqlite.store import open_database, open_sqlite
-from tests.contract.store_units import a_content, a_session, put
+from tests.support.store_units import a_content, a_session, put
 from tests.unit.gateway.store.sqlite.watched import no_writing_beyond, rows
 
 MASTER = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"

@@ -16,7 +16,7 @@ from gateway.store.base.runs import AbandonedRuns, GetRun
 from gateway.store.base.store import Unit
 from gateway.store.sqlite.lock import FileLock
 from gateway.store.sqlite.store import SqliteStore, open_sqlite
-from tests.contract.store_units import SESSION, a_run, a_session, one, put
+from tests.support.store_units import SESSION, a_run, a_session, one, put
 from tests.unit.gateway.store.sqlite.watched import rows
 
 ROOT = Path(__file__).parents[5]

@@ -14,7 +14,7 @@ from gateway.store.base.query import Query
 from gateway.store.base.store import Unit
 from gateway.store.grouped import PENDING_POSTED, PENDING_UNITS
 from gateway.store.sqlite.store import READERS, SqliteStore
-from tests.contract.store_units import SESSION, a_session, put, refusal
+from tests.support.store_units import SESSION, a_session, put, refusal
 from tests.unit.gateway.store.sqlite.watched import WatchedDatabase, outside, rows, write_lock
 
 

@@ -19,7 +19,7 @@ from gateway.store.base.store import Unit
 from gateway.store.sqlite import statements, upkeep
 from gateway.store.sqlite.lock import FileLock
 from gateway.store.sqlite.store import open_sqlite
-from tests.contract.store_units import (
+from tests.support.store_units import (
     a_begin,
     a_completion,
     a_content,

@@ -21,7 +21,7 @@ from gateway.store.sqlite.writer import (
     FORCED_CHECKPOINT_BYTES,
     Writer,
 )
-from tests.contract.store_units import a_content, a_session, happened, put, refusal
+from tests.support.store_units import a_content, a_session, happened, put, refusal
 from tests.unit.gateway.store.sqlite.watched import (
     WatchedDatabase,
     no_writing_beyond,
