@@ -91,7 +91,9 @@ def configuration() -> str:
             "",
             "An empty variable counts as not set. A name that `turngate.toml` should not have is "
             "an error, and so is an unknown variable that begins with `TURNGATE_`, because a "
-            "misspelt setting would otherwise be a default that nobody notices.",
+            "misspelt setting would otherwise be a default that nobody notices. Other programs "
+            "have variables that begin with `LLM_` too: one that looks like a slip is told by "
+            "`turngate up` and `turngate doctor`, and beside every problem it may have caused.",
             "",
             "A *secret* is masked in logs and never repeated in an error message. It may also be "
             "read from a file, as containers and systemd hand them over: "

@@ -93,7 +93,7 @@ def test_a_revoked_token_is_over_in_the_middle_of_a_turn(shell: Shell) -> None:
     """Its socket is closed while the model is silent, and nothing opens another."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         model = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
-        with gateway(shell, LLM_BASE_URL=model, LLM_MODEL="silent") as operator:
+        with gateway(shell, TURNGATE_MODEL="", LLM_BASE_URL=model, LLM_MODEL="silent") as operator:
             made = operator.call("tokens.create", name="ann", scopes=["read", "chat"])
             ann = Caller(operator.url, made["token"])
             address = operator.url.replace("http", "ws", 1) + "/ws"
