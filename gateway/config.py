@@ -216,6 +216,13 @@ class Settings(BaseSettings):
         examples=["32"],
         description="Most model calls of one turn; 0 means no bound, as below.",
     )
+    turngate_turn_seconds: float = Field(
+        1800,
+        gt=0,
+        examples=["600"],
+        description="Longest a turn may work, in seconds; what it waits for people or timers is "
+        "not counted.",
+    )
     turngate_turn_tokens: int = Field(
         0,
         ge=0,

@@ -47,10 +47,6 @@ from gateway.turns import records
 from gateway.turns.live_text import LiveText
 from gateway.turns.world import World
 
-TURN_S = 30 * 60.0
-"""Longest a turn may work at a stretch; what it waited parked, or for a process to run it, is not
-counted."""
-
 MAX_RESTARTS = 64
 """Answers begun anew within one attempt of a step stay below this: attempts only count up."""
 
@@ -123,9 +119,9 @@ class Taking:
 
     async def _ask(self, effect: CallModel, snapshot: Snapshot) -> Outcome:
         async def work(attempt: Attempt) -> Json:
-            left_s = self._began + TURN_S - self._world.clock.monotonic()
+            left_s = self._left_s()
             if left_s < 0:
-                late = ModelFailure("timeout", f"the turn took more than {TURN_S / 60:g} minutes")
+                late = ModelFailure("timeout", f"the turn took more than {self._world.turn_s:g} s")
                 return records.outcome_to_json(late)
             number = (attempt.number - 1) * MAX_RESTARTS + 1
             live = LiveText(self._context, replace(attempt, number=number), self._world.clock)
@@ -151,7 +147,6 @@ class Taking:
         """A recorded summary; nobody sees it on its way."""
 
         async def work(attempt: Attempt) -> Json:
-            left_s = self._began + TURN_S - self._world.clock.monotonic()
             context = ModelContext(
                 self._world.clock,
                 _unseen,
@@ -160,7 +155,7 @@ class Taking:
                 turn=self._context.run_id,
                 agent=self._agent.id,
                 patience_s=self._patience_s,
-                within_s=max(left_s, 0),
+                within_s=max(self._left_s(), 0),
             )
             await self._world.remember(self._agent.id, self._session.key, effect.beginning)
             outcome = await self._world.call_model(effect, context)
@@ -180,6 +175,10 @@ class Taking:
             input={"round": effect.round, "revision": snapshot.revision},
         )
         return records.outcome_from_json(value)
+
+    def _left_s(self) -> float:
+        """How long the turn may still work."""
+        return self._began + self._world.turn_s - self._world.clock.monotonic()
 
     def _note(self, attempt: Attempt, model: str, outcome: ModelOutcome) -> None:
         if isinstance(outcome, ModelReply):

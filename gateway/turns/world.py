@@ -25,6 +25,9 @@ from gateway.events.previews import Previews
 log = structlog.get_logger(__name__)
 
 
+TURN_S = 30 * 60.0
+"""Longest a turn may work at a stretch; what it waited parked, or for a process to run it, is not
+counted."""
 COMPACTING_S = 10.0
 """Longest that taking notes may hold a turn up."""
 
@@ -46,6 +49,7 @@ class World:
     model: Model
     tools: Mapping[str, Tool]
     previews: Previews
+    turn_s: float = TURN_S
     compacting: Compacting | None = None
 
     async def remember(self, agent_id: AgentId, session_key: str, beginning: Messages) -> None:

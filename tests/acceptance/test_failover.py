@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pytest
+from structlog.testing import capture_logs
 
 from agents.models.profile import Profile
 from gateway.core.clock import SystemClock
@@ -15,7 +17,8 @@ from gateway.store.base.store import Unit
 from gateway.store.postgres.opening import open_postgres
 from gateway.turns.profile_state import StoredProfileState
 from tests.support.database import fresh_url
-from tests.support.failover import Failover, PatientClock, Shelf, open_failover
+from tests.support.failover import Failover, PatientClock, Shelf, key_of, open_failover
+from tests.support.upstream import Upstream
 from tests.support.upstream_faults import FAULTS
 from tests.support.upstream_replies import Raw, Reply, document, refusal
 
@@ -108,6 +111,30 @@ async def test_two_of_three_keys_are_revoked_in_the_middle_of_a_conversation() -
         await failover.ask(session="new", fallbacks=("small",))
         assert failover.asked[4:] == ["k3/big", "k3/big"]
         assert failover.passed == [0] * 6
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9/v1", "https://{plain}/v1", "http://no.invalid/v1"]
+)
+async def test_a_server_that_cannot_be_reached_is_left_for_the_next_key(url: str) -> None:
+    """Nobody listens, nobody speaks TLS, nobody knows the name."""
+    clock = PatientClock()
+    async with Upstream() as upstream:
+        bad = url.format(plain=urlsplit(upstream.base_url).netloc)
+        urls = (bad, upstream.base_url)
+        async with open_failover("k1", "k2", urls=urls, clock=clock) as failover:
+            with capture_logs() as logs:
+                reply = await failover.ask()
+    assert [(tried.profile, tried.model, tried.category) for tried in reply.attempts] == [
+        ("k1", "big", "server"),
+        ("k2", "big", ""),
+    ]
+    assert (reply.text, [key_of(call) for call in upstream.calls]) == (
+        "You said: hi",
+        ["k2"],
+    )
+    assert [(line["event"], line["category"]) for line in logs] == [("model.failed_over", "server")]
+    assert clock.monotonic() == 0
 
 
 async def test_a_revoked_key_is_not_asked_for_another_model() -> None:

@@ -18,7 +18,8 @@ from channels.memory import Gate
 from gateway.core.ids import RunId
 from gateway.core.parts import Text
 from gateway.turns.boundary import STOPPED
-from gateway.turns.taking import BACKGROUND_PATIENCE_S, MAX_RESTARTS, TURN_S
+from gateway.turns.taking import BACKGROUND_PATIENCE_S, MAX_RESTARTS
+from gateway.turns.world import TURN_S
 from tests.support.house import MAIN, Notebook
 from tests.unit.gateway.turns.bench import Bench, open_bench
 from tests.unit.gateway.turns.rows import row
