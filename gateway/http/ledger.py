@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
+from gateway.core.addresses import counted_as
 from gateway.http.bounds import Limits
 
 K = TypeVar("K")
@@ -48,7 +49,8 @@ class Ledger(Generic[K]):
 
         Raises `Full` when it cannot stay; then it is not noted.
         """
-        victim = self._victim(address)
+        is_proxy, address = self._is_proxy(address), counted_as(address)
+        victim = self._victim(address, is_proxy=is_proxy)
         if victim is not None:
             self.leave(victim)
         self._addresses[key] = address
@@ -82,10 +84,10 @@ class Ledger(Generic[K]):
         if not waiting:
             del self._strangers[address]
 
-    def _victim(self, address: str) -> K | None:
+    def _victim(self, address: str, *, is_proxy: bool) -> K | None:
         limits = self._limits
         crowded = self._counts.get(address, 0) >= limits.per_address
-        if crowded and not self._is_proxy(address):
+        if crowded and not is_proxy:
             return self._oldest(self._strangers.get(address))
         if self._stranger_count >= limits.strangers or len(self) >= limits.connections:
             return self._oldest(max(self._strangers.values(), key=len, default=None))

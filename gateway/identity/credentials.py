@@ -11,6 +11,7 @@ import hmac
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from gateway.core.addresses import counted_as
 from gateway.core.clock import Clock
 from gateway.core.errors import (
     ConfigError,
@@ -34,7 +35,8 @@ MIN_TOKEN_CHARS = 22
 """128 bits in base64: shorter ones can be guessed, so none is accepted."""
 MAX_TOKEN_CHARS = 512
 FAILURES = Rate(burst=20, per_s=0.5)
-"""Wrong tokens an address may send: a mistyped one is forgiven, a search takes for ever."""
+"""Wrong tokens an address may send, or an IPv6 network of 64 bits: a mistyped one is forgiven, a
+search takes for ever."""
 ALL_FAILURES = Rate(burst=400, per_s=10)
 """Wrong tokens everybody together may send."""
 TICKET_S = 30.0
@@ -116,7 +118,8 @@ class Credentials:
         failures from this address or from everywhere.
         """
         now = self._clock.monotonic()
-        wait = max(self._failures.wait_s(address, now), self._all_failures.wait_s(_EVERYBODY, now))
+        source = counted_as(address)
+        wait = max(self._failures.wait_s(source, now), self._all_failures.wait_s(_EVERYBODY, now))
         if wait > 0:
             raise RateLimited(
                 "too many wrong tokens; wait before the next try", retry_after_ms=round(wait * 1000)
@@ -128,7 +131,7 @@ class Credentials:
             if hmac.compare_digest(known, given):
                 found = principal
         if found is None:
-            self._failures.charge(address, now)
+            self._failures.charge(source, now)
             self._all_failures.charge(_EVERYBODY, now)
             raise Unauthenticated(_REFUSED)
         return found

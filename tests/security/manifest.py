@@ -77,6 +77,8 @@ TESTS: dict[str, tuple[str, ...]] = {
         "security/test_tokens.py::test_guesses_are_throttled_from_this_machine_too",
         "security/test_tokens.py::test_a_throttled_guess_is_told_when_to_try_again",
         "unit/gateway/identity/test_credentials.py::test_every_wrong_token_gets_the_same_answer",
+        "unit/gateway/identity/test_credentials.py"
+        "::test_an_ipv6_network_has_no_more_guesses_than_an_address",
         "unit/gateway/identity/test_credentials.py::test_guessing_from_everywhere_is_slowed_down_too",
         "unit/gateway/identity/test_credentials.py::test_a_weak_preset_token_is_refused_with_a_way_to_make_a_better_one",
     ),
@@ -121,6 +123,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "security/test_slow_peers.py::test_five_hundred_half_open_peers_keep_nobody_out",
         "security/test_slow_peers.py::test_who_is_known_is_not_sent_away_for_strangers",
         "security/test_slow_peers.py::test_a_full_house_says_so",
+        "unit/gateway/http/test_ledger.py::test_an_ipv6_network_has_the_bound_of_an_address",
         "security/test_slow_peers.py::test_one_credential_has_its_own_bound",
         "security/test_slow_peers.py::test_pipelined_requests_wait_their_turn",
     ),

@@ -26,6 +26,15 @@ def test_the_oldest_stranger_of_the_most_crowded_address_goes() -> None:
     assert len(book) == 4
 
 
+def test_an_ipv6_network_has_the_bound_of_an_address() -> None:
+    """A proxy is told by its own address, not by its neighbours."""
+    book = ledger(Limits(per_address=2), "2001:db8:0:1::1")
+    for number in range(5):
+        book.enter(number, f"2001:db8::{number:x}")
+        book.enter(100 + number, "2001:db8:0:1::1")
+    assert sorted(book) == [3, 4, 100, 101, 102, 103, 104]
+
+
 def test_whoever_is_known_stays() -> None:
     book = ledger(Limits(connections=2, strangers=2))
     book.enter(1, "a")

@@ -105,6 +105,22 @@ async def test_guessing_is_slowed_down_per_address_even_with_the_right_token(
     assert (await credentials.authenticate(PRESET, "127.0.0.1")).name == OPERATOR
 
 
+async def test_an_ipv6_network_has_no_more_guesses_than_an_address(
+    credentials: Credentials,
+) -> None:
+    """Else one household uses up the guesses of everybody, and nobody gets in any more."""
+    refused = 0
+    for number in range(1000):
+        try:
+            await credentials.authenticate("wrong", f"2001:db8::{number:x}")
+        except RateLimited:
+            refused += 1
+        except Unauthenticated:
+            pass
+    assert refused == 980
+    await credentials.authenticate(PRESET, "2001:db8:0:1::1")
+
+
 async def test_guessing_from_everywhere_is_slowed_down_too(credentials: Credentials) -> None:
     """A botnet has many addresses and one target."""
     refused = 0
