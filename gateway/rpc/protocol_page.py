@@ -87,36 +87,6 @@ Discard what was shown of this `step` with a lower `attempt`. It may be left out
 `attempt` of the next piece says the same. |
 """
 
-EVENTS: dict[Kind, tuple[str, str]] = {
-    Kind.INPUT_ACCEPTED: ("channel, external_id", "A message is durable; `text` is what was said."),
-    Kind.INPUT_MERGED: ("into", "It is answered together with the turn `into`."),
-    Kind.INPUT_EXPIRED: ("", "Its time was over before a turn began."),
-    Kind.INPUT_CANCELLED: ("", "It was cancelled before a turn began."),
-    Kind.TURN_STARTED: ("inputs", "A turn begins; it answers so many messages."),
-    Kind.TURN_RESUMED: ("epoch, recoveries", "It was interrupted and goes on."),
-    Kind.TURN_FAILED_OVER: (
-        "requests, category, profile, model",
-        "A model call took so many requests, the first of which failed so; and who answered.",
-    ),
-    Kind.TURN_COMPACTED: (
-        "messages, tokens",
-        "So many messages of a conversation that was so large became a summary.",
-    ),
-    Kind.TURN_WAITING: ("reason", "It waits for an approval, a decision or a time."),
-    Kind.TURN_COMPLETED: ("delivery_key", "It ended; `text` is the answer."),
-    Kind.TURN_FAILED: ("kind, delivery_key", "It failed; `text` is what the sender is told."),
-    Kind.TURN_CANCELLED: ("delivery_key", "It was stopped; `text` is what there was by then."),
-    Kind.RUN_STARTED: ("task, by", "A run of a declared task is due; `turn_id` is its id."),
-    Kind.RUN_WAITING: ("task, reason", "It waits outside the process."),
-    Kind.RUN_ENDED: ("task, status", "It ended; of a failure there is a `kind`."),
-    Kind.RUN_OPERATED: ("action, by", "An operator had a hand in it."),
-    Kind.DELIVERY_SENT: ("delivery_id, attempts", "The destination has it."),
-    Kind.DELIVERY_DEAD: ("delivery_id, attempts, error", "It can never be delivered."),
-    Kind.DELIVERY_EXPIRED: ("delivery_id, attempts, error", "Its time was over."),
-    Kind.DELIVERY_UNKNOWN: ("delivery_id, attempts, error", "It may have been shown."),
-}
-"""Members of `data` beside each kind, and what the kind means; a test insists on all of them."""
-
 
 def protocol_page(methods: Sequence[Method[Any]] = METHODS) -> str:
     """The page, without the line that says who wrote it."""
@@ -127,7 +97,7 @@ def protocol_page(methods: Sequence[Method[Any]] = METHODS) -> str:
     for method in ordered:
         lines += _method(method, schemas)
     lines += ["## Notifications", "", NOTIFICATIONS, "", "### Events", ""]
-    rows = ((f"`{kind}`", _names(data), said) for kind, (data, said) in EVENTS.items())
+    rows = ((f"`{kind}`", _names(kind.data), kind.meaning) for kind in Kind)
     lines += [*_table(("kind", "in `data`", "meaning"), rows), ""]
     lines += ["## Shapes", "", "Objects that stand within parameters and results.", ""]
     for name, schema in schemas.shared.items():

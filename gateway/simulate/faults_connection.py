@@ -26,10 +26,7 @@ CONNECTION = (
         Raw((b": PROCESSING\n\n", Wait(15)) * 1000),
     ),
     Fault(
-        "slow-first-byte",
-        "answer",
-        "a good answer after 20 s",
-        Raw((Wait(20), *HELLO, STOP, DONE)),
+        "slow-first-byte", "answer", "a good answer after 20 s", Raw((Wait(20), *HELLO, STOP, DONE))
     ),
     Fault(
         "gap", "answer", "10 s between two events", Raw((HELLO[0], Wait(10), HELLO[1], STOP, DONE))

@@ -41,10 +41,7 @@ CUT = (
         "ends-mid-event", "truncated", "ends inside an event", *HELLO, b'data: {"choices": [{"del'
     ),
     Fault(
-        "cut",
-        "truncated",
-        "the connection ends between two events",
-        Raw(HELLO, ending=Ending.CUT),
+        "cut", "truncated", "the connection ends between two events", Raw(HELLO, ending=Ending.CUT)
     ),
     Fault(
         "cut-mid-event",

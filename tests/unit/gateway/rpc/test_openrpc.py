@@ -15,7 +15,7 @@ from gateway.events.kinds import Kind
 from gateway.rpc.catalog import METHODS
 from gateway.rpc.method import Method
 from gateway.rpc.openrpc import Document, describe_class, errors_of
-from gateway.rpc.protocol_page import EVENTS, protocol_page
+from gateway.rpc.protocol_page import protocol_page
 from gateway.wire import jsonrpc
 
 DOCUMENT: dict[str, Any] = json.loads(json.dumps(Document(METHODS, "1.2.3").document))
@@ -117,7 +117,7 @@ def test_the_page_has_every_method_with_its_example() -> None:
 
 def test_the_page_tells_every_kind_of_event() -> None:
     """With what is in its data."""
-    assert set(EVENTS) == set(Kind)
+    assert all(kind.meaning.endswith(".") for kind in Kind)
     for kind in Kind:
         assert f"| `{kind}` |" in PAGE
 
