@@ -16,7 +16,14 @@ from pathlib import Path
 
 import orjson
 
-from gateway.core.errors import NotFound, SchemaMismatch, StoreDamaged, StoreUnavailable
+from gateway.core.errors import (
+    Conflict,
+    InvalidInput,
+    NotFound,
+    SchemaMismatch,
+    StoreDamaged,
+    StoreUnavailable,
+)
 from gateway.store.sqlite import statements
 from gateway.store.sqlite.database import Database, keep_private
 from gateway.store.sqlite.lock import FileLock
@@ -72,11 +79,11 @@ def check(path: Path) -> Report:
 def back_up(path: Path, target: Path, progress: Progress) -> str:
     """Copy a database while a gateway uses it; the copy's SHA-256, once it is whole and sound.
 
-    The copy is of one moment. Raises like `check`, and `StoreUnavailable` when it cannot be made
-    or the target is there already.
+    The copy is of one moment. Raises like `check`, `Conflict` when the target is there already,
+    and `StoreUnavailable` when it cannot be made.
     """
     if target.exists():
-        raise StoreUnavailable(f"{target} is there already; a backup overwrites nothing")
+        raise Conflict(f"{target} is there already; a backup overwrites nothing")
     partial = target.with_name(f"{target.name}.partial")
     with closing(_open(path)) as connection:
         _version(connection, path)
@@ -94,9 +101,13 @@ def back_up(path: Path, target: Path, progress: Progress) -> str:
 def restore(backup: Path, path: Path, progress: Progress) -> Path | None:
     """Put a backup in a database's place; where what was there is now, None if nothing was.
 
-    Raises `StoreLocked` while a gateway runs, and whatever `check` finds wrong with the backup;
-    then nothing has changed. Killed in between, the former database is in its place.
+    Raises `StoreLocked` while a gateway runs, `InvalidInput` when both are one file, and whatever
+    `check` finds wrong with the backup; then nothing has changed. Killed in between, the former database is in its place.
     """
+    if not backup.is_file():
+        raise NotFound(f"there is no backup {backup}; turngate store backup makes one")
+    if path.exists() and backup.samefile(path):
+        raise InvalidInput(f"{backup} is the database itself; name a backup of it")
     check(backup).raise_problems()
     lock = FileLock(path)
     try:
@@ -205,7 +216,9 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     newest = statements.migrations()[-1][0]
     if version != newest:
         what = "turngate store migrate" if version < newest else "the newer turngate"
-        raise SchemaMismatch(f"{path} has schema {version}, this turngate knows {newest}: {what}")
+        raise SchemaMismatch(
+            f"{path} has schema {version}, this turngate knows {newest}: use {what}"
+        )
     return version
 
 

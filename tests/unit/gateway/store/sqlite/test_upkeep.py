@@ -134,7 +134,7 @@ async def test_a_backup_is_made_while_a_gateway_writes(tmp_path: Path, database:
         assert upkeep.check(database).rows["events"] == 503
         assert len(digest) == 64
         assert target.stat().st_mode & 0o077 == 0
-        with pytest.raises(StoreUnavailable, match="overwrites nothing"):
+        with pytest.raises(Conflict, match="overwrites nothing"):
             upkeep.back_up(database, target, quiet)
     finally:
         await store.close()
@@ -176,6 +176,10 @@ def test_a_damaged_backup_changes_nothing(database: Path, tmp_path: Path) -> Non
     before = database.read_bytes()
     with pytest.raises(StoreDamaged):
         upkeep.restore(target, database, quiet)
+    with pytest.raises(InvalidInput, match="is the database itself"):
+        upkeep.restore(database, database, quiet)
+    with pytest.raises(NotFound, match="no backup"):
+        upkeep.restore(tmp_path / "nothing", database, quiet)
     assert database.read_bytes() == before
 
 
