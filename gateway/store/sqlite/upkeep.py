@@ -102,7 +102,8 @@ def restore(backup: Path, path: Path, progress: Progress) -> Path | None:
     """Put a backup in a database's place; where what was there is now, None if nothing was.
 
     Raises `StoreLocked` while a gateway runs, `InvalidInput` when both are one file, and whatever
-    `check` finds wrong with the backup; then nothing has changed. Killed in between, the former database is in its place.
+    `check` finds wrong with the backup; then nothing has changed. Killed in between, the former
+    database is in its place.
     """
     if not backup.is_file():
         raise NotFound(f"there is no backup {backup}; turngate store backup makes one")

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from gateway.core.errors import (
+    Conflict,
+    InvalidInput,
     NotFound,
     SchemaMismatch,
     StoreDamaged,
