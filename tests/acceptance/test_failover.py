@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from agents.models.profile import Profile
 from gateway.core.clock import SystemClock
 from gateway.core.errors import ModelAttempt, ModelFailed
+from gateway.simulate.server import simulating
 from gateway.store.base.store import Unit
 from gateway.store.postgres.opening import open_postgres
 from gateway.turns.profile_state import StoredProfileState
@@ -97,6 +98,43 @@ async def test_the_first_model_answers_again_when_its_pause_is_over() -> None:
         reply = await failover.ask(fallbacks=("small",))
         assert failover.asked[-1] == "k1/big"
         assert reply.notice == "big answers again"
+
+
+async def test_three_keys_fail_as_real_providers_do_and_the_first_comes_back() -> None:
+    """S3: who is asked for what after each failure, and when."""
+    clock = PatientClock()
+    async with simulating(clock=clock) as server:
+        urls = (server.base_url,) * 3
+        async with open_failover("k1", "k2", "k3", urls=urls, clock=clock) as failover:
+
+            async def turn(key: str, fault: str, **when: str) -> list[str]:
+                """Who is asked once this key fails like this; nobody waits."""
+                server.clear()
+                server.set(fault, key=key, **when)
+                asked, began = server.count, clock.monotonic()
+                await failover.ask(fallbacks=("small",), session=f"{key} {fault}")
+                assert clock.monotonic() == began
+                return [f"{one.key}/{one.model}" for one in server.asked][asked:]
+
+            assert await turn("k1", "rate-limit-seconds") == ["k1/big", "k2/big"]
+            assert await turn("k2", "auth") == ["k2/big", "k3/big"]
+            # A key without money has none for the other model either; a limit is one model's.
+            assert await turn("k3", "payment") == ["k3/big", "k1/small"]
+            # The seven seconds of the first are over, and it breaks down.
+            await clock.advance(7)
+            assert await turn("k1", "server", model="big") == ["k1/big", "k1/small"]
+            await clock.advance(10)
+            assert await turn("k1", "gateway-timeout", model="big") == ["k1/big", "k1/small"]
+            # Pauses double with each failure in a row; then the first choice is asked first again.
+            await clock.advance(100)
+            assert await turn("k9", "server") == ["k1/small"]
+            await clock.advance(30)
+            assert await turn("k9", "server") == ["k1/big"]
+            server.set("overflow", key="k1")
+            error = await failure(failover, fallbacks=("small",))
+            last = server.asked[-1]
+            assert (error.category, error.window) == ("overflow", 8192)
+            assert (last.key, last.model) == ("k1", "big"), "nobody else is asked"
 
 
 async def test_two_of_three_keys_are_revoked_in_the_middle_of_a_conversation() -> None:
