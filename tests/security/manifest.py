@@ -133,6 +133,8 @@ TESTS: dict[str, tuple[str, ...]] = {
         "unit/gateway/identity/test_credentials.py::test_unused_tickets_are_bounded",
         "unit/gateway/sessions/test_live.py"
         "::test_the_least_recently_used_leave_when_too_much_was_said",
+        "unit/gateway/rpc/test_events.py"
+        "::test_long_words_of_somebody_make_pages_shorter_and_hide_nothing",
         "unit/gateway/http/test_connection.py::test_little_waits_for_a_client_nobody_knows",
         "unit/gateway/http/test_socket_endpoint.py"
         "::test_a_client_that_is_closed_while_it_is_refused_is_no_error",

@@ -121,7 +121,7 @@ async def test_a_wrong_scheme_of_letters_is_still_a_bearer(http: httpx.AsyncClie
 # --- guessed -------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(90)  # a connection a guess, in the loop's debug mode
+@pytest.mark.timeout(300)  # a connection a guess, in the loop's debug mode, perhaps beside others
 @pytest.mark.parametrize("guesses", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
 async def test_guesses_are_throttled_from_this_machine_too(tmp_path: Path, guesses: int) -> None:
     """Whatever else the requests carry."""

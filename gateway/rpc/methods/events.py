@@ -41,15 +41,20 @@ async def list_(call: Call, params: wire.ListEvents) -> wire.EventPage:
     after = min(params.after_seq, log.head)
     (bounds,) = await store.read(GetLogBounds())
     found: list[wire.EventEntry] = []
+    size = 0
     cursor = max(after, bounds.floor)
     for row in await log.read(cursor, SCANNED):
         if len(found) == params.limit:
             break
-        cursor = row.seq
         if wanted.matches(row) and await call.shared.ownership.sees(
             call.principal, row.session_key, row.turn_id
         ):
+            # Words are shown twice; somebody's long ones must not hide what comes after them.
+            size += 2 * len(row.body or "")
+            if found and size > call.shared.max_result_bytes // 2:
+                break
             found.append(wire.EventEntry.model_validate(entry_of(row)))
+        cursor = row.seq
     return wire.EventPage(
         events=found,
         next_after_seq=cursor,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -22,7 +23,7 @@ from gateway.store.base.query import Query
 from gateway.store.base.retention import PruneEvents, RaiseLogFloor
 from gateway.store.base.store import Listener, NewEvent, Receipt, Store, Unit
 from gateway.wire.methods.events import EventEntry
-from tests.unit.gateway.rpc.talk import ALICE, BOB, OPERATOR, Refusal, Talk, World
+from tests.unit.gateway.rpc.talk import ALICE, BOB, OPERATOR, Refusal, Talk, World, open_world
 
 SESSION = "agent:main:websocket:direct:alice%2Fws-client"
 
@@ -422,3 +423,16 @@ async def test_a_stream_cut_anywhere_equals_the_log(world: World) -> None:
             seen.append(note["seq"])
             last = note["seq"]
     assert seen == list(range(1, world.gateway.log.head + 1))
+
+
+async def test_long_words_of_somebody_make_pages_shorter_and_hide_nothing(tmp_path: Path) -> None:
+    """Whoever reads the log in pages must get past them."""
+    async with open_world(tmp_path, max_result_bytes=4000) as world:
+        talk = world.talk()
+        for _ in range(6):
+            await talk.call("turns.start", text="x" * 600)
+            await world.idle()
+        seen: list[int] = []
+        while (page := await talk.call("events.list", after_seq=len(seen)))["events"]:
+            seen += [event["seq"] for event in page["events"]]
+        assert seen == list(range(1, page["head"] + 1))
