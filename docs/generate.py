@@ -117,7 +117,7 @@ def configuration() -> str:
             "turngate: the settings do not fit:",
             "  TURNGATE_PROT (environment): there is no such setting; did you mean TURNGATE_PORT?",
             "  TURNGATE_DURABILITY = hard (environment): takes one of normal, strict",
-            "What a setting takes: turngate config explain NAME, or docs/configuration.md",
+            "What a setting takes: turngate config explain NAME",
             "```",
             "",
             "## Settings",

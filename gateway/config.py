@@ -377,8 +377,7 @@ def load_settings(**flags: Any) -> Settings:
     if problems:
         lines = "".join(f"\n  {problem}" for problem in problems)
         raise ConfigError(
-            f"the settings do not fit:{lines}\n"
-            "What a setting takes: turngate config explain NAME, or docs/configuration.md"
+            f"the settings do not fit:{lines}\nWhat a setting takes: turngate config explain NAME"
         )
     return settings
 

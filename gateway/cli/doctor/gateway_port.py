@@ -14,6 +14,8 @@ from gateway.cli.doctor.check import Finding, Scene, fail, ok, warn
 from gateway.client import Client
 from gateway.core.errors import TurngateError
 
+PATIENCE_S = 2.0
+"""One on this machine answers within milliseconds."""
 MAX_PROCESSES = 20_000
 """Most processes looked through for the one that listens."""
 
@@ -25,10 +27,15 @@ async def gateway(scene: Scene) -> Finding:
         return ok("none is running on this home")
     try:
         async with Client(
-            target.url, target.token, name="turngate-doctor", patience_s=2.0
+            target.url, target.token, name="turngate-doctor", patience_s=PATIENCE_S
         ) as client:
             status = await client.status()
     except TurngateError as error:
+        if await asyncio.to_thread(_nobody_listens, target.url):
+            return warn(
+                f"{target.url} was one, and ended without a word",
+                "start it again: turngate up goes on with what it has left",
+            )
         return fail(
             f"{target.url} should be one and does not answer: {error}",
             "if it is gone, start one: turngate up",
@@ -44,13 +51,25 @@ async def port(scene: Scene) -> Finding:
     wanted = scene.settings.turngate_port
     if wanted == 0:
         return ok("any free one")
-    if scene.target is not None and urlsplit(scene.target.url).port == wanted:
-        return ok(f"{wanted} belongs to the gateway that runs on this home")
+    ours = scene.target is not None and urlsplit(scene.target.url).port == wanted
     hosts = [host.strip() for host in scene.settings.turngate_host.split(",") if host.strip()]
     for host in hosts:
         if problem := await asyncio.to_thread(_refused, host, wanted):
+            if ours:
+                return ok(f"{wanted} belongs to the gateway that runs on this home")
             return problem
     return ok(f"{wanted} is free")
+
+
+def _nobody_listens(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 0), PATIENCE_S).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        pass  # it is there, and keeps its reasons
+    return False
 
 
 def _refused(host: str, wanted: int) -> Finding | None:

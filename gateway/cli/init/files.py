@@ -11,7 +11,7 @@ from gateway.core.errors import ConfigError
 
 AGENT = """\
 ---
-# What may stand here: docs/configuration.md, "An agent's own settings".
+# May also stand here: model, fallback_models, dm_scope, denied_tools, max_tokens, temperature
 name: main
 ---
 You are a friendly assistant who answers whoever writes to this gateway.

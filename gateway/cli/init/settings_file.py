@@ -16,7 +16,7 @@ from gateway.config import Settings
 HEAD = """\
 # Settings of turngate. What is commented out has its default; remove the "# " to change it.
 # An environment variable of the same name in capitals wins over this file, an option over both.
-# Keys belong into .env, not in here. All of it: turngate config show, docs/configuration.md
+# Keys belong into .env, not in here. See them all: turngate config show
 """
 ENV_HEAD = """\
 # Secrets of turngate. Copy this file to .env, fill in what you need, and keep .env out of

@@ -47,9 +47,24 @@ async def test_any_port_is_always_free(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(15)
 async def test_a_gateway_that_does_not_answer_is_a_failure(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        number = gone.getsockname()[1]
-    finding = await gateway(scene(tmp_path, target=Target(f"http://127.0.0.1:{number}", "t")))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        finding = await gateway(scene(tmp_path, target=Target(url, "t")))
     assert finding.level is Level.FAIL
     assert "turngate up" in finding.fix
+
+
+@pytest.mark.timeout(15)
+async def test_after_kill_9_the_next_start_is_all_it_takes(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        number = gone.getsockname()[1]
+    target = Target(f"http://127.0.0.1:{number}", "t")
+    finding = await gateway(scene(tmp_path, target=target))
+    assert finding.level is Level.WARN
+    assert "turngate up" in finding.fix
+    free = await port(scene(tmp_path, turngate_port=number, target=target))
+    assert free.saw == f"{number} is free"
+
+
+async def test_without_a_gateway_all_is_well(tmp_path: Path) -> None:
     assert (await gateway(scene(tmp_path))).level is Level.OK

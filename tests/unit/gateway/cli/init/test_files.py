@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.settings import AgentSettings
 from agents.workspace import load
 from gateway.cli.init.files import missing_ignores, put, workspace_files
 from gateway.core.errors import ConfigError
@@ -60,3 +61,8 @@ def test_lines_a_list_of_ignores_lacks_are_told(
     assert missing_ignores(tmp_path) == ()
     (tmp_path / ".gitignore").write_text(text)
     assert missing_ignores(tmp_path) == missing
+
+
+def test_the_first_agent_names_every_setting_it_may_have() -> None:
+    [text] = [text for path, text in workspace_files(Path()).items() if path.name == "AGENT.md"]
+    assert [name for name in AgentSettings.model_fields if name not in text] == []
