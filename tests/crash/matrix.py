@@ -33,7 +33,9 @@ from tests.support.upstream import Call, Upstream
 
 TALKERS = 4
 TRAVELLERS = 4
-LIFE_S = (0.05, 0.6)
+AHEAD = 3
+"""Messages a talker sends before it waits for the last one's answer."""
+LIFE_S = (0.05, 2.0)
 """How long a gateway lives from the moment it listens, or from a trouble on."""
 STOPPED_S = LEASE_S + 1.5
 THAW_S = 2.0
@@ -202,15 +204,16 @@ class Matrix:
         return f"k{self._keys}"
 
     async def _talk(self, number: int) -> None:
-        """Two talkers are one peer, so that messages come while a turn runs."""
+        """Two talkers are one peer, and send ahead, so that messages come while a turn runs."""
         async with self._client(number) as client:
             while not self._over:
-                key = self._key()
-                message = {"text": f"say [{key}]", "idempotency_key": key}
-                started = await _persist(
-                    client, "turns.start", {**message, "peer_id": f"p{number // 2}"}
-                )
-                self._acknowledged[started["turn_id"]] = key
+                for _ in range(AHEAD):
+                    key = self._key()
+                    message = {"text": f"say [{key}]", "idempotency_key": key}
+                    started = await _persist(
+                        client, "turns.start", {**message, "peer_id": f"p{number // 2}"}
+                    )
+                    self._acknowledged[started["turn_id"]] = key
                 while True:
                     answer = await _persist(
                         client, "turns.wait", {"turn_id": started["turn_id"], "wait_ms": 1000}
