@@ -2,16 +2,20 @@
 
 The runs are those of `benchmarks.store`; *one at a time* is the same store that is given one unit
 after the other, so that no two share a transaction. The server is from the development packages.
+With `DBOS_PYTHON`, an interpreter that has `dbos`, its runs of five steps are measured beside ours.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import os
+import subprocess
 import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.processes import cpu_s
 from benchmarks.store import Cell, saturate
 from benchmarks.tables import Progress, Table
 from gateway.core.clock import SystemClock
@@ -21,12 +25,16 @@ from gateway.store.base.store import Durability, NewEvent, Unit
 from gateway.store.postgres.store import PostgresStore, connect_store
 from tests.crash.fleet import fleet
 from tests.support import database
+from tests.support.machine import children_of
 from tests.support.upstream import Upstream
 
 CLIENTS = (1, 16, 64)
 PROCESSES = (1, 2, 4)
 PEERS = 16
 TURNS_S = 4.0
+CONNECTED = "SELECT pid FROM pg_stat_activity WHERE application_name = 'turngate'"
+CONNECTIONS = 3
+"""Of a process that has started: one writes, one listens, one reads."""
 
 
 class Grouped:
@@ -71,24 +79,45 @@ async def _cell(kind: type[Grouped], clients: int) -> Cell:
         await contender.close()
 
 
+async def _dbos(python: str, clients: int) -> float:
+    """Runs a second of DBOS on the same server, in a database of its own."""
+    await database.run(str(database.server().get_uri()), f"CREATE DATABASE dbos_{clients}")
+    url = str(database.server().get_uri()).replace("/postgres?", f"/dbos_{clients}?")
+    script = Path(__file__).with_name("dbos_runs.py")
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [python, str(script), url, f"{clients}"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return float(done.stdout)
+
+
 async def _all_started(url: str, processes: int) -> None:
     """Wait until each process listens: the parent's port takes clients before that."""
     clock = SystemClock()
-    listening = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
-    async with clock.timeout(30):
-        while len(await database.run(url, listening)) < processes:
+    async with clock.timeout(60):
+        while len(await database.run(url, CONNECTED)) < CONNECTIONS * processes:
             await clock.sleep(0.1)
     await clock.sleep(1)  # from the store to the port
 
 
-async def _turns(processes: int) -> float:
-    """Turns a second that sixteen clients get answered, each on a connection of its own."""
+async def _turns(processes: int) -> tuple[float, ...]:
+    """Turns a second that sixteen clients get answered, each on a connection of its own.
+
+    And the milliseconds of CPU a turn takes: of the gateways, of the database's sessions, and of
+    this process, which is clients and model server.
+    """
     url = await database.fresh_url()
     done = 0
     with tempfile.TemporaryDirectory() as folder:
         async with Upstream() as upstream, fleet(Path(folder), url, upstream.base_url) as gates:
             gate = await gates.start(options=("--processes", f"{processes}"))
             await _all_started(url, processes)
+            sessions = [row[0] for row in await database.run(url, CONNECTED)]
+            parts = (children_of(gate.process.pid), sessions, [os.getpid()])
+            before = [sum(map(cpu_s, part)) for part in parts]
             started = time.perf_counter()
 
             async def talk(peer: int) -> None:
@@ -102,35 +131,42 @@ async def _turns(processes: int) -> float:
 
             await asyncio.gather(*map(talk, range(PEERS)))
             took = time.perf_counter() - started
+            spent = [sum(map(cpu_s, part)) for part in parts]
             gate.stop()
             await gate.process.wait()
-    return done / took
+    return done / took, *(
+        (now - then) * 1000 / done for now, then in zip(spent, before, strict=True)
+    )
 
 
 def measure(progress: Progress) -> list[Table]:
     """Two tables; about half a minute."""
     database.server()
-    rows: list[tuple[str, float, float, float, float]] = []
+    rows: list[tuple[str | float, ...]] = []
+    python = os.environ.get("DBOS_PYTHON")
     for clients in CLIENTS:
         progress(f"postgres: {clients} clients")
         grouped = asyncio.run(_cell(Grouped, clients))
         alone = asyncio.run(_cell(OneAtATime, clients))
         ratio = grouped.runs_s / alone.runs_s
-        rows.append((f"{clients}", grouped.runs_s, alone.runs_s, ratio, grouped.operations or 0.0))
-    turns: list[tuple[str, float]] = []
+        dbos = asyncio.run(_dbos(python, clients)) if python else "not asked for"
+        rows.append(
+            (f"{clients}", grouped.runs_s, alone.runs_s, ratio, grouped.operations or 0.0, dbos)
+        )
+    turns: list[tuple[str | float, ...]] = []
     for processes in PROCESSES:
         progress(f"postgres: whole turns, {processes} processes")
-        turns.append((f"{processes}", asyncio.run(_turns(processes))))
+        turns.append((f"{processes}", *asyncio.run(_turns(processes))))
     return [
         Table(
             "PostgreSQL: runs of five steps a second",
-            ("clients", "grouped", "one at a time", "ratio", "operations a transaction"),
+            ("clients", "grouped", "one at a time", "ratio", "operations a transaction", "DBOS"),
             rows,
-            "The gate is the ratio in one run: at least 2 with 16 clients.",
+            "The gates, with 16 clients: 700 runs a second, and a ratio of 2 in one run.",
         ),
         Table(
             "PostgreSQL: whole turns a second",
-            ("processes", "turns/s"),
+            ("processes", "turns/s", "gateways, CPU ms a turn", "database", "clients and model"),
             turns,
             "Clients, model server, gateways and database share the machine.",
         ),

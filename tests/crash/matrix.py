@@ -207,21 +207,24 @@ class Matrix:
         """Two talkers are one peer, and send ahead, so that messages come while a turn runs."""
         async with self._client(number) as client:
             while not self._over:
-                for _ in range(AHEAD):
-                    key = self._key()
-                    message = {"text": f"say [{key}]", "idempotency_key": key}
-                    started = await _persist(
-                        client, "turns.start", {**message, "peer_id": f"p{number // 2}"}
-                    )
-                    self._acknowledged[started["turn_id"]] = key
+                sent = [await self._say(client, f"p{number // 2}") for _ in range(AHEAD)]
+                key, turn_id = sent[-1]
                 while True:
                     answer = await _persist(
-                        client, "turns.wait", {"turn_id": started["turn_id"], "wait_ms": 1000}
+                        client, "turns.wait", {"turn_id": turn_id, "wait_ms": 1000}
                     )
-                    if answer["state"] == "answered":  # while its leader runs, `merged` is open
+                    if answer["state"] == "answered":
                         break
                 if key not in (answer["reply"] or ""):
                     self.report.wrong.append(f"{key} was answered with {answer['reply']!r}")
+
+    async def _say(self, client: Client, peer: str) -> tuple[str, str]:
+        """Say something that is then acknowledged: its key and its turn."""
+        key = self._key()
+        message = {"text": f"say [{key}]", "idempotency_key": key, "peer_id": peer}
+        turn_id = (await _persist(client, "turns.start", message))["turn_id"]
+        self._acknowledged[turn_id] = key
+        return key, turn_id
 
     async def _travel(self, number: int) -> None:
         async with self._client(number) as client:
