@@ -22,9 +22,11 @@ from gateway.core.errors import TurngateError, Unauthenticated
 from gateway.wire.methods.turns import Started
 from tests.crash.fleet import LEASE_S, TOKEN, fleet
 from tests.support import database
+from tests.support.failover import key_of
 from tests.support.machine import children_of
-from tests.support.upstream import Call, Upstream
-from tests.support.upstream_replies import Reply
+from tests.support.upstream import Answer, Call, Upstream
+from tests.support.upstream_faults import FAULTS
+from tests.support.upstream_replies import Reply, document
 
 pytestmark = [pytest.mark.crash, pytest.mark.postgres, pytest.mark.timeout(60)]
 
@@ -179,6 +181,39 @@ async def test_a_credential_revoked_at_one_process_is_refused_by_all(tmp_path: P
                     except (Unauthenticated, TurngateError):
                         break
         assert TOKEN not in "".join(gates.said)
+
+
+@pytest.mark.slow
+async def test_what_one_process_learnt_of_keys_and_used_of_a_budget_holds_at_the_other(
+    tmp_path: Path,
+) -> None:
+    """A dead key is asked once by both together, and a bound of a day is theirs together."""
+
+    def reply(call: Call) -> Answer:
+        if key_of(call) != "spare":
+            return FAULTS["auth"]
+        choice = {"message": {"content": "fine"}, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 5000, "completion_tokens": 1}
+        return document({"choices": [choice], "usage": usage})
+
+    url, settings = await database.fresh_url(), {"LLM_API_KEY_1": "spare"}
+    settings["TURNGATE_DAY_TOKENS"] = "9000"
+    async with (
+        Upstream(reply) as upstream,
+        fleet(tmp_path, url, upstream.base_url, **settings) as gates,
+    ):
+        one, two = await gates.start(), await gates.start()
+        async with one.client() as first, two.client() as second:
+            assert (await first.call("send", {"text": "hello"}))["reply"] == "fine"
+            async with SystemClock().timeout(5):
+                while True:
+                    listed = (await second.call("profiles.list", {}))["profiles"]
+                    if any(row["state"] == "resting" for row in listed):
+                        break
+                    await SystemClock().sleep(0.2)
+            told = await second.call("send", {"text": "hello"})
+            assert "The budget of this day is spent: 5001 of 9000" in told["reply"]
+        assert [key_of(call) for call in upstream.calls] == ["sk-fleet-test-key", "spare"]
 
 
 async def test_a_restart_of_the_database_under_load_loses_nothing(tmp_path: Path) -> None:
