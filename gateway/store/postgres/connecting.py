@@ -83,7 +83,7 @@ class Dial:
             return ConfigError(f"{self.name}: there is no such database; create it (createdb)")
         if isinstance(error, (asyncpg.InterfaceError, ValueError)):
             return ConfigError(
-                f"TURNGATE_STORE cannot be used as an address ({type(error).__name__}); expected "
+                f"the address of PostgreSQL cannot be used ({type(error).__name__}); expected "
                 "postgresql://user:password@host:port/database"
             )
         return StoreUnavailable(f"{self.name} does not answer: {type(error).__name__}")

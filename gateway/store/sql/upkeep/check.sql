@@ -41,6 +41,11 @@ SELECT run_id || ' ' || path FROM steps WHERE (status = 'completed' AND result I
   OR (substr(result, 1, 5) = 'blob:'
     AND NOT EXISTS (SELECT 1 FROM blobs WHERE hash = substr(steps.result, 6)));
 
+-- name: the long result of a run is gone
+-- As of a step.
+SELECT run_id FROM runs WHERE substr(result, 1, 5) = 'blob:'
+  AND NOT EXISTS (SELECT 1 FROM blobs WHERE hash = substr(runs.result, 6));
+
 -- name: words are gone that something points at
 -- A deleted conversation leaves tombstones, never holes.
 SELECT 'entry ' || session_key || ' ' || position FROM entries x

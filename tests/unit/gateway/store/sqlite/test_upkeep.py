@@ -96,6 +96,7 @@ def test_a_database_a_gateway_has_left_is_sound(database: Path) -> None:
         ("UPDATE runs SET epoch = 0", "a run has ended and is still held"),
         ("UPDATE steps SET result = NULL", "complete without a result"),
         ("UPDATE steps SET result = 'blob:aa'", "its long result is gone: r1 0"),
+        ("UPDATE runs SET result = 'blob:aa'", "the long result of a run is gone: r1"),
         ("DELETE FROM contents", "words are gone that something points at: entry"),
         ("UPDATE entries SET position = 3", "a transcript has a hole"),
         ("PRAGMA foreign_keys = OFF; DELETE FROM runs", "a row of steps (None) belongs to none"),
