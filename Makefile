@@ -91,7 +91,7 @@ run: $(STAMPS)/project $(STAMPS)/local ## start a working gateway on http://127.
 
 .PHONY: chat
 chat: $(STAMPS)/project $(STAMPS)/local ## talk to it in this terminal; starts one where none runs
-	@$(BIN)/turngate chat || [ $$? -eq 130 ] # Ctrl-C is a way to leave, not an error
+	@trap : INT; $(BIN)/turngate chat || [ $$? -eq 130 ] # Ctrl-C is a way to leave, not an error
 
 .PHONY: model
 model: $(STAMPS)/project $(STAMPS)/local ## fetch the weights of the model inside (93 MB, once)
