@@ -132,11 +132,25 @@ cover: setup ## branch coverage of unit, property and contract tests
 	@$(BIN)/pytest -q -m "$(FAST)" -n $(WORKERS) -o timeout=60 --cov --cov-report=term \
 		tests/unit tests/properties tests/contract
 
+# Its parts: what kills nobody, properties with ten times the inputs, what kills, the benchmarks.
+SLOW_tests = $(BIN)/pytest -v -m slow -o timeout=900 --durations=5 --ignore=tests/crash tests
+SLOW_properties = env EXAMPLES_TIMES=10 $(BIN)/pytest -v -o timeout=900 --durations=5 tests/properties
+SLOW_crash = $(BIN)/pytest -v -m slow -o timeout=900 --durations=5 tests/crash
+SLOW_bench = $(MAKE) bench
+S ?= tests properties crash bench
+
 .PHONY: slow
-slow: setup ## tests marked slow, then the benchmarks
-	@echo "turngate: slow tests ..."
-	@$(BIN)/pytest -q -m slow -o timeout=900
-	@$(MAKE) bench
+slow: setup ## tests marked slow, then the benchmarks; `make slow S=crash` runs one part
+	@said=; failed=; \
+	part() { \
+		echo "turngate: slow, $$1 ..."; begun=$$(date +%s); name=$$1; shift; \
+		"$$@" || failed="$$failed $$name"; \
+		said="$$said, $$name in $$(( ($$(date +%s) - begun + 59) / 60 )) min"; \
+	}; \
+	$(foreach part,$(S),part $(part) $(or $(SLOW_$(part)),$(error S is any of: tests properties crash bench));) \
+	echo "turngate: slow:$${said#,}"; \
+	[ -z "$$failed" ] || { for part in $$failed; do \
+		echo "turngate: failed: $$part; alone it is 'make slow S=$$part'" >&2; done; exit 1; }
 
 .PHONY: bench
 bench: setup ## measure; prints figures

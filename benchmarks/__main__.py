@@ -9,7 +9,7 @@ import argparse
 import json
 
 from benchmarks import failover, overload, postgres, runs, store, surface, turns, whole
-from benchmarks.tables import Benchmark, machine, say
+from benchmarks.tables import Aim, Benchmark, Table, against, machine, say
 
 BENCHMARKS: dict[str, Benchmark] = {
     "store": store.measure,
@@ -34,13 +34,13 @@ def main() -> None:
     where = machine()
     found = {name: BENCHMARKS[name](say) for name in arguments.names or BENCHMARKS}
     if arguments.json:
-        figures = {name: [table.as_json() for table in tables] for name, tables in found.items()}
+        figures = {name: [part.as_json() for part in parts] for name, parts in found.items()}
         print(json.dumps({"machine": where.as_json(), "benchmarks": figures}, indent=2))
         return
-    print(where.as_text())
-    for tables in found.values():
-        for table in tables:
-            print(f"\n{table.as_text()}")
+    parts = [part for parts in found.values() for part in parts]
+    aims = [part for part in parts if isinstance(part, Aim)]
+    tables = [where, *(part for part in parts if isinstance(part, Table))]
+    print("\n\n".join(table.as_text() for table in (*tables, against(aims))))
 
 
 if __name__ == "__main__":

@@ -28,11 +28,11 @@ from benchmarks.tables import Aim, Progress
 
 CONNECTIONS = 64
 INPUTS_S = 200
-ACCEPTING_S = 20.0
+ACCEPTING_S = 12.0
 WARM_S = 2.0
 """At the beginning; does not count."""
 IN_FLIGHT = 100
-CANCELS = 400
+CANCELS = 240
 CANCELS_S = 20
 RUNNING = 12
 """Turns that run at once; the others wait for a slot."""

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.tables import Progress, Table
+from benchmarks.tables import Found, Progress, Table
 from gateway.core.clock import SystemClock
 from gateway.core.errors import TurngateError
 from gateway.core.ids import RunId, SystemIds
@@ -133,7 +133,7 @@ async def saturate(path: Path, make: Callable[[Store], OneRun], clients: int) ->
 WAYS: dict[str, Callable[[Store], OneRun]] = {"engine": by_engine, "store by hand": by_hand}
 
 
-def measure(progress: Progress) -> list[Table]:
+def measure(progress: Progress) -> Found:
     """One table."""
     rows: list[tuple[str | int | float | None, ...]] = []
     for clients in CLIENTS:

@@ -31,7 +31,7 @@ from websockets.exceptions import ConnectionClosed
 
 from benchmarks.people import accepting, cancelling
 from benchmarks.processes import PROBES, TOKEN, cpu_s, pace, resident_mib, started
-from benchmarks.tables import Aim, Cell, Progress, Table, against
+from benchmarks.tables import Aim, Cell, Found, Progress, Table
 from gateway.app import open_gateway
 from gateway.config import Settings
 from gateway.core.clock import SystemClock
@@ -62,7 +62,7 @@ KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 KIB = 1024
 
 
-def measure(say: Progress) -> list[Table]:
+def measure(say: Progress) -> Found:
     """Both servers, the same questions."""
     found = {}
     for name in ("bare", "turngate"):
@@ -89,8 +89,10 @@ def measure(say: Progress) -> list[Table]:
             (f"a socket of {IDLE}, KiB", bare.socket_kib, ours.socket_kib, None),
         ],
     )
-    machine = _pace()
-    aims = against(
+    return [
+        trips,
+        memory,
+        _pace(),
         Aim(
             "`status` sequential, p50: the echo's ÷ ours",
             bare.p50_us / ours.p50_us,
@@ -108,8 +110,7 @@ def measure(say: Progress) -> list[Table]:
         Aim("an idle socket", ours.socket_kib, 40, "KiB"),
         *accepting(say),
         *cancelling(say),
-    )
-    return [trips, memory, machine, aims]
+    ]
 
 
 def _pace() -> Table:

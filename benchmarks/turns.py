@@ -1,6 +1,6 @@
 """Whole turns through a whole gateway in one process: order, throughput, CPU, memory.
 
-10 000 messages over 500 conversations with the scripted model and a file on disk, next to the same
+4 000 messages over 200 conversations with the scripted model and a file on disk, next to the same
 generator and model without anything durable. Figures are ratios of one run; what must hold (every
 conversation's answers in order, memory back after eviction) is checked, not timed.
 """
@@ -24,7 +24,7 @@ from agents.models.scripted import ScriptedModel
 from agents.tools.catalog import TOOLS
 from agents.turn import ToolLoop
 from agents.workspace import default_agent
-from benchmarks.tables import Progress, Table
+from benchmarks.tables import Found, Progress, Table
 from channels.base.channel import Capabilities, Intake
 from channels.base.messages import Inbound, Outbound, Receipt
 from gateway.app import open_gateway
@@ -35,8 +35,10 @@ from gateway.core.parts import Text
 from gateway.running import Gateway
 from gateway.telemetry import logs
 
-MESSAGES = 10_000
-CONVERSATIONS = 500
+CONVERSATIONS = 200
+EACH = 20
+"""Messages of a conversation."""
+MESSAGES = CONVERSATIONS * EACH
 WINDOW = 64
 """Conversations talking at once."""
 
@@ -79,7 +81,7 @@ class Figures:
     rss_after_mib: float
 
 
-def measure(progress: Progress) -> list[Table]:
+def measure(progress: Progress) -> Found:
     """The durable gateway, then the bare turn."""
     progress(f"turns: {MESSAGES} messages over {CONVERSATIONS} conversations, every turn durable")
     durable = asyncio.run(_gateway())
@@ -130,7 +132,7 @@ async def _gateway() -> Figures:
         async with open_gateway(settings, channels=[channel]) as gateway:
             before = _rss()
             started, cpu = time.perf_counter(), time.process_time()
-            latencies = await _talk(gateway, channel)
+            latencies = await _talk(gateway, channel, CONVERSATIONS)
             wall, used = time.perf_counter() - started, time.process_time() - cpu
             await gateway.idle()
             _check(gateway, channel)
@@ -151,17 +153,17 @@ async def _gateway() -> Figures:
     )
 
 
-async def fill(home: Path, workspace: Path) -> None:
-    """Leave a store behind in which all of this was said and answered."""
+async def fill(home: Path, workspace: Path, messages: int) -> None:
+    """Leave a store behind in which as much as this was said and answered."""
     settings = Settings(turngate_home=home, workspace_dir=workspace, turngate_model="scripted")
     channel = Counting()
     logs.configure(level="warning")
     async with open_gateway(settings, channels=[channel]) as gateway:
-        await _talk(gateway, channel)
+        await _talk(gateway, channel, messages // EACH)
         await gateway.idle()
 
 
-async def _talk(gateway: Gateway, channel: Counting) -> list[float]:
+async def _talk(gateway: Gateway, channel: Counting, conversations: int) -> list[float]:
     """Each conversation sends its next message when the last was answered."""
     latencies: list[float] = []
     gate = asyncio.Semaphore(WINDOW)
@@ -170,7 +172,7 @@ async def _talk(gateway: Gateway, channel: Counting) -> list[float]:
         peer = f"p{number}"
         event = channel.waiting[peer] = asyncio.Event()
         route = RouteKey("bench", "default", peer=peer)
-        for index in range(MESSAGES // CONVERSATIONS):
+        for index in range(EACH):
             async with gate:
                 began = time.perf_counter()
                 event.clear()
@@ -178,12 +180,12 @@ async def _talk(gateway: Gateway, channel: Counting) -> list[float]:
                 await event.wait()
                 latencies.append((time.perf_counter() - began) * 1000)
 
-    await asyncio.gather(*(converse(number) for number in range(CONVERSATIONS)))
+    await asyncio.gather(*(converse(number) for number in range(conversations)))
     return latencies
 
 
 def _check(gateway: Gateway, channel: Counting) -> None:
-    expected = [f"You said: say {index}" for index in range(MESSAGES // CONVERSATIONS)]
+    expected = [f"You said: say {index}" for index in range(EACH)]
     wrong = [peer for peer, shown in channel.shown.items() if shown != expected]
     if wrong or len(channel.shown) != CONVERSATIONS:
         raise SystemExit(f"answers lost or out of order for {wrong[:5]}")

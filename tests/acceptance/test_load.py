@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from benchmarks import overload
+from benchmarks.tables import Table
 from gateway.core.clock import SystemClock
 from tests.security.raw import frame, peer
 from tests.unit.gateway.cli.shell import Shell
@@ -26,7 +27,8 @@ def call(method: str, **params: object) -> bytes:
 @pytest.mark.timeout(120)
 def test_at_five_times_its_load_a_gateway_goes_on_working_and_says_no_to_the_rest() -> None:
     """Two processes share the machine, so the bounds are wide: the benchmark has the aims."""
-    load, times, _ = overload.measure(lambda _: None)
+    found = overload.measure(lambda _: None)
+    load, times = (part for part in found if isinstance(part, Table))
     figures = {str(name): float(figure or 0) for name, figure in load.rows}
     assert figures["goodput of peak"] > 0.5, figures
     assert figures["refused"] > figures["answered a second"], figures

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.clock import settle
@@ -18,6 +18,7 @@ from gateway.store.base.events import GetLogBounds, LogBounds
 from gateway.store.base.retention import PruneEvents, RaiseLogFloor
 from gateway.store.base.store import NewEvent, Store, Unit
 from gateway.store.sqlite.store import open_sqlite
+from tests.properties.examples import examples
 
 KINDS = ("turn.started", "turn.completed", "delivery.sent")
 SESSIONS = ("s1", "s2")
@@ -105,7 +106,7 @@ def all_entries(actions: Sequence[Write | Prune]) -> list[tuple[str, str]]:
     return [entry for action in actions if isinstance(action, Write) for entry in action.entries]
 
 
-@settings(max_examples=150, deadline=None)
+@examples(50)
 @given(
     st.lists(writes, min_size=1, max_size=25),
     st.lists(st.tuples(filters, cuts), min_size=1, max_size=4),
@@ -131,7 +132,7 @@ async def test_a_reader_sees_each_wanted_entry_once_while_others_write(
         await store.close()
 
 
-@settings(max_examples=100, deadline=None)
+@examples(40)
 @given(
     st.lists(st.one_of(writes, st.builds(Prune, st.integers(0, 10))), min_size=1, max_size=25),
     filters,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.base.messages import UserMessage
@@ -28,6 +28,7 @@ from gateway.core.parts import Text
 from gateway.runs.context import decision_key
 from gateway.store.base.inputs import FindInput, InputRow
 from gateway.store.base.runs import GetRun, LoadSteps
+from tests.properties.examples import examples
 from tests.support.house import House, Notebook, inbound
 
 GATES = ("red", "blue")
@@ -291,7 +292,7 @@ async def lived(deeds: list[Deed]) -> None:
 
 # Each example starts a gateway several times.
 @pytest.mark.timeout(120)
-@settings(max_examples=25, deadline=None)
+@examples(12)
 @given(st.lists(DEEDS, min_size=2, max_size=14))
 def test_every_accepted_message_ends_once_and_in_order(deeds: list[Deed]) -> None:
     """P1, P2, P4, P5 and no lane left behind, for any history."""

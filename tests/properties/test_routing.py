@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.base.agents import Agent
@@ -17,6 +17,7 @@ from gateway.routing.identities import Address, Identities
 from gateway.routing.problems import Severity
 from gateway.routing.scopes import session_key
 from gateway.routing.table import Table
+from tests.properties.examples import examples
 
 FIELDS = ("channel", "account", "guild", "group", "thread", "peer")
 KNOWN = tuple(map(AgentId, ("main", "luna", "sol", "ada")))
@@ -89,7 +90,7 @@ def answering(table: Table, route: RouteKey) -> AgentId | None:
 defaults = st.none() | agent_ids
 
 
-@settings(max_examples=300)  # the order has four criteria, and rules must meet in each
+@examples(120)  # the order has four criteria, and rules must meet in each
 @given(specs, specs, routes, defaults)
 def test_resolution_is_total_and_agrees_with_the_plain_reference(
     declared: list[Spec], added: list[Spec], route: RouteKey, default: AgentId | None
@@ -226,7 +227,7 @@ def conversation(agent: Agent, route: RouteKey, people: Identities) -> tuple[obj
     return (agent.id, "account", address)
 
 
-@settings(max_examples=300)  # six fields, each of which must be able to tell two messages apart
+@examples(120)  # six fields, each of which must be able to tell two messages apart
 @given(meetings())
 def test_two_messages_share_a_session_exactly_when_the_scope_says_so(meeting: Meeting) -> None:
     """No peer, group or account, however named, gets into another's conversation."""

@@ -86,14 +86,14 @@ def test_what_is_taken_for_a_request_is_one(value: dict[str, Any]) -> None:
     assert isinstance(member, Request) is is_request
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(frames)
 def test_any_frame_gets_a_valid_answer_or_none(house: House, frame: bytes | str) -> None:
     """Over HTTP, as an admin: whatever is in it reaches as far as it can."""
     check_frame(house.run(house.world.rpc.handle(frame, ADMIN, "10.0.0.1")))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(frames, max_size=5))
 def test_any_frames_leave_a_connection_alive(house: House, sent: list[bytes | str]) -> None:
     """All that is written is valid, and the next request is answered."""
@@ -112,7 +112,7 @@ def test_any_frames_leave_a_connection_alive(house: House, sent: list[bytes | st
     house.run(converse())
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(calls())
 def test_no_call_finds_a_bug(house: House, call: tuple[str, Any]) -> None:
     """Every method, with parameters near those it takes: a result or a refusal of its own."""

@@ -24,6 +24,7 @@ from gateway.store.base.events import ReadEvents
 from gateway.store.base.runs import LoadSteps, RunRow, StepRow
 from gateway.store.base.store import NewEvent
 from gateway.store.sqlite.store import open_sqlite
+from tests.properties.examples import examples
 from tests.unit.gateway.runs.lives import (
     NAP_S,
     Cut,
@@ -70,7 +71,7 @@ cuts = st.lists(st.builds(Cut, st.integers(1, 12), st.booleans(), st.booleans())
 
 # An unsafe step that is cut before its effect, and, once a person said so, again after it.
 @example(program=(Do(Effect.UNSAFE),), cuts=[Cut(3, True, True), Cut(8, False, True)])
-@settings(max_examples=120, deadline=None)
+@examples(40)
 @given(programs(nodes, 4), cuts)
 @pytest.mark.timeout(60)
 async def test_a_run_ends_as_if_it_had_never_been_interrupted(
@@ -90,7 +91,7 @@ async def test_a_run_ends_as_if_it_had_never_been_interrupted(
         await store.close()
 
 
-@settings(max_examples=120, deadline=None)
+@examples(40)
 @given(programs(nodes, 4), cuts, st.integers(0, 8), st.integers(1, 12))
 @pytest.mark.timeout(60)
 async def test_a_stopped_run_begins_nothing_more_and_ends_once(
@@ -269,5 +270,5 @@ class Gateways(RuleBasedStateMachine):
         await self._check()
 
 
-Gateways.TestCase.settings = settings(max_examples=40, stateful_step_count=15, deadline=None)
+Gateways.TestCase.settings = settings(examples(15), stateful_step_count=15)
 TestGateways = pytest.mark.timeout(60)(Gateways.TestCase)

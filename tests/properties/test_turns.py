@@ -14,7 +14,7 @@ from typing import get_args
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.base.messages import AssistantMessage, Message, ToolCall, ToolMessage
@@ -26,6 +26,7 @@ from gateway.store.base.runs import EmitRunEvent, StepRow
 from gateway.store.base.store import Unit
 from gateway.store.sqlite.store import open_sqlite
 from gateway.turns.task import TASK
+from tests.properties.examples import examples
 from tests.unit.gateway.turns.bench import Bench
 from tests.unit.gateway.turns.rows import row
 
@@ -215,7 +216,7 @@ async def told(plan: Plan, cuts: list[Cut], *, lazy: bool = False) -> Ending:
 
 # Each example runs a turn twice, over up to four processes.
 @pytest.mark.timeout(60)
-@settings(max_examples=80, deadline=None)
+@examples(30)
 @given(PLANS, CUTS, st.booleans())
 def test_a_turn_cut_anywhere_ends_like_one_that_was_not(
     plan: Plan, cuts: list[Cut], lazy: bool
