@@ -35,7 +35,7 @@ TALKERS = 4
 TRAVELLERS = 4
 AHEAD = 3
 """Messages a talker sends before it waits for the last one's answer."""
-LIFE_S = (0.05, 2.0)
+LIFE_S = (0.05, 3.0)
 """How long a gateway lives from the moment it listens, or from a trouble on."""
 STOPPED_S = LEASE_S + 1.5
 THAW_S = 2.0

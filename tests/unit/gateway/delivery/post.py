@@ -46,9 +46,15 @@ class Post:
         self.channel = MemoryChannel(capabilities=able)
         self.outbox = self._outbox([self.channel])
 
-    def _outbox(self, channels: Sequence[Channel], *, shared: bool = False) -> Outbox:
+    def _outbox(
+        self,
+        channels: Sequence[Channel],
+        *,
+        shared: bool = False,
+        store: CuttableStore | None = None,
+    ) -> Outbox:
         return Outbox(
-            store=self.store,
+            store=store or self.store,
             clock=self.clock,
             ids=self._ids,
             chance=Middle(),
@@ -56,10 +62,10 @@ class Post:
             shared=shared,
         )
 
-    def beside(self) -> tuple[Outbox, MemoryChannel]:
-        """Another process on the same store, with a channel of its own to the same places."""
+    def beside(self, store: CuttableStore | None = None) -> tuple[Outbox, MemoryChannel]:
+        """Another process on the same database, with a channel of its own to the same places."""
         channel = MemoryChannel(capabilities=self.able)
-        return self._outbox([channel], shared=True), channel
+        return self._outbox([channel], shared=True, store=store), channel
 
     async def reopen(self, channels: Sequence[Channel] | None = None) -> None:
         """A new process takes up what is stored; the receivers are new, too."""

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import orjson
 import pytest
 
 from channels.base.channel import Capabilities, Intake
 from channels.base.messages import Outbound, Receipt
+from gateway.core.clock import SystemClock
 from gateway.core.errors import DeliveryPermanent, DeliveryTransient, DeliveryUnknown
 from gateway.core.ids import TurnId
 from gateway.delivery.outbox import ABANDONED_MS
 from gateway.delivery.policy import BACKOFF_S, SEND_S, UNKNOWN_ATTEMPTS
+from gateway.runs.lease import LEASE_S
 from gateway.store.base.conversations import BlankSession
 from gateway.store.base.outbox import CountDeliveries, EndSend
 from gateway.store.base.store import Unit
+from gateway.store.postgres.store import connect_store
 from gateway.store.sqlite.store import open_sqlite
+from tests.support import database
 from tests.support.cutting import CuttableStore
-from tests.unit.gateway.delivery.post import PATIENCE_S, Post
+from tests.unit.gateway.delivery.post import PATIENCE_S, PLAIN, Post
 
 DEDUPES = Capabilities(dedupes=True)
 HOUR_S = 3600.0
@@ -633,3 +638,31 @@ async def test_what_a_dead_process_left_is_adopted_by_one_of_the_others(deduping
     shown = [message.key for _, channel in others for message in channel.attempts]
     assert sorted(shown) == sorted([f"{turn}:1", f"{waits}:1"])
     assert [(await deduping.row(each)).state for each in (turn, waits)] == ["sent", "sent"]
+
+
+@pytest.mark.postgres
+@pytest.mark.timeout(20)  # the server may have to start
+@pytest.mark.parametrize("dedupes", [True, False])
+async def test_what_a_killed_process_left_on_postgresql_leaves_once(dedupes: bool) -> None:
+    """Each process with connections of its own, all adopting at one moment; within lease + 5 s."""
+    assert ABANDONED_MS <= LEASE_S * 1000 + 5000
+    database.server()
+    url = await database.fresh_url()
+    async with AsyncExitStack() as stack:
+        stores = []
+        for _ in range(4):
+            stores.append(CuttableStore(await connect_store(url, clock=SystemClock())))
+            stack.push_async_callback(stores[-1].close)
+        post = Post(stores[0], able=DEDUPES if dedupes else PLAIN)
+        turns = [await interrupted(post, "one")]
+        turns += [await post.write(f"{n}", woken=False) for n in range(5)]
+        others = [post.beside(store) for store in stores[1:]]
+        await post.clock.advance(ABANDONED_MS / 1000 + 1)
+        await asyncio.gather(*(outbox.adopt() for outbox, _ in others))
+        await asyncio.gather(*(outbox.drained() for outbox, _ in others))
+        states = [(await post.row(turn)).state for turn in turns]
+        shown = [message.key for _, channel in others for message in channel.attempts]
+    # Where a second copy would be seen, nobody can know about the first one.
+    expected = turns if dedupes else turns[1:]
+    assert sorted(shown) == sorted(f"{turn}:1" for turn in expected)
+    assert states == ["sent" if turn in expected else "unknown" for turn in turns]
