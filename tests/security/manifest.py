@@ -194,9 +194,15 @@ TESTS: dict[str, tuple[str, ...]] = {
     "3.3": (
         "unit/gateway/rpc/test_overload.py::test_five_times_what_it_takes_is_refused_with_a_time_and_leaves_nothing",
         "unit/gateway/rpc/test_overload.py::test_status_and_what_stops_are_answered_and_make_room",
+        "acceptance/test_load.py"
+        "::test_at_five_times_its_load_a_gateway_goes_on_working_and_says_no_to_the_rest",
+        "acceptance/test_network.py"
+        "::test_a_hundred_turns_on_one_socket_are_answered_and_a_cancel_gets_through",
     ),
     "3.5": (
         "security/test_stopping.py::test_a_stop_is_bounded_with_peers_of_every_kind",
+        "acceptance/test_load.py"
+        "::test_a_stop_with_stalled_and_silent_peers_is_over_before_it_would_be_killed",
         "security/test_stopping.py::test_what_waits_is_answered_before_the_goodbye",
         "security/test_stopping.py::test_a_step_that_fails_or_hangs_does_not_stop_the_stop",
         "security/test_stopping.py::test_a_socket_that_comes_while_draining_is_told_to_come_back",
