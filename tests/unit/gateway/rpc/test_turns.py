@@ -13,12 +13,14 @@ from gateway.core.ids import SequentialIds
 from gateway.core.keys import parse_route_key
 from gateway.store.base.inputs import GetInput
 from gateway.store.base.outbox import DeliveriesOfTurn
+from gateway.store.base.store import Unit
 from tests.unit.gateway.rpc.talk import ALICE, BOB, OPERATOR, Refusal, World, open_world
 
 SESSION = "agent:main:websocket:direct:alice%2Fws-client"
 
 
 async def delivery_state(world: World, turn_id: str) -> str:
+    await world.gateway.store.commit(Unit(()))  # behind what was posted, which nobody waits for
     (row,) = await world.gateway.store.read(DeliveriesOfTurn(turn_id))
     return row.state
 
