@@ -172,9 +172,10 @@ async def _last_words(process: asyncio.subprocess.Process) -> str:
 
 def _size_below(folder: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
-        with suppress(OSError):  # it moved on while we looked
-            total += path.stat().st_size
+    for parent, _, names in os.walk(folder):  # unlike `rglob` it passes by a folder that is gone
+        for name in names:
+            with suppress(OSError):  # it moved on while we looked
+                total += Path(parent, name).stat().st_size
     return total
 
 
