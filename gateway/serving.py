@@ -91,7 +91,7 @@ async def serving(
     channels = (*channels, client_channel())
     async with open_gateway(settings, channels=channels, chosen=chosen) as gateway:
         count(gateway, metrics)
-        await _open_credentials(gateway.credentials, settings.turngate_home, preset)
+        await _open_credentials(gateway.credentials, settings)
         health = Health(clock)
         admission = Admission(health, clock, metrics.shed, waiting=lambda: gateway.lanes.waiting)
         rpc = open_rpc(
@@ -152,8 +152,7 @@ async def prepare(settings: Settings) -> None:
     store = await open_store(settings, clock)
     try:
         credentials = Credentials(store, clock, SystemIds(clock))
-        preset = settings.turngate_token.get_secret_value()
-        await _open_credentials(credentials, settings.turngate_home, preset)
+        await _open_credentials(credentials, settings)
     finally:
         await store.close()
 
@@ -173,10 +172,14 @@ def listen_of(settings: Settings) -> Listen:
     )
 
 
-async def _open_credentials(credentials: Credentials, home: Path, preset: str) -> None:
+async def _open_credentials(credentials: Credentials, settings: Settings) -> None:
     """Load credentials; a token nobody has any more is replaced and left for the owner to read."""
-    file = home / TOKEN_FILE
-    fresh = await credentials.open(preset=preset, remembered=file.exists())
+    file = settings.turngate_home / TOKEN_FILE
+    fresh = await credentials.open(
+        preset=settings.turngate_token.get_secret_value(),
+        remembered=file.exists(),
+        alone=not settings.postgres_url,
+    )
     if fresh is None:
         return
     try:

@@ -82,12 +82,15 @@ class Credentials:
         self._tickets: dict[str, _Ticket] = {}
         self._on_revoked: list[Callable[[str], None]] = []
 
-    async def open(self, *, preset: str = "", remembered: bool = True) -> str | None:
+    async def open(
+        self, *, preset: str = "", remembered: bool = True, alone: bool = True
+    ) -> str | None:
         """Load what there is and make sure an operator can come in.
 
         `preset` is the operator's token from the settings; `remembered`: whoever starts the gateway
         still has the one that was made before. Returns a fresh token when one had to
-        be made; it is shown nowhere again. Raises `ConfigError` for a preset that is too weak.
+        be made; it is shown nowhere again. Raises `ConfigError` for a preset that is too weak, and
+        when a token would be replaced that other gateways of the store (`alone` is false) go by.
         """
         for row in await self._store.read(ListCredentials()):
             if row.revoked_at is None:
@@ -100,6 +103,12 @@ class Credentials:
         made = any(principal.name == OPERATOR for principal in self._valid.values())
         if made and remembered:
             return None
+        if made and not alone:
+            raise ConfigError(
+                "the database already has an operator's token, and it is not in this gateway's"
+                " home: set TURNGATE_TOKEN to one of yours in all gateways that share the database,"
+                " or copy the file `token` from the home of the first one"
+            )
         return await self._replace_operator(self._ids.secret())
 
     async def refresh(self) -> None:

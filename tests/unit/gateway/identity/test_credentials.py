@@ -54,6 +54,20 @@ async def test_the_first_start_makes_an_operator_and_shows_its_token_once(
     assert await Credentials(store, clock, SystemIds(clock)).open() is None
 
 
+async def test_a_start_does_not_end_the_token_other_gateways_go_by(
+    store: Store, clock: ManualClock
+) -> None:
+    """A second machine on one database has no token file, and must not lock the first one out."""
+    first = Credentials(store, clock, SystemIds(clock))
+    token = await first.open(alone=False)
+    assert token is not None
+    with pytest.raises(ConfigError, match="TURNGATE_TOKEN"):
+        await Credentials(store, clock, SystemIds(clock)).open(remembered=False, alone=False)
+    again = Credentials(store, clock, SystemIds(clock))
+    assert await again.open(alone=False) is None
+    assert (await again.authenticate(token, "a")).name == OPERATOR
+
+
 async def test_the_secret_is_not_in_the_store(credentials: Credentials, store: Store) -> None:
     """A stolen database opens nothing."""
     _, token = await credentials.create("bot", [Scope.CHAT], by=ADMIN)
