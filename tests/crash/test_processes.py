@@ -8,7 +8,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -292,13 +292,22 @@ class Line:
 
     def served_by(self, processes: list[int]) -> int:
         """Which process has the other end, as the kernel sees it."""
-        mine = f":{self.socket.local_address[1]:04X}"
+        ends = [
+            f":{address[1]:04X}"
+            for address in (self.socket.remote_address, self.socket.local_address)
+        ]
         rows = [line.split() for line in Path("/proc/net/tcp").read_text("ascii").splitlines()]
-        (inode,) = [row[9] for row in rows if row[2].endswith(mine)]
+        # Both ends and "established": other connections may have used the same port on this side.
+        (inode,) = [
+            row[9]
+            for row in rows
+            if row[1].endswith(ends[0]) and row[2].endswith(ends[1]) and row[3] == "01"
+        ]
         for process in processes:
             for descriptor in Path(f"/proc/{process}/fd").iterdir():
-                if os.readlink(descriptor) == f"socket:[{inode}]":
-                    return process
+                with suppress(FileNotFoundError):  # closed since it was listed
+                    if descriptor.readlink() == Path(f"socket:[{inode}]"):
+                        return process
         raise AssertionError("none of them")
 
 
