@@ -20,7 +20,7 @@ import structlog
 
 from agents.base.agents import Agents
 from agents.base.models import Limits, Model
-from agents.base.profiles import NoProfiles
+from agents.base.profiles import Keyless
 from agents.base.tools import Tool
 from agents.models.fetching import Fetcher, Progress
 from agents.models.local import LocalModel
@@ -247,7 +247,7 @@ async def open_gateway(
             copies=copies,
             outbox=outbox,
             waiters=TurnWaiters(store),
-            profiles=policy or NoProfiles(),
+            profiles=policy or _keyless(settings),
             opening=opening,
         )
         log.info("gateway.stopping", turns=engine.executing)
@@ -371,6 +371,12 @@ def _table(routes: Routes, agents: Iterable[AgentId]) -> Table:
         default_agent=routes.default_agent,
         file=routes.file,
     )
+
+
+def _keyless(settings: Settings) -> Keyless:
+    if settings.provider == "local":
+        return Keyless(settings.answering, window=LocalModel.window, tools=LocalModel.tools)
+    return Keyless(settings.answering)
 
 
 def _routes(settings: Settings) -> Routes:

@@ -110,11 +110,15 @@ class Profiles(Protocol):
         ...
 
 
-class NoProfiles:
-    """A gateway whose model needs no key."""
+class Keyless:
+    """A gateway whose one model needs no key: it is always ready, and there is nothing to clear."""
+
+    def __init__(self, model: str, *, window: int = 0, tools: bool = True) -> None:
+        at = ModelAtProfile(model, "ready", "", 0, 0, 0, window)
+        self._info = ProfileInfo(model, "", tools, images=False, window=window, models=(at,))
 
     def seen(self) -> tuple[ProfileInfo, ...]:
-        return ()
+        return (self._info,)
 
     def clear(self, profile: str = "") -> int:
         return 0

@@ -12,7 +12,7 @@ from gateway.wire.methods.base import NoParams
 
 
 async def list_(call: Call, params: NoParams) -> wire.ProfileList:
-    """How each model does at each key. Empty where the model needs none."""
+    """How each model does at each key; a model that needs none stands under its own name."""
     rows = [_entry(info, at) for info in call.gateway.profiles.seen() for at in info.models]
     return wire.ProfileList(profiles=rows)
 
@@ -28,7 +28,7 @@ async def clear(call: Call, params: wire.ClearProfiles) -> wire.Cleared:
 
 
 async def models(call: Call, params: NoParams) -> wire.ModelList:
-    """The models in the order they are asked for. Empty where the model needs no key."""
+    """The models in the order they are asked for."""
     found: dict[str, list[tuple[str, ModelAtProfile]]] = {}
     for info in call.gateway.profiles.seen():
         for at in info.models:
