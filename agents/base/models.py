@@ -100,11 +100,16 @@ def _nothing_shown() -> None:
     """Nobody watches."""
 
 
+def _nothing_kept(tried: tuple[ModelAttempt, ...]) -> None:
+    """Nobody writes it down."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelContext:
     """What a model may use of the world besides its own connection.
 
-    `restarted` says that what was emitted so far belongs to an answer that will not come. `session`
+    `restarted` says that what was emitted so far belongs to an answer that will not come. `tried`
+    is told of all requests so far, before there is one more or a wait. `session`
     names the conversation, so that it can stay where its beginning is cached, unless
     the call is `aside` and shares none of it; `turn`, `agent` and
     `root`, the turn that set it all off, say whose budget this is. `patience_s` bounds
@@ -114,6 +119,7 @@ class ModelContext:
     clock: Clock
     emit: Emit
     restarted: Callable[[], None] = _nothing_shown
+    tried: Callable[[tuple[ModelAttempt, ...]], None] = _nothing_kept
     session: str = ""
     aside: bool = False
     turn: str = ""

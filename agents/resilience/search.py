@@ -7,7 +7,7 @@ Made for one answer and then gone.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -18,7 +18,7 @@ from agents.resilience.choosing import Candidate, Choice, Nobody, Tried
 from agents.resilience.estimate import Scale
 from agents.resilience.limiter import Room
 from agents.resilience.standings import Standings
-from gateway.core.errors import ModelAttempt, ModelCategory, ModelFailed
+from gateway.core.errors import AttemptEnd, ModelAttempt, ModelCategory, ModelFailed
 
 log = structlog.get_logger(__name__)
 
@@ -94,6 +94,8 @@ class Search:
             if isinstance(choice, Nobody):
                 raise self._given_up(choice)
             if choice.wait_ms > 0:
+                if self.attempts:
+                    self._context.tried(tuple(self.attempts))
                 await self._wait(choice.wait_ms)
                 continue
             reply = await self._ask(choice)
@@ -161,10 +163,12 @@ class Search:
         began = clock.monotonic()
         waited_ms, self._waited_ms = self._waited_ms, 0
 
-        def attempt(category: ModelCategory | Literal[""]) -> ModelAttempt:
+        def attempt(category: AttemptEnd) -> ModelAttempt:
             took_ms = round((clock.monotonic() - began) * 1000)
             return ModelAttempt(*candidate.key, choice.why, category, waited_ms, took_ms)
 
+        if self.attempts:
+            self._context.tried((*self.attempts, attempt("unfinished")))
         request = plain.fitted(
             self._request, candidate.profile, candidate.model, output=self._output(candidate)
         )

@@ -68,17 +68,21 @@ ModelCategory = Literal[
 """Why a model call failed, as far as the upstream lets us tell."""
 
 
+AttemptEnd = ModelCategory | Literal["", "unfinished"]
+
+
 @dataclass(frozen=True, slots=True)
 class ModelAttempt:
     """One request to one model server: which key and model, why these, and how it ended.
 
-    `category` is empty where it answered. `waited_ms` passed before it, `took_ms` during it.
+    `category` is empty where it answered, `unfinished` where no end is known: it is under way, or
+    was cut by the end of a process. `waited_ms` passed before it, `took_ms` during it.
     """
 
     profile: str
     model: str
     why: str
-    category: ModelCategory | Literal[""] = ""
+    category: AttemptEnd = ""
     waited_ms: int = 0
     took_ms: int = 0
 

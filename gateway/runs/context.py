@@ -41,6 +41,7 @@ from gateway.store.base.runs import (
     CompleteStep,
     FailStep,
     GetRunEvent,
+    NoteStep,
     RecordStep,
     RunEventRow,
     StepRow,
@@ -64,11 +65,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One execution of a step; `key` is the same for every attempt, for idempotent effects."""
+    """One execution of a step; `key` is the same for every attempt, for idempotent effects.
+
+    `noted` is what an earlier attempt had to say last, if it did and the note was not lost.
+    """
 
     path: str
     number: int
     key: str
+    noted: Json = None
 
 
 def decision_key(path: str, attempts: int) -> str:
@@ -129,6 +134,8 @@ class RunContext:
             decided = await self._decision(path, record)
             if decided is not None:
                 return await self._record(path, intent, kind, mark, decided["result"])
+        if record is not None and record.result is not None:
+            live.notes.setdefault(path, orjson.loads(record.result))
         begin = BeginStep(live.run_id, live.epoch, path, intent, kind, effect.value, mark, 0)
         attempts, began = record.attempts if record else 0, live.clock.monotonic()
         while True:
@@ -274,6 +281,13 @@ class RunContext:
         append = AppendStream(live.run_id, seq, json_text(body), live.clock.now_ms())
         live.store.post(Unit((append,), durability=Durability.POSTED))
 
+    def note(self, attempt: Attempt, value: Json) -> None:
+        """Tell the next attempt how far this one has come: posted, so a crash may lose the last."""
+        live = self._execution
+        live.notes[attempt.path] = value
+        note = NoteStep(live.run_id, live.epoch, attempt.path, json_text(value))
+        live.store.post(Unit((note,), durability=Durability.POSTED))
+
     def charge(self, attempt: Attempt, model: str, *, tokens_in: int, tokens_out: int) -> None:
         """Note a call of a model by this attempt; written down with the attempt's end."""
         live = self._execution
@@ -295,7 +309,8 @@ class RunContext:
         """Begin a step, do its work and write down what became of it."""
         live = self._execution
         begin = begin._replace(at=live.clock.now_ms())
-        attempt = Attempt(begin.path, number, f"{live.run_id}:{begin.path}")
+        key = f"{live.run_id}:{begin.path}"
+        attempt = Attempt(begin.path, number, key, live.notes.get(begin.path))
         crashpoint("step.before_begin")
         if begin.effect == Effect.PURE:
             # Nothing in the world hangs on the record of a beginning: it rides along.

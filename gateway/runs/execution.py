@@ -19,6 +19,7 @@ import structlog
 from gateway.core.clock import Clock, settle
 from gateway.core.errors import LeaseLost, RunCancelled, StepDivergence, StoreUnavailable
 from gateway.core.ids import Chance, Ids, RunId, system_chance
+from gateway.runs.canonical import Json
 from gateway.runs.records import Records
 from gateway.store.base.store import NewEvent, Receipt, Store, Unit
 
@@ -52,6 +53,8 @@ class Execution:
     """Set with every event this process gives the run."""
     charges: dict[str, dict[str, tuple[int, int, int]]] = field(default_factory=dict)
     """What attempts under way have used, by path and model: calls, tokens in, tokens out."""
+    notes: dict[str, Json] = field(default_factory=dict)
+    """The last note of steps that were attempted here, by path."""
     told: dict[str, list[NewEvent]] = field(default_factory=dict)
     """What became true in attempts under way, by path."""
     positions: int = 0

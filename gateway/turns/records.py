@@ -83,7 +83,7 @@ def outcome_to_json(outcome: ModelOutcome) -> dict[str, Any]:
             }
             if outcome.notice:
                 value["notice"] = storable(outcome.notice)
-            return value | _attempts_to_json(outcome.attempts)
+            return value | attempts_to_json(outcome.attempts)
         case ModelFailure():
             return _failure_to_json(outcome)
         case _:
@@ -106,7 +106,8 @@ def outcome_from_json(value: Any) -> ModelOutcome:
     )
 
 
-def _attempts_to_json(attempts: tuple[ModelAttempt, ...]) -> dict[str, Any]:
+def attempts_to_json(attempts: tuple[ModelAttempt, ...]) -> dict[str, Any]:
+    """What was tried, as a member of the outcome or of a note on the way to it."""
     if not attempts:
         return {}
     told = [
@@ -140,7 +141,7 @@ def _failure_to_json(failure: ModelFailure) -> dict[str, Any]:
         value["told"] = storable(failure.told)
     if failure.kind:
         value["kind"] = failure.kind
-    return value | _attempts_to_json(failure.attempts)
+    return value | attempts_to_json(failure.attempts)
 
 
 def _failure_from_json(value: dict[str, Any]) -> ModelFailure:

@@ -34,7 +34,7 @@ from agents.base.messages import ToolCall
 from agents.base.models import PATIENCE_S, ModelContext, ModelReply
 from agents.base.tools import ToolResult
 from channels.base.messages import SourceClass
-from gateway.core.errors import Bug, NotFound, RunCancelled
+from gateway.core.errors import Bug, ModelAttempt, NotFound, RunCancelled
 from gateway.core.ids import TurnId
 from gateway.events.kinds import Kind
 from gateway.events.previews import Preview
@@ -129,10 +129,9 @@ class Taking:
                 self._show(attempt.path, number, 0, "", restarted=True)
             try:
                 watched = self._watched(attempt.path, number, live, left_s)
-                outcome = await self._world.call_model(effect, watched)
+                outcome = await self._call(effect, attempt, watched)
             finally:
                 live.flush()
-            self._note(attempt, effect.request.model, outcome)
             return records.outcome_to_json(outcome)
 
         value = await self._context.step(
@@ -158,8 +157,7 @@ class Taking:
                 within_s=max(self._left_s(), 0),
             )
             await self._world.remember(self._agent.id, self._session.key, effect.beginning)
-            outcome = await self._world.call_model(effect, context)
-            self._note(attempt, effect.request.model, outcome)
+            outcome = await self._call(effect, attempt, context)
             sizes: dict[str, str | int] = {
                 "messages": len(effect.beginning),
                 "tokens": effect.tokens,
@@ -175,6 +173,21 @@ class Taking:
             input={"round": effect.round, "revision": snapshot.revision},
         )
         return records.outcome_from_json(value)
+
+    async def _call(
+        self, effect: CallModel | Compact, attempt: Attempt, context: ModelContext
+    ) -> ModelOutcome:
+        """Ask the model. What is tried on the way is noted: a crash must not hide it."""
+        before = records.attempts_from_json(attempt.noted or {})
+
+        def tried(now: tuple[ModelAttempt, ...]) -> None:
+            self._context.note(attempt, records.attempts_to_json((*before, *now)))
+
+        outcome = await self._world.call_model(effect, replace(context, tried=tried))
+        if before:
+            outcome = replace(outcome, attempts=(*before, *outcome.attempts))
+        self._note(attempt, effect.request.model, outcome)
+        return outcome
 
     def _left_s(self) -> float:
         """How long the turn may still work."""

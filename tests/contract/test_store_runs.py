@@ -22,6 +22,7 @@ from gateway.store.base.runs import (
     GetRunEvent,
     LoadSteps,
     LoadStream,
+    NoteStep,
     ParkRun,
     PutBlob,
     ReleaseRun,
@@ -164,6 +165,23 @@ async def test_a_step_is_begun_failed_begun_again_and_completed(store: Store) ->
         ("running", 2, None, None, None),
         ("completed", 2, None, '"done"', 5),
     ]
+
+
+async def test_a_note_stays_until_the_result_takes_its_place(store: Store) -> None:
+    """Over attempts, but not from a former owner, and not once the step has ended."""
+    seen = []
+    for op in (
+        a_run(),
+        a_begin(),
+        NoteStep("r1", 1, "0", '"half"'),
+        NoteStep("r1", 2, "0", '"of another epoch"'),
+        a_begin(at=4),
+        a_completion(at=5),
+        NoteStep("r1", 1, "0", '"late"'),
+    ):
+        await put(store, op)
+        seen += [step.result for step in await store.read(LoadSteps("r1"))]
+    assert seen == [None, '"half"', '"half"', '"half"', '"done"', '"done"']
 
 
 async def test_a_completed_step_is_left_alone(store: Store) -> None:

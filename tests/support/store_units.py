@@ -91,6 +91,7 @@ from gateway.store.base.runs import (
     GetRunEvent,
     LoadSteps,
     LoadStream,
+    NoteStep,
     OpenRun,
     ParkRun,
     PutBlob,
@@ -294,6 +295,7 @@ CASES: dict[type[Op], Case] = {
         (a_run(),),
         ((a_begin(epoch=2), LeaseLost), (a_begin(intent="another"), LeaseLost)),
     ),
+    NoteStep: Case(NoteStep("r1", 1, "0", '"half"'), _BEGUN),
     CompleteStep: Case(a_completion(), _BEGUN, ((a_completion(), LeaseLost),)),
     RecordStep: Case(a_record(), (a_run(),), ((a_record(), LeaseLost),)),
     FailStep: Case(

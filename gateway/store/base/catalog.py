@@ -55,6 +55,7 @@ Op = (
     | runs.TakeRun
     | runs.CountRecovery
     | runs.BeginStep
+    | runs.NoteStep
     | runs.CompleteStep
     | runs.RecordStep
     | runs.FailStep
@@ -138,6 +139,7 @@ GUARDS: dict[type[Op], Guard] = {
     runs.TakeRun: Guard(refused=LeaseHeld, returns=True),
     runs.CountRecovery: Guard(refused=LeaseLost),
     runs.BeginStep: Guard(refused=LeaseLost),
+    runs.NoteStep: Guard(),
     runs.CompleteStep: Guard(refused=LeaseLost, returns=True),
     runs.RecordStep: Guard(refused=LeaseLost, duplicate=LeaseLost, returns=True),
     runs.FailStep: Guard(refused=LeaseLost),

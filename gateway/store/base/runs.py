@@ -65,6 +65,15 @@ class BeginStep(NamedTuple):
     at: int
 
 
+class NoteStep(NamedTuple):
+    """Keep word of a step's work under way (JSON text), until its result takes the place."""
+
+    run_id: str
+    epoch: int
+    path: str
+    note: str
+
+
 class CompleteStep(NamedTuple):
     """Record a begun step's result (JSON text). Returns whether a stop was requested."""
 

@@ -16,6 +16,7 @@ OF_ONE_RUN: frozenset[type[Any]] = frozenset(
     {
         runs.OpenRun,
         runs.BeginStep,
+        runs.NoteStep,
         runs.CompleteStep,
         runs.RecordStep,
         runs.FailStep,

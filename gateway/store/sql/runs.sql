@@ -29,6 +29,13 @@ ON CONFLICT (run_id, path) DO UPDATE SET status = 'running', attempts = steps.at
   started_at = excluded.started_at, completed_at = NULL, error = NULL
 WHERE steps.status <> 'completed' AND steps.intent = excluded.intent;
 
+-- name: note_step
+-- What the next attempt finds if this one is cut; another beginning leaves it alone.
+UPDATE steps SET result = :note
+WHERE run_id = :run_id AND path = :path AND status = 'running'
+  AND EXISTS (SELECT 1 FROM runs
+    WHERE run_id = :run_id AND epoch = :epoch AND status = 'running' /* FOR SHARE */);
+
 -- name: complete_step
 -- The result of a begun step.
 UPDATE steps SET status = 'completed', result = :result, completed_at = :at

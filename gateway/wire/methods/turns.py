@@ -189,7 +189,10 @@ class ModelRequestSummary(Result):
         description="`first` in order, `again` at the same one, `waited` for the end of a pause, "
         "`probe` to see if it is back, or who could not be asked before it and why."
     )
-    category: str = Field(description="Why it failed; empty: it answered.")
+    category: str = Field(
+        description="Why it failed; empty: it answered; `unfinished`: it is under way, or its "
+        "process died."
+    )
     waited_ms: int
     took_ms: int
 

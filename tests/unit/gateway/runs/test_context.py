@@ -17,8 +17,9 @@ from gateway.runs.canonical import Json
 from gateway.runs.context import Attempt, RunContext
 from gateway.runs.execution import MAX_STEPS
 from gateway.runs.results import MAX_RESULT_BYTES
+from gateway.runs.retry import RetryPolicy
 from gateway.store.base.runs import BeginStep, CompleteStep, EndRun, LoadStream, RecordStep
-from gateway.store.base.store import Durability
+from gateway.store.base.store import Durability, Unit
 from tests.unit.gateway.runs.conftest import Start
 from tests.unit.gateway.runs.scripts import R1, Work, life, run_of, steps_of
 from tests.unit.gateway.runs.stores import FlakyStore, drive, holds
@@ -39,6 +40,38 @@ async def test_a_step_gives_its_result_and_records_it(start: Start, store: Flaky
     assert (step.status, step.attempts, step.result) == ("completed", 1, '{"said":"hi"}')
     run = await run_of(store)
     assert (run.status, run.result, run.ended_at) == ("completed", '{"said":"hi"}', run.updated_at)
+
+
+async def test_what_an_attempt_noted_is_told_to_the_next_one(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    """In the same process and after a crash; a note is no result."""
+    told: list[Json] = []
+    stuck = asyncio.Event()
+
+    async def work(run: RunContext, attempt: Attempt) -> Json:
+        told.append(attempt.noted)
+        run.note(attempt, {"reached": attempt.number})
+        if attempt.number == 1:
+            raise ValueError("once more")
+        if attempt.number == 2:
+            stuck.set()
+            await asyncio.Event().wait()
+        return "done"
+
+    async def body(run: RunContext) -> Json:
+        retry = RetryPolicy(max_attempts=3, initial_s=0)
+        return await run.step("work", lambda attempt: work(run, attempt), retry=retry)
+
+    async with life(tmp_path / "db", body, clock) as process:
+        process.begin(process.fresh())
+        await stuck.wait()
+        await process.store.commit(Unit(()))  # behind what was posted
+    async with life(tmp_path / "db", body, clock) as process:
+        await process.engine.start()
+        assert await process.resume() == "ended"
+        assert (await run_of(process.store)).result == '"done"'
+    assert told == [None, {"reached": 1}, {"reached": 2}]
 
 
 async def test_completed_steps_of_a_dead_process_are_not_executed_again(
