@@ -3,7 +3,8 @@
 `gateway/store/sql/` holds what both databases understand; what differs is marked in it and put
 right by each store: `clock(:now)` is the caller's time, or the database's where several machines
 share one, so that leases do not depend on their clocks; `/* FOR SHARE */` is a comment where nobody
-else writes, and a lock elsewhere; `INDEXED BY` is advice that only SQLite takes.
+else writes, and a lock elsewhere; `INDEXED BY` is advice that only SQLite takes. The tables come
+from the numbered scripts in `migrations/`, which are in the words of SQLite.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ def script(package: str, *path: str) -> str:
     return resources.files(package).joinpath("sql", *path).read_text(encoding="utf-8")
 
 
-def migrations(package: str) -> list[tuple[int, str]]:
-    """The numbered scripts of a store, in order."""
-    folder = resources.files(package).joinpath("sql", "migrations")
-    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
-    return [(int(name[:4]), script(package, "migrations", name)) for name in names]
+def migrations() -> list[tuple[int, str]]:
+    """The numbered scripts that make the tables, in order; the last number is the schema's."""
+    folder = resources.files(__package__).joinpath("sql", "migrations")
+    names = sorted(item.name for item in folder.iterdir())
+    return [(int(name[:4]), script(__package__, "migrations", name)) for name in names]

@@ -117,7 +117,7 @@ def test_every_command_and_option_is_explained() -> None:
 
 def test_every_state_is_explained() -> None:
     """The words of the database are the words of the pages."""
-    schema = pages.read("gateway/store/sqlite/sql/schema.sql")
+    schema = pages.read("gateway/store/sql/migrations/0001_initial.sql")
     inputs, runs, steps, deliveries = re.findall(
         r"CREATE TABLE (?:inputs|runs|steps|deliveries) .*?CHECK \(\w+ IN \((.*?)\)\)",
         schema,

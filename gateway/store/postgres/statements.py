@@ -14,6 +14,17 @@ from gateway.store.postgres.order import OF_ONE_RUN
 _PARAMETER = re.compile(r"(?<!:):(\w+)")
 _LOCKING = re.compile(r"/\* (FOR SHARE) \*/")
 _ADVICE = re.compile(r" INDEXED BY \w+")
+_WORDS = [
+    (re.compile(pattern, re.DOTALL), words)
+    for pattern, words in (
+        (r"/\* PostgreSQL: (.*?) \*/", r"\1"),
+        (r" STRICT(, WITHOUT ROWID)?;", ";"),
+        (r"\bordinal INTEGER\b", "ordinal bigint GENERATED ALWAYS AS IDENTITY"),
+        (r"\bINTEGER\b", "bigint"),
+        (r"\bTEXT\b", 'text COLLATE "C"'),
+    )
+]
+"""What a script says to SQLite, and what PostgreSQL is told instead."""
 _DATABASE_CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _LOCK = "_lock"
 
@@ -84,8 +95,14 @@ def _telling(cls: Any, sql: str, places: tuple[int, ...]) -> tuple[str, tuple[in
 
 
 def migrations() -> list[tuple[int, str]]:
-    """Numbered scripts in order."""
-    return statements.migrations(__package__)
+    """The shared scripts in order, with the types of PostgreSQL; text is compared by code point."""
+    return [(number, _translated(script)) for number, script in statements.migrations()]
+
+
+def _translated(script: str) -> str:
+    for pattern, words in _WORDS:
+        script = pattern.sub(words, script)
+    return script
 
 
 def _named(file: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from gateway.core.errors import SchemaMismatch, StoreUnavailable
+from gateway.store import statements as shared
 from gateway.store.sqlite import statements
 
 BUSY_TIMEOUT_MS = 5000
@@ -36,7 +37,7 @@ class Database:
     ) -> None:
         # Resolved once: a link is another name of the same file, and the process may change folder.
         self.path = path.resolve() if path is not None else None
-        self._migrations = statements.migrations() if migrations is None else migrations
+        self._migrations = shared.migrations() if migrations is None else migrations
         if self.path is None:
             # A named memory database lives while one connection to it is open.
             name = f"/turngate-{os.getpid()}-{next(_memory_names)}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.core.errors import SchemaMismatch, StoreUnavailable
-from gateway.store.sqlite import statements
+from gateway.store import statements
 
 MAX_CHECKED_BYTES = 1 << 30
 """SQLite reads the whole file to check it: larger ones take minutes, which is for a quiet hour."""

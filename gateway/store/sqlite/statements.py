@@ -45,16 +45,6 @@ def read(cls: type[Any]) -> tuple[str, tuple[str, ...]]:
 _reads: dict[type[Any], tuple[str, tuple[str, ...]]] = {}
 
 
-def migrations() -> list[tuple[int, str]]:
-    """Numbered scripts in order."""
-    return statements.migrations(__package__)
-
-
-def schema() -> str:
-    """The whole schema as one script; a test proves it equals the sum of the migrations."""
-    return statements.script(__package__, "schema.sql")
-
-
 def split(script: str) -> list[str]:
     """The statements of a script, told apart by SQLite's own rules; each ends its line."""
     found: list[str] = []

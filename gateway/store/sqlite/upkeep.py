@@ -24,7 +24,7 @@ from gateway.core.errors import (
     StoreDamaged,
     StoreUnavailable,
 )
-from gateway.store.sqlite import statements
+from gateway.store import statements
 from gateway.store.sqlite.database import Database, keep_private
 from gateway.store.sqlite.lock import FileLock
 from gateway.store.whole_tables import about, rules

@@ -1,6 +1,5 @@
 """Opening: settings of a connection, file mode, migrations, and what is refused."""
 
-import sqlite3
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.errors import SchemaMismatch, StoreLocked, StoreUnavailable
-from gateway.store.sqlite import statements
+from gateway.store import statements
 from gateway.store.sqlite.database import Database
 from gateway.store.sqlite.lock import FileLock
 from gateway.store.sqlite.store import open_database, open_sqlite
@@ -97,20 +96,6 @@ async def test_a_path_may_hold_any_character(tmp_path: Path) -> None:
 
 
 # Migrations.
-
-
-def test_the_schema_equals_the_sum_of_the_migrations(path: Path) -> None:
-    """Statement by statement as SQLite keeps them, and the rows they put in."""
-    whole = sqlite3.connect(":memory:")
-    whole.executescript(statements.schema())
-    for where in (path, None):
-        migrated = Database(where).connect_writer()
-        assert migrated.execute(MASTER).fetchall() == whole.execute(MASTER).fetchall()
-        for (table,) in whole.execute("SELECT name FROM sqlite_master WHERE type = 'table'"):
-            sql = f"SELECT * FROM {table}"  # our own names
-            assert migrated.execute(sql).fetchall() == whole.execute(sql).fetchall()
-        migrated.close()
-    whole.close()
 
 
 def test_migrations_are_numbered_without_gaps() -> None:

@@ -16,6 +16,7 @@ from gateway.store.base import catalog
 from gateway.store.base.events import EventRow
 from gateway.store.base.query import Query
 from gateway.store.sqlite import statements
+from gateway.store.sqlite.database import Database
 from gateway.store.statements import shared
 
 for _module in pkgutil.iter_modules(base.__path__, f"{base.__name__}."):
@@ -64,8 +65,7 @@ SCANS = {
 @pytest.fixture
 def connection() -> Iterator[sqlite3.Connection]:
     """An empty database with the schema."""
-    opened = sqlite3.connect(":memory:")
-    opened.executescript(statements.schema())
+    opened = Database(None).connect_writer()
     yield opened
     opened.close()
 

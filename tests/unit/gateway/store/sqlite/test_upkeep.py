@@ -17,8 +17,9 @@ from gateway.core.errors import (
     StoreLocked,
     StoreUnavailable,
 )
+from gateway.store import statements
 from gateway.store.base.store import Unit
-from gateway.store.sqlite import statements, upkeep
+from gateway.store.sqlite import upkeep
 from gateway.store.sqlite.lock import FileLock
 from gateway.store.sqlite.store import open_sqlite
 from tests.support.store_units import (
@@ -186,18 +187,21 @@ def test_a_damaged_backup_changes_nothing(database: Path, tmp_path: Path) -> Non
     assert database.read_bytes() == before
 
 
-def test_an_older_schema_is_migrated_with_a_backup(tmp_path: Path) -> None:
+def test_an_older_schema_is_migrated_with_a_backup(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And until then refused with what to do; never while a gateway runs."""
-    path = tmp_path / "turngate.db"
-    (number, script), *_ = statements.migrations()
-    change(path, f"{script}; PRAGMA user_version = {number}")
+    path = database
+    scripts = statements.migrations()
+    number, newest = scripts[-1][0], scripts[-1][0] + 1
+    later = (newest, "ALTER TABLE sessions ADD COLUMN note TEXT NOT NULL DEFAULT '';\n")
+    monkeypatch.setattr(statements, "migrations", lambda: [*scripts, later])
     with pytest.raises(SchemaMismatch, match="turngate store migrate"):
         upkeep.check(path)
     lock = FileLock(path)
     with pytest.raises(StoreLocked):
         upkeep.migrate(path)
     lock.release()
-    newest = statements.migrations()[-1][0]
     assert upkeep.migrate(path) == (number, newest)
     assert upkeep.migrate(path) == (newest, newest)
     assert upkeep.check(path).problems == ()

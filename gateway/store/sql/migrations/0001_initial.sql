@@ -1,3 +1,5 @@
+-- Written for SQLite. PostgreSQL reads it with types of its own, and what `PostgreSQL:` marks.
+
 -- Newest number given and oldest number gone: the bounds of the event log.
 CREATE TABLE log_head (
   id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -28,14 +30,14 @@ CREATE TABLE events (
   content_id TEXT NOT NULL
 ) STRICT;
 
--- The last column stands where SQLite puts one that was added later.
 CREATE TABLE sessions (
   session_key TEXT PRIMARY KEY,
   agent_id TEXT NOT NULL,
   principal TEXT NOT NULL,
   created_at INTEGER NOT NULL,
-  last_active_at INTEGER NOT NULL
-, label TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
+  last_active_at INTEGER NOT NULL,
+  label TEXT NOT NULL DEFAULT ''
+) STRICT, WITHOUT ROWID;
 
 CREATE INDEX sessions_recent ON sessions (last_active_at DESC, session_key DESC);
 CREATE INDEX sessions_owner ON sessions (principal, last_active_at DESC, session_key DESC);
@@ -79,6 +81,9 @@ CREATE UNIQUE INDEX inputs_external ON inputs (channel, account, external_id)
   WHERE external_id <> '';
 CREATE INDEX inputs_open ON inputs (session_key, ordinal)
   WHERE state IN ('queued', 'running', 'waiting');
+-- One turn at a time in a conversation, whichever process asks.
+/* PostgreSQL: CREATE UNIQUE INDEX inputs_turn ON inputs (session_key)
+  WHERE state IN ('running', 'waiting'); */
 CREATE INDEX inputs_session ON inputs (session_key, ordinal);
 CREATE INDEX inputs_principal ON inputs (principal, ordinal);
 CREATE INDEX inputs_merged ON inputs (merged_into) WHERE merged_into <> '';
@@ -116,12 +121,19 @@ CREATE TABLE runs (
   updated_at INTEGER NOT NULL,
   ended_at INTEGER,
   result TEXT NOT NULL DEFAULT 'null',
-  error TEXT NOT NULL DEFAULT ''
-, principal TEXT NOT NULL DEFAULT '', root TEXT NOT NULL DEFAULT '', tags TEXT NOT NULL DEFAULT '{}', outcome TEXT NOT NULL DEFAULT 'null', origin TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
+  error TEXT NOT NULL DEFAULT '',
+  principal TEXT NOT NULL DEFAULT '',
+  root TEXT NOT NULL DEFAULT '',
+  tags TEXT NOT NULL DEFAULT '{}',
+  outcome TEXT NOT NULL DEFAULT 'null',
+  origin TEXT NOT NULL DEFAULT ''
+) STRICT, WITHOUT ROWID;
 
 CREATE INDEX runs_leased ON runs (lease_until) WHERE status = 'running';
 CREATE INDEX runs_parked ON runs (wake_at) WHERE status = 'suspended';
 CREATE INDEX runs_ended ON runs (ended_at) WHERE ended_at IS NOT NULL;
+-- For summing what one message set off.
+CREATE INDEX runs_root ON runs (root) WHERE root <> '';
 
 CREATE TABLE steps (
   run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE,
@@ -213,9 +225,6 @@ CREATE TABLE credentials (
 ) STRICT, WITHOUT ROWID;
 
 CREATE UNIQUE INDEX credentials_name ON credentials (name) WHERE revoked_at IS NULL;
-
--- For summing what one message set off.
-CREATE INDEX runs_root ON runs (root) WHERE root <> '';
 
 -- Results too long for a row, by the hash of their text; `blob:<hash>` stands in the row.
 CREATE TABLE blobs (
