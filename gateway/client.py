@@ -57,8 +57,9 @@ TRIES = 20
 """How often in a row a call may lose its connection; then it is the call that breaks it."""
 PENDING_EVENTS = 1000
 """Notifications a slow consumer may leave waiting; past it the subscription resumes by number."""
-MAX_FRAME = 4 << 20
-"""Longest frame taken in; the gateway's own bound is a quarter of it."""
+MAX_FRAME = 64 << 20
+"""Longest frame taken in: the longest answer of a model, four million characters, each of them
+escaped, as text and once more as a part."""
 
 Said = str | Sequence[Mapping[str, str]]
 """What a message says: a text, or parts in their wire form."""

@@ -163,8 +163,8 @@ class Settings(BaseSettings):
         1 << 20,
         ge=64 << 10,
         le=4 << 20,
-        description="Largest message or request body of a client that is known; at most 4 MiB, "
-        "because one is read in one go while everybody else waits.",
+        description="Largest frame or request body of a client that is known, for batches and "
+        "documents; at most 4 MiB, because one is read in one go while everybody else waits.",
         examples=[4 << 20],
     )
     turngate_open_metrics: bool = Field(

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+import orjson
+
 from channels.base.messages import Inbound
 from gateway.core import parts
 from gateway.core.errors import InvalidInput
 from gateway.core.keys import MAX_KEY_CHARS, SessionKey
 
-MAX_MESSAGE_BYTES = 1 << 20
-"""Largest message, all its parts together: the largest frame a client may send."""
+MAX_MESSAGE_BYTES = (1 << 20) - (16 << 10)
+"""Largest message as it is read back, in JSON and with its words as `text` beside its parts: with
+what stands around them the frame of 1 MiB that every client takes, and pages are made of."""
 MAX_ID_CHARS = 512
 """Longest id a channel or a sender may give."""
 
@@ -22,19 +25,24 @@ def check(message: Inbound) -> None:
     """Whether the message can be kept at all."""
     if not message.parts:
         raise InvalidInput("a message needs at least one part; send text or an attachment")
-    said = [value for part in parts.to_json(message.parts) for value in part.values()]
-    size = sum(_bytes("the message", value) for value in said)
+    said = parts.to_json(message.parts)
+    for text in (text for part in said for text in part.values()):
+        _check_unicode("the message", text)
+    size = len(orjson.dumps([said, parts.text_of(message.parts)]))
     if size > MAX_MESSAGE_BYTES:
-        raise InvalidInput(f"a message has at most {MAX_MESSAGE_BYTES} bytes, this one has {size}")
+        raise InvalidInput(
+            f"a message has at most {MAX_MESSAGE_BYTES} bytes as it is read back, in JSON and its "
+            f"words twice; this one has {size}: send it in several"
+        )
     if message.ttl_ms is not None and message.ttl_ms <= 0:
         raise InvalidInput(f"ttl_ms must be above 0, got {message.ttl_ms}")
     for name in ("external_id", "idempotency_key", "principal", "agent"):
         value: str = getattr(message, name) or ""
         if len(value) > MAX_ID_CHARS:
             raise InvalidInput(f"{name} has at most {MAX_ID_CHARS} characters, got {len(value)}")
-        _bytes(name, value)
+        _check_unicode(name, value)
     for field in fields(message.route):
-        _bytes(f"route.{field.name}", getattr(message.route, field.name))
+        _check_unicode(f"route.{field.name}", getattr(message.route, field.name))
     # What is stored under a key is found again by parsing it. A destination is part of its route.
     _check_key("the route", str(message.route))
 
@@ -52,9 +60,8 @@ def _check_key(name: str, text: str) -> None:
         )
 
 
-def _bytes(name: str, value: str) -> int:
-    """How long a text is in UTF-8."""
+def _check_unicode(name: str, value: str) -> None:
     try:
-        return len(value.encode())
+        value.encode()
     except UnicodeEncodeError:
         raise InvalidInput(f"{name} holds a lone surrogate, which is no Unicode text") from None

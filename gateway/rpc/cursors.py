@@ -1,4 +1,7 @@
-"""Cursors of lists: where the next page begins, as a text clients hand back and do not read."""
+"""Pages of lists: how much one takes, and where the next one begins.
+
+A cursor is a text that clients hand back and do not read.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,27 @@ from gateway.core.errors import InvalidInput
 FROM_THE_TOP = 2**63 - 1
 """Above every ordinal, position and time."""
 
+AROUND = 1024
+"""Bytes of an entry besides its words, names and numbers: a guess from above."""
+
 Row = TypeVar("Row")
+
+
+class Room:
+    """What a page of at most `most_bytes` still takes of entries with words.
+
+    The first is always taken: whoever reads in pages must get past somebody's long words.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self._used = 0
+
+    def takes(self, body: str | None) -> bool:
+        """Whether the entry of this content row is still on the page."""
+        first = not self._used
+        self._used += 2 * len((body or "").encode()) + AROUND  # words are shown twice
+        return first or self._used <= self._most
 
 
 def encode(*values: str | int) -> str:

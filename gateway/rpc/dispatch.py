@@ -35,7 +35,8 @@ from gateway.wire import jsonrpc
 from gateway.wire.jsonrpc import JsonParams, Request
 
 MAX_RESULT_BYTES = 1 << 20
-"""Largest answer to one request: what clients take as one frame without being told to."""
+"""Largest page and answer to one request: what clients take as one frame without being told to.
+One message is never larger, see `gateway.intake.limits`; one model's answer may be, and is sent."""
 log = structlog.get_logger(__name__)
 
 
@@ -107,7 +108,7 @@ class Dispatcher:
             _admit(method, call)
             result = await method.handler(call, validated(method.params, params))
             text = result.model_dump_json().encode()
-            if len(text) > self._max_result_bytes:
+            if len(text) > self._max_result_bytes and not method.whole:
                 raise TooLarge(
                     f"the result has {len(text)} bytes, at most {self._max_result_bytes} are sent; "
                     "ask for less, with `limit` and `cursor` where there are pages"

@@ -59,7 +59,10 @@ where there are any `retry_after_ms` and `error_id`, which points at the gateway
 kinds are in [errors](errors.md); three belong to the protocol itself: {OWN_KINDS}.
 
 **Lists** come in pages: `limit` is at most 100, and `next_cursor` is what the next page begins \
-with. An answer that does not fit into a frame is `result_too_large`.
+with. A page of conversations or events is shorter where words are long, and has at least one \
+entry. A message that was accepted is always read back, in a frame of 1 MiB at most; one that \
+would need more is `invalid`, see `message_bytes` of [`connect`](#connect). An answer of a model \
+may be longer than that and is sent whole. Anything else that does not fit is `result_too_large`.
 """
 
 NOTIFICATIONS = """\

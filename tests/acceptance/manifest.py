@@ -35,6 +35,9 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "accepted.ends": Behaviour(
         "P1", "Whatever becomes of an accepted message, its sender can look up the one end it had."
     ),
+    "accepted.read_back": Behaviour(
+        "P1", "A message that was accepted is read back in frames that every client takes."
+    ),
     "conversation.continues": Behaviour(
         "P1", "A conversation goes on after an abrupt stop with everything that was said in it."
     ),

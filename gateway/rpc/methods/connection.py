@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.core.errors import Forbidden, RateLimited, Unauthenticated
 from gateway.identity.principal import Principal, Scope
+from gateway.intake.limits import MAX_MESSAGE_BYTES
 from gateway.rpc.call import Call
 from gateway.rpc.method import Method
 from gateway.rpc.slots import WORKING
@@ -59,6 +60,7 @@ def _connected(call: Call, principal: Principal) -> wire.Connected:
             "seq": call.gateway.log.head,
             "limits": wire.Limits(
                 frame_bytes=call.shared.max_frame_bytes,
+                message_bytes=MAX_MESSAGE_BYTES,
                 result_bytes=call.shared.max_result_bytes,
                 batch=jsonrpc.MAX_BATCH,
                 working=WORKING,

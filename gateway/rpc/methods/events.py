@@ -8,6 +8,7 @@ from gateway.events.log import Filter
 from gateway.identity.principal import Scope
 from gateway.routing.problems import did_you_mean
 from gateway.rpc.call import Call
+from gateway.rpc.cursors import Room
 from gateway.rpc.method import Method
 from gateway.rpc.stream import Stream, Wish, entry_of, filter_of
 from gateway.store.base.events import GetLogBounds
@@ -41,7 +42,7 @@ async def list_(call: Call, params: wire.ListEvents) -> wire.EventPage:
     after = min(params.after_seq, log.head)
     (bounds,) = await store.read(GetLogBounds())
     found: list[wire.EventEntry] = []
-    size = 0
+    room = Room(call.shared.max_result_bytes)
     cursor = max(after, bounds.floor)
     for row in await log.read(cursor, SCANNED):
         if len(found) == params.limit:
@@ -49,9 +50,7 @@ async def list_(call: Call, params: wire.ListEvents) -> wire.EventPage:
         if wanted.matches(row) and await call.shared.ownership.sees(
             call.principal, row.session_key, row.turn_id
         ):
-            # Words are shown twice; somebody's long ones must not hide what comes after them.
-            size += 2 * len(row.body or "")
-            if found and size > call.shared.max_result_bytes // 2:
+            if not room.takes(row.body):
                 break
             found.append(wire.EventEntry.model_validate(entry_of(row)))
         cursor = row.seq
@@ -93,6 +92,6 @@ def _open(call: Call, wish: Wish, *, id: str = "") -> str:
 
 SUBSCRIBE = Method("events.subscribe", Scope.READ, subscribe, lasting=True, errors=(Busy,))
 UNSUBSCRIBE = Method("events.unsubscribe", Scope.READ, unsubscribe, always=True, lasting=True)
-LIST = Method("events.list", Scope.READ, list_)
+LIST = Method("events.list", Scope.READ, list_, whole=True)
 ON = Method("rpc.on", Scope.READ, on, lasting=True, errors=(Busy,))
 OFF = Method("rpc.off", Scope.READ, off, always=True, lasting=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from gateway.core.errors import NotFound, TooLarge
 from gateway.identity.principal import Scope
 from gateway.rpc.call import Call
-from gateway.rpc.cursors import FROM_THE_TOP, before, decode, encode, next_cursor
+from gateway.rpc.cursors import FROM_THE_TOP, Room, before, decode, encode
 from gateway.rpc.method import Method
 from gateway.rpc.transcripts import entry_of
 from gateway.store.base import conversations as store
@@ -57,9 +59,12 @@ async def history(call: Call, params: wire.History) -> wire.HistoryPage:
     row = await call.shared.ownership.session(call.principal, params.session_key)
     query = store.HistoryPage(row.session_key, before(params.cursor), params.limit)
     rows = await call.gateway.store.read(query)
+    room = Room(call.shared.max_result_bytes)
+    shown = list(takewhile(lambda entry: room.takes(entry.body), rows))
+    more = len(rows) == params.limit or len(shown) < len(rows)
     return wire.HistoryPage(
-        entries=[entry_of(entry) for entry in rows],
-        next_cursor=next_cursor(rows, params.limit, lambda entry: entry.position),
+        entries=[entry_of(entry) for entry in shown],
+        next_cursor=encode(shown[-1].position) if more else None,
     )
 
 
@@ -105,6 +110,6 @@ def info(row: store.SessionRow) -> wire.SessionInfo:
 
 LIST = Method("sessions.list", Scope.READ, list_)
 GET = Method("sessions.get", Scope.READ, get, errors=(NotFound,))
-HISTORY = Method("sessions.history", Scope.READ, history, errors=(NotFound,))
+HISTORY = Method("sessions.history", Scope.READ, history, whole=True, errors=(NotFound,))
 EXPORT = Method("sessions.export", Scope.READ, export, errors=(NotFound, TooLarge))
 CONTEXT = Method("sessions.context", Scope.READ, context, errors=(NotFound,))

@@ -153,9 +153,11 @@ def _said(body: str | None) -> Parts:
 
 _REFUSALS = (Busy, Conflict, Forbidden, UnknownAgent)
 
-SEND = Method("send", Scope.CHAT, send, in_batch=False, errors=_REFUSALS, adds_work=True)
+SEND = Method(
+    "send", Scope.CHAT, send, in_batch=False, whole=True, errors=_REFUSALS, adds_work=True
+)
 START = Method("turns.start", Scope.CHAT, start, errors=_REFUSALS, adds_work=True)
-WAIT = Method("turns.wait", Scope.READ, wait, in_batch=False, errors=(NotFound,))
-GET = Method("turns.get", Scope.READ, get, errors=(NotFound,))
+WAIT = Method("turns.wait", Scope.READ, wait, in_batch=False, whole=True, errors=(NotFound,))
+GET = Method("turns.get", Scope.READ, get, whole=True, errors=(NotFound,))
 LIST = Method("turns.list", Scope.READ, list_, errors=(NotFound,))
 CANCEL = Method("turns.cancel", Scope.CHAT, cancel, always=True, errors=(NotFound, Conflict))

@@ -35,8 +35,13 @@ class Connect(Params):
 class Limits(Result):
     """Bounds a client should know."""
 
-    frame_bytes: int
-    result_bytes: int
+    frame_bytes: int = Field(description="Largest frame or request body of a client.")
+    message_bytes: int = Field(
+        description="Largest message as it is read back: in JSON, its words twice."
+    )
+    result_bytes: int = Field(
+        description="Largest page; only an answer of a model with more words is longer."
+    )
     batch: int
     working: int
 

@@ -61,7 +61,7 @@ def test_a_message_says_something() -> None:
 @pytest.mark.parametrize(
     "part",
     [
-        Text("é" * (MAX_MESSAGE_BYTES // 2 + 1)),
+        Text("é" * (MAX_MESSAGE_BYTES // 4)),
         Image("x" * (MAX_MESSAGE_BYTES + 1)),
         Image("", media_type="x" * (MAX_MESSAGE_BYTES + 1)),
         File("x" * (MAX_MESSAGE_BYTES + 1), ""),
@@ -78,7 +78,22 @@ def test_size_is_counted_in_bytes_over_everything_in_the_message(part: Part) -> 
 def test_many_small_parts_are_bounded_too() -> None:
     """Empty parts have a size as well."""
     with pytest.raises(InvalidInput, match="bytes"):
-        check(replace(PLAIN, parts=(Text(""),) * (MAX_MESSAGE_BYTES // 4 + 1)))
+        check(replace(PLAIN, parts=(Text(""),) * (MAX_MESSAGE_BYTES // 26)))
+
+
+@pytest.mark.parametrize(("char", "bytes_each"), [("a", 1), ('"', 2), ("\x01", 6), ("👩", 4)])
+def test_words_count_as_json_and_twice(char: str, bytes_each: int) -> None:
+    """That is how they are read back; a character more than fits is told at once."""
+    empty = len('[[{"type":"text","text":""}],""]')
+    most = (MAX_MESSAGE_BYTES - empty) // (2 * bytes_each)
+    check(replace(PLAIN, parts=(Text(char * most),)))
+    with pytest.raises(InvalidInput, match=rf"at most {MAX_MESSAGE_BYTES} bytes"):
+        check(replace(PLAIN, parts=(Text(char * (most + 1)),)))
+
+
+def test_an_address_of_an_attachment_counts_once() -> None:
+    """It is not among the words."""
+    check(replace(PLAIN, parts=(Image("x" * (MAX_MESSAGE_BYTES - 200)),)))
 
 
 @pytest.mark.parametrize("name", ["external_id", "idempotency_key", "principal", "agent"])

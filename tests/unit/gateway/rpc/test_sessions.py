@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import orjson
 import pytest
 
 from agents.models.scripted import Rule
@@ -77,7 +78,29 @@ async def test_an_export_too_large_for_a_frame_leads_to_pages(tmp_path: Path) ->
             await world.idle()
         with pytest.raises(Refusal, match=r"result_too_large.*sessions\.history"):
             await talk.call("sessions.export", session_key=NOTES)
-        assert (await talk.call("sessions.history", session_key=NOTES, limit=1))["entries"]
+        seen: list[int] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            page = await talk.call("sessions.history", session_key=NOTES, cursor=cursor)
+            seen += [entry["position"] for entry in page["entries"]]
+            cursor = page["next_cursor"]
+            assert len(orjson.dumps(page)) <= 3000
+        assert seen == [3, 2, 1, 0], "long words make pages shorter and hide nothing"
+
+
+async def test_words_longer_than_a_page_are_on_one_of_their_own(tmp_path: Path) -> None:
+    """A model may have said more than any client may."""
+    async with open_world(tmp_path, max_result_bytes=1000) as world:
+        talk = world.talk()
+        answer = await talk.call("send", text="x" * 1200, peer_id="notes")
+        assert answer["reply"].endswith("x" * 1200)
+        turn = await talk.call("turns.get", turn_id=answer["turn_id"])
+        assert turn["reply"] == answer["reply"]
+        page = await talk.call("sessions.history", session_key=NOTES)
+        assert [entry["text"] for entry in page["entries"]] == [answer["reply"]]
+        page = await talk.call("sessions.history", session_key=NOTES, cursor=page["next_cursor"])
+        assert [entry["position"] for entry in page["entries"]] == [0]
+        assert page["next_cursor"] is None
 
 
 async def test_context_is_an_estimate(world: World) -> None:
