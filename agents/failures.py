@@ -66,7 +66,8 @@ def sentence(failure: ModelFailure) -> str:
     """What to tell the person."""
     if failure.told:
         return failure.told
-    if failure.category == "overflow" and failure.tokens and failure.window:
+    # By our guess it may have fitted: then its size explains nothing.
+    if failure.category == "overflow" and failure.tokens > failure.window > 0:
         return TOO_LONG.format(tokens=failure.tokens, window=failure.window)
     return SENTENCES[failure.category].format(when=_when(failure.retry_after_ms))
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from structlog.testing import capture_logs
 
+from agents.failures import SENTENCES
 from agents.models.profile import Profile
 from gateway.core.clock import SystemClock
 from gateway.core.errors import ModelAttempt, ModelFailed
@@ -18,7 +20,14 @@ from gateway.store.base.store import Unit
 from gateway.store.postgres.opening import open_postgres
 from gateway.turns.profile_state import StoredProfileState
 from tests.support.database import fresh_url
-from tests.support.failover import Failover, PatientClock, Shelf, key_of, open_failover
+from tests.support.failover import (
+    Failover,
+    PatientClock,
+    Shelf,
+    WholeFailover,
+    key_of,
+    open_failover,
+)
 from tests.support.upstream import Upstream
 from tests.support.upstream_faults import FAULTS
 from tests.support.upstream_replies import Raw, Reply, document, refusal
@@ -36,8 +45,8 @@ async def failure(failover: Failover, **wishes: object) -> ModelFailed:
     return raised.value
 
 
-async def test_a_second_key_answers_at_once_and_later_turns_pay_nothing() -> None:
-    async with open_failover("k1", "k2") as failover:
+async def test_a_second_key_answers_at_once_and_later_turns_pay_nothing(tmp_path: Path) -> None:
+    async with open_failover("k1", "k2", folder=tmp_path) as failover:
         failover.on("k1", LIMITED)
         reply = await failover.ask()
         assert (reply.text, reply.profile) == ("fine", "k2")
@@ -69,17 +78,17 @@ async def test_what_lasts_too_long_is_said_after_as_long_as_a_person_waits() -> 
         assert error.retry_after_ms is not None
 
 
-async def test_the_providers_wish_is_kept() -> None:
-    async with open_failover("k1") as failover:
+async def test_the_providers_wish_is_kept(tmp_path: Path) -> None:
+    async with open_failover("k1", folder=tmp_path) as failover:
         failover.upstream.script.append(refusal(429, {"message": "no"}, retry_after="8"))
         await failover.ask()
         assert failover.clock.monotonic() == 8
         assert failover.asked == ["k1/big", "k1/big"]
 
 
-async def test_a_fallback_model_answers_rather_than_a_person_waiting() -> None:
+async def test_a_fallback_model_answers_rather_than_a_person_waiting(tmp_path: Path) -> None:
     """S4: there is always an answer or an honest sentence, never "no profile available"."""
-    async with open_failover("k1") as failover:
+    async with open_failover("k1", folder=tmp_path) as failover:
         failover.on("k1", refusal(429, {"message": "no"}, retry_after="8"), model="big")
         reply = await failover.ask(fallbacks=("small",))
         assert (reply.text, failover.asked) == ("fine", ["k1/big", "k1/small"])
@@ -88,57 +97,68 @@ async def test_a_fallback_model_answers_rather_than_a_person_waiting() -> None:
         assert failover.asked[2:] == ["k1/small"]
 
 
-async def test_the_first_model_answers_again_when_its_pause_is_over() -> None:
+async def test_the_first_model_answers_again_when_its_pause_is_over(tmp_path: Path) -> None:
     """S3: a fallback is never the new first choice."""
-    async with open_failover("k1") as failover:
+    async with open_failover("k1", folder=tmp_path) as failover:
         failover.on("k1", LIMITED, model="big")
         await failover.ask(fallbacks=("small",))
         del failover.answers["k1", "big"]
-        await failover.clock.advance(5)
+        await failover.wait(5)
         reply = await failover.ask(fallbacks=("small",))
         assert failover.asked[-1] == "k1/big"
         assert reply.notice == "big answers again"
 
 
-async def test_three_keys_fail_as_real_providers_do_and_the_first_comes_back() -> None:
-    """S3: who is asked for what after each failure, and when."""
+async def test_three_keys_fail_as_real_providers_do_and_the_first_comes_back(
+    tmp_path: Path,
+) -> None:
+    """S3: who is asked for what after each failure, and when; each failure is one line of log."""
     clock = PatientClock()
     async with simulating(clock=clock) as server:
         urls = (server.base_url,) * 3
-        async with open_failover("k1", "k2", "k3", urls=urls, clock=clock) as failover:
+        keys = ("k1", "k2", "k3")
+        async with open_failover(*keys, urls=urls, clock=clock, folder=tmp_path) as failover:
 
-            async def turn(key: str, fault: str, **when: str) -> list[str]:
+            async def turn(key: str, fault: str, line: str, **when: str) -> list[str]:
                 """Who is asked once this key fails like this; nobody waits."""
                 server.clear()
                 server.set(fault, key=key, **when)
                 asked, began = server.count, clock.monotonic()
-                await failover.ask(fallbacks=("small",), session=f"{key} {fault}")
+                with capture_logs() as logs:
+                    await failover.ask(fallbacks=("small",), session=f"{key} {fault}")
                 assert clock.monotonic() == began
+                assert [one["category"] for one in logs if "category" in one] == line.split()
                 return [f"{one.key}/{one.model}" for one in server.asked][asked:]
 
-            assert await turn("k1", "rate-limit-seconds") == ["k1/big", "k2/big"]
-            assert await turn("k2", "auth") == ["k2/big", "k3/big"]
+            assert await turn("k1", "rate-limit-seconds", "rate") == ["k1/big", "k2/big"]
+            assert await turn("k2", "auth", "auth") == ["k2/big", "k3/big"]
             # A key without money has none for the other model either; a limit is one model's.
-            assert await turn("k3", "payment") == ["k3/big", "k1/small"]
+            assert await turn("k3", "payment", "quota") == ["k3/big", "k1/small"]
             # The seven seconds of the first are over, and it breaks down.
-            await clock.advance(7)
-            assert await turn("k1", "server", model="big") == ["k1/big", "k1/small"]
-            await clock.advance(10)
-            assert await turn("k1", "gateway-timeout", model="big") == ["k1/big", "k1/small"]
+            await failover.wait(7)
+            assert await turn("k1", "server", "server", model="big") == ["k1/big", "k1/small"]
+            await failover.wait(10)
+            late = await turn("k1", "gateway-timeout", "timeout", model="big")
+            assert late == ["k1/big", "k1/small"]
             # Pauses double with each failure in a row; then the first choice is asked first again.
-            await clock.advance(100)
-            assert await turn("k9", "server") == ["k1/small"]
-            await clock.advance(30)
-            assert await turn("k9", "server") == ["k1/big"]
+            await failover.wait(100)
+            assert await turn("k9", "server", "") == ["k1/small"]
+            await failover.wait(30)
+            assert await turn("k9", "server", "") == ["k1/big"]
             server.set("overflow", key="k1")
+            asked = server.count
             error = await failure(failover, fallbacks=("small",))
             last = server.asked[-1]
-            assert (error.category, error.window) == ("overflow", 8192)
+            assert (error.category, error.window, server.count - asked) == ("overflow", 8192, 1)
             assert (last.key, last.model) == ("k1", "big"), "nobody else is asked"
+            assert isinstance(failover, WholeFailover)
+            assert failover.said == SENTENCES["overflow"]
 
 
-async def test_two_of_three_keys_are_revoked_in_the_middle_of_a_conversation() -> None:
-    async with open_failover("k1", "k2", "k3") as failover:
+async def test_two_of_three_keys_are_revoked_in_the_middle_of_a_conversation(
+    tmp_path: Path,
+) -> None:
+    async with open_failover("k1", "k2", "k3", folder=tmp_path) as failover:
         await failover.ask()
         failover.on("k1", REVOKED)
         failover.on("k2", REVOKED)
@@ -263,19 +283,19 @@ async def test_two_processes_on_one_database_share_what_they_learn_of_keys() -> 
             await store.close()
 
 
-async def test_a_provider_that_flaps_for_ten_minutes_is_bridged() -> None:
-    """Good for a minute, overloaded for a minute; a turn every twenty seconds."""
-    async with open_failover("k1") as failover:
+async def test_a_provider_that_flaps_for_ten_minutes_is_bridged(tmp_path: Path) -> None:
+    """Good for a minute, overloaded for a minute; a turn every half minute."""
+    async with open_failover("k1", folder=tmp_path) as failover:
         for minute in range(10):
             failover.answers.clear()
             if minute % 2:
                 failover.on("k1", BUSY, model="big")
-            for _ in range(3):
+            for _ in range(2):
                 reply = await failover.ask(fallbacks=("small",))
                 assert reply.text == "fine"
                 assert len(reply.attempts) <= 2
-                await failover.clock.advance(20)
-        assert failover.asked.count("k1/small") == 15
+                await failover.wait(30)
+        assert failover.asked.count("k1/small") == 10
         assert failover.clock.monotonic() == 600
 
 

@@ -1,12 +1,18 @@
-"""A policy over real HTTP: several keys, one upstream double, time by hand."""
+"""A policy over real HTTP, alone or in a whole gateway: several keys, one upstream double, time by
+hand."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TypeVar
 
+import orjson
+
+from agents.base.effects import ModelFailure
 from agents.base.messages import UserMessage
 from agents.base.models import ModelContext, ModelReply, ModelRequest
 from agents.base.profiles import Kept, ProfileState
@@ -14,9 +20,14 @@ from agents.models.openai import OpenAIModel
 from agents.models.profile import Profile, Timeouts
 from agents.resilience.policy import Endpoint, Resilient, Strategy
 from gateway.core.clock import ManualClock
+from gateway.core.errors import ModelFailed
+from gateway.core.ids import AgentId
 from gateway.core.parts import Text
 from gateway.simulate.fault import Fault
 from gateway.simulate.simulator import Simulator
+from gateway.store.base.runs import LoadSteps
+from gateway.turns import records
+from tests.support.house import House, agent, inbound, open_house
 from tests.support.upstream import Answer, Call, Upstream
 
 T = TypeVar("T")
@@ -25,14 +36,58 @@ LONGEST_WAIT_S = 20.0
 """Waits are shorter; what is longer is a deadline of a request, which real time decides here."""
 
 
-class PatientClock(ManualClock):
-    """Time jumps to the end of a wait, and no further: requests take real time."""
+class PatientClock:
+    """Time jumps to the end of a wait on this clock, and no further: requests take real time.
+
+    Others may wait on the `time` below; that alone moves nothing.
+    """
+
+    def __init__(self) -> None:
+        self.time = ManualClock()
+        self._ends: list[float] = []
+
+    def now_ms(self) -> int:
+        return self.time.now_ms()
+
+    def monotonic(self) -> float:
+        return self.time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        with self._wait(seconds):
+            await self.time.sleep(seconds)
 
     @asynccontextmanager
     async def timeout(self, seconds: float | None) -> AsyncIterator[None]:
-        short = seconds is not None and seconds <= LONGEST_WAIT_S
-        async with super().timeout(seconds if short else None):
+        if seconds is None or seconds > LONGEST_WAIT_S:
             yield
+            return
+        with self._wait(seconds):
+            async with self.time.timeout(seconds):
+                yield
+
+    async def advance(self, seconds: float) -> None:
+        """As `ManualClock` does."""
+        await self.time.advance(seconds)
+
+    async def drive(self, work: Awaitable[T], *, idle_s: float = 0.005) -> T:
+        """Run to its end; `idle_s` of real time without one are a sign that somebody waits."""
+        task = asyncio.ensure_future(work)  # noqa: TID251 - ended below
+        try:
+            while not (await asyncio.wait({task}, timeout=idle_s))[0]:
+                if self._ends:
+                    await self.advance(min(self._ends) - self.monotonic())
+            return task.result()
+        finally:
+            task.cancel()
+
+    @contextmanager
+    def _wait(self, seconds: float) -> Iterator[None]:
+        end = self.monotonic() + seconds
+        self._ends.append(end)
+        try:
+            yield
+        finally:
+            self._ends.remove(end)
 
 
 class Shelf:
@@ -116,10 +171,67 @@ class Failover:
         """Run it; time passes while nothing else happens."""
         return await self.clock.drive(work)
 
+    async def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        await self.clock.advance(seconds)
+
     @property
     def asked(self) -> list[str]:
         """Key and model of each request, in order."""
         return [f"{key_of(call)}/{call.model}" for call in self.upstream.calls]
+
+
+class WholeFailover(Failover):
+    """The same by way of a gateway: each question is a message, each answer a turn's."""
+
+    def __init__(
+        self, upstream: Upstream, clock: PatientClock, policy: Resilient, house: House
+    ) -> None:
+        super().__init__(upstream, clock, policy)
+        self._house = house
+        self.said = ""
+        """What the person got to read last."""
+
+    async def ask(
+        self,
+        *,
+        fallbacks: tuple[str, ...] = (),
+        session: str = "s",
+        patience_s: float = 15.0,
+        text: str = "hi",
+    ) -> ModelReply:
+        """The outcome on record; what the person saw says the same."""
+        message = inbound(text, peer=session)
+        if fallbacks:
+            message = replace(message, agent=SPARE)
+        accepted = await self._house.send(message)
+        await self.drive(self._house.idle())
+        self.said = self._house.channel.sent[-1].text
+        steps = await self._house.store.read(LoadSteps(accepted.turn_id))
+        last = max((step for step in steps if step.kind == "llm"), key=lambda step: int(step.path))
+        outcome = records.outcome_from_json(orjson.loads(last.result or ""))
+        if isinstance(outcome, ModelFailure):
+            raise ModelFailed(
+                outcome.category,
+                outcome.message,
+                retry_after_ms=outcome.retry_after_ms,
+                window=outcome.window,
+                attempts=outcome.attempts,
+            )
+        notice = f"\n\n[{outcome.notice}]" if outcome.notice else ""
+        assert self.said == outcome.text + notice
+        return outcome
+
+    async def wait(self, seconds: float) -> None:
+        """Let time pass, once nothing is under way."""
+        await self._house.wait(seconds)
+
+
+class _Timed(Resilient):
+    """Waits on the patient clock; the gateway around it does not."""
+
+    async def complete(self, request: ModelRequest, context: ModelContext) -> ModelReply:
+        return await super().complete(request, replace(context, clock=self._clock))
 
 
 def profile_for(fault: Fault, simulator: Simulator, key: str, *, name: str) -> Profile:
@@ -135,6 +247,8 @@ def key_of(call: Call) -> str:
 
 
 Adjust = Callable[[Profile], Profile]
+SPARE = AgentId("spare")
+"""The agent that has the fallback model `small`."""
 
 
 @asynccontextmanager
@@ -145,23 +259,29 @@ async def open_failover(
     adjust: Adjust = lambda profile: profile,
     urls: Sequence[str] = (),
     clock: PatientClock | None = None,
+    folder: Path | None = None,
 ) -> AsyncIterator[Failover]:
-    """A policy over these keys, ready to be asked."""
+    """A policy over these keys, ready to be asked; given a `folder`, in a gateway that has it."""
     clock = clock or PatientClock()
-    async with Upstream() as upstream:
+    async with Upstream() as upstream, AsyncExitStack() as stack:
         profiles = [
             adjust(Profile(urls[n] if urls else upstream.base_url, key, "big", name=key))
             for n, key in enumerate(keys)
         ]
         timeouts = Timeouts(idle_s=0.2)
-        policy = Resilient(
+        policy = _Timed(
             [Endpoint(profile, OpenAIModel(profile, timeouts=timeouts)) for profile in profiles],
             clock=clock,
             state=state,
             strategy=strategy,
         )
-        await policy.open()
-        try:
+        if folder is None:
+            await policy.open()
+            stack.push_async_callback(policy.close)
             yield Failover(upstream, clock, policy)
-        finally:
-            await policy.close()
+            return
+        agents = (agent(), replace(agent(SPARE), fallback_models=("small",)))
+        house = House(folder, model=policy, models=("big",), agents=agents)
+        house.clock = clock.time
+        await stack.enter_async_context(open_house(house))
+        yield WholeFailover(upstream, clock, policy, house)
