@@ -1,7 +1,10 @@
 """Credentials: made once, shown once, compared in constant time, revoked at once.
 
-The table in memory is the one in the store, changed together with it. Guessing is slowed down
-before anything else is looked at, for everybody, this machine included.
+The table in memory is the one in the store, changed together with it. A valid token is let in
+whatever others do: addresses are shared by offices and proxies, and who shares one with an attacker
+is not locked out. So tokens are what nobody guesses at any speed: 256 bits where they are made
+here, and nothing that looks made up by a person is taken from the settings. Wrong ones are slowed
+down all the same, for everybody, this machine included: they cost time and lines of the log.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ import hashlib
 import hmac
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import NoReturn
 
 from gateway.core.addresses import counted_as
 from gateway.core.clock import Clock
@@ -34,11 +39,13 @@ from gateway.store.base.store import Durability, Store, Unit
 MIN_TOKEN_CHARS = 22
 """128 bits in base64: shorter ones can be guessed, so none is accepted."""
 MAX_TOKEN_CHARS = 512
+MIN_DIFFERENT_CHARS = 10
+"""In a token of the settings; 32 random hexadecimal digits have fewer twice in 100 000."""
 FAILURES = Rate(burst=20, per_s=0.5)
-"""Wrong tokens an address may send, or an IPv6 network of 64 bits: a mistyped one is forgiven, a
-search takes for ever."""
+"""Wrong tokens of an address, or an IPv6 network of 64 bits, that are told what they are: a
+mistyped one is forgiven. Past it a client that goes on without looking learns to wait."""
 ALL_FAILURES = Rate(burst=400, per_s=10)
-"""Wrong tokens everybody together may send."""
+"""The same for everybody together."""
 TICKET_S = 30.0
 """How long a browser has to turn its ticket into a connection."""
 MAX_TICKETS = 1000
@@ -123,16 +130,9 @@ class Credentials:
     async def authenticate(self, token: str, address: str) -> Principal:
         """Whose token it is.
 
-        Raises `Unauthenticated`, always with the same words, or `RateLimited` after too many
-        failures from this address or from everywhere.
+        A wrong one raises `Unauthenticated`, always with the same words, or `RateLimited` after too
+        many from this address or from everywhere.
         """
-        now = self._clock.monotonic()
-        source = counted_as(address)
-        wait = max(self._failures.wait_s(source, now), self._all_failures.wait_s(_EVERYBODY, now))
-        if wait > 0:
-            raise RateLimited(
-                "too many wrong tokens; wait before the next try", retry_after_ms=round(wait * 1000)
-            )
         given = _digest(token[: MAX_TOKEN_CHARS + 1])
         found: Principal | None = None
         for known, principal in self._valid.items():
@@ -140,9 +140,7 @@ class Credentials:
             if hmac.compare_digest(known, given):
                 found = principal
         if found is None:
-            self._failures.charge(source, now)
-            self._all_failures.charge(_EVERYBODY, now)
-            raise Unauthenticated(_REFUSED)
+            self._refuse(counted_as(address))
         return found
 
     async def create(
@@ -218,6 +216,18 @@ class Credentials:
             raise Unauthenticated("the credential behind the ticket was revoked")
         return found.principal
 
+    def _refuse(self, source: str) -> NoReturn:
+        """Tell who sent a wrong token so, as long as there were few."""
+        now = self._clock.monotonic()
+        wait = max(self._failures.wait_s(source, now), self._all_failures.wait_s(_EVERYBODY, now))
+        if wait > 0:
+            raise RateLimited(
+                "too many wrong tokens; wait before the next try", retry_after_ms=round(wait * 1000)
+            )
+        self._failures.charge(source, now)
+        self._all_failures.charge(_EVERYBODY, now)
+        raise Unauthenticated(_REFUSED)
+
     async def _replace_operator(self, token: str) -> str:
         for credential in await self.list():
             if credential.name == OPERATOR and credential.revoked_at is None:
@@ -258,9 +268,19 @@ def _scopes(text: str) -> frozenset[Scope]:
 
 
 def _check_strength(token: str) -> None:
-    if not MIN_TOKEN_CHARS <= len(token) <= MAX_TOKEN_CHARS or len(set(token)) < 8:
+    """Refuse what somebody may have thought up: words alone, repetitions, rows of a keyboard."""
+    steps = sum(abs(ord(one) - ord(next_one)) <= 1 for one, next_one in pairwise(token))
+    if (
+        not MIN_TOKEN_CHARS <= len(token) <= MAX_TOKEN_CHARS
+        or len(set(token)) < MIN_DIFFERENT_CHARS
+        or not any(map(str.isdigit, token))
+        or not any(map(str.isalpha, token))
+        or token in (token + token)[1:-1]
+        or 2 * steps > len(token)
+    ):
         raise ConfigError(
             f"TURNGATE_TOKEN must have {MIN_TOKEN_CHARS} to {MAX_TOKEN_CHARS} characters that "
-            "nobody can guess; make one with: python3 -c 'import secrets; "
+            f"nobody can guess: letters and digits, {MIN_DIFFERENT_CHARS} different ones, no "
+            "repetition and no row such as abcdef; make one with: python3 -c 'import secrets; "
             "print(secrets.token_urlsafe(32))'"
         )

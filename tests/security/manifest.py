@@ -80,6 +80,8 @@ TESTS: dict[str, tuple[str, ...]] = {
         "unit/gateway/identity/test_credentials.py"
         "::test_an_ipv6_network_has_no_more_guesses_than_an_address",
         "unit/gateway/identity/test_credentials.py::test_guessing_from_everywhere_is_slowed_down_too",
+        "unit/gateway/identity/test_credentials.py::test_wrong_tokens_lock_nobody_out_who_has_a_valid_one",
+        "security/test_whole_gateway.py::test_wrong_tokens_lock_nobody_out",
         "unit/gateway/identity/test_credentials.py::test_a_weak_preset_token_is_refused_with_a_way_to_make_a_better_one",
     ),
     "2.5": (

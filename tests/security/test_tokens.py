@@ -154,9 +154,11 @@ async def test_guesses_are_throttled_from_this_machine_too(tmp_path: Path, guess
             ]
         assert seen.count(401) <= 50 + 50  # what was under way when the budget ended
         assert set(seen) == {401, 429}
-        async with peer(gateway.port) as owner:
-            owner.request("GET /healthz", [("Host", gateway.netloc)])
-            assert (await owner.answer()).status == 200
+        auth = ("Authorization", f"Bearer {OPERATOR_TOKEN}")
+        for path in ("/healthz", "/metrics"):
+            async with peer(gateway.port) as owner:  # at the very address the guesses come from
+                owner.request(f"GET {path}", [("Host", gateway.netloc), auth])
+                assert (await owner.answer()).status == 200
 
 
 async def test_a_throttled_guess_is_told_when_to_try_again(tmp_path: Path) -> None:

@@ -110,6 +110,26 @@ def test_a_revoked_token_is_over_in_the_middle_of_a_turn(shell: Shell) -> None:
             ann.close()
 
 
+def test_wrong_tokens_lock_nobody_out(shell: Shell) -> None:
+    """Somebody at the same address guesses; who has a token comes in by every door."""
+    with gateway(shell) as operator:
+        made = operator.call("tokens.create", name="ann", scopes=["read", "chat"])
+        stranger = Caller(operator.url, "guess-0123456789-abcdefghijk")
+        kinds = [stranger.post("status", {})["error"]["data"]["kind"] for _ in range(60)]
+        stranger.close()
+        assert set(kinds) == {"unauthenticated", "rate_limited"}
+        address = operator.url.replace("http", "ws", 1) + "/ws"
+        for token in (operator.token, made["token"]):
+            caller = Caller(operator.url, token)
+            assert caller.call("status")["running"]
+            caller.close()
+            with connect(address, proxy=None) as sock:
+                params = {"token": token}
+                request = {"jsonrpc": "2.0", "id": 1, "method": "connect", "params": params}
+                sock.send(json.dumps(request))
+                assert "result" in json.loads(sock.recv(timeout=10))
+
+
 def string_fields() -> list[tuple[str, str, list[str]]]:
     """Every method with each parameter that may be a text, and those it cannot do without."""
     found = []

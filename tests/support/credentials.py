@@ -32,10 +32,10 @@ class MemoryCredentials:
 
     async def authenticate(self, token: str, address: str) -> Principal:
         self.asked += 1
-        if self._failures.get(address, 0) >= self._bound:
-            raise RateLimited("too many wrong tokens", retry_after_ms=1500)
         principal = self._principals.get(token)
         if principal is None:
+            if self._failures.get(address, 0) >= self._bound:
+                raise RateLimited("too many wrong tokens", retry_after_ms=1500)
             self._failures[address] = self._failures.get(address, 0) + 1
             raise Unauthenticated("the token is missing, unknown or revoked")
         return principal

@@ -70,7 +70,7 @@ def test_listening_for_other_machines_needs_a_token(shell: Shell) -> None:
 
 
 def test_a_preset_token_is_the_operators(shell: Shell) -> None:
-    token = "a-token-that-is-long-enough-for-anybody"
+    token = "a-token-of-40-characters-for-anybody-1"
     with shell.up(TURNGATE_TOKEN=token):
         assert shell.run("status", TURNGATE_TOKEN=token).returncode == 0
 

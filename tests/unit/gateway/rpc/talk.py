@@ -281,7 +281,7 @@ async def open_world(  # noqa: PLR0913  # one keyword for each side of the world
         for row in CREDENTIALS:
             with suppress(Conflict):  # the store was used before
                 await gateway.store.commit(Unit((row,)))
-        await gateway.credentials.open(preset="the-token-nobody-has-here")
+        await gateway.credentials.open(preset="the-0-token-nobody-has-1-here")
         dispatcher = Dispatcher(gateway, max_result_bytes=max_result_bytes)
         world = World(gateway, dispatcher, clock, memory)
         yield world
