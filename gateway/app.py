@@ -70,6 +70,7 @@ from gateway.store.base.store import Store
 from gateway.store.postgres.opening import inspect_postgres, open_postgres
 from gateway.store.sqlite.inspection import Inspection, inspect
 from gateway.store.sqlite.store import open_sqlite
+from gateway.telemetry.tasks import task_failed
 from gateway.turns.boundary import Boundary
 from gateway.turns.lanes import Lanes
 from gateway.turns.opening import Opening, OpeningModel
@@ -196,7 +197,7 @@ async def open_gateway(
         )
         copies = Copies(store=store, clock=clock, ids=ids, engine=engine, operations=operations)
         intake = Intake(store=store, clock=clock, ids=ids, router=router, turns=lanes)
-        upkeep = TaskOwner("upkeep", _report)
+        upkeep = TaskOwner("upkeep", task_failed)
         credentials = Credentials(store, clock, ids)
         await events.open()
         added = AddedRules(store, clock, router, agents)
@@ -475,7 +476,7 @@ def open_terminal(*, as_json: bool) -> Terminal:
     """The channel over this process's own streams."""
     streams = Streams(sys.stdin, sys.stdout, sys.stderr)
     dialect = NdjsonDialect() if as_json else for_streams(sys.stdin, sys.stdout, os.environ)
-    return StdioChannel(streams, dialect, clock=SystemClock(), on_failure=_report)
+    return StdioChannel(streams, dialect, clock=SystemClock(), on_failure=task_failed)
 
 
 async def _admit(model: Model, lanes: Lanes) -> None:
@@ -538,7 +539,3 @@ async def _greet(company: Company, policy: Resilient, clock: Clock) -> None:
     while True:
         policy.processes = company.greet()
         await clock.sleep(REFRESH_S)
-
-
-def _report(name: str, error: BaseException) -> None:
-    log.error("task.failed", task=name, exc_info=error)

@@ -34,6 +34,7 @@ from gateway.running import Gateway
 from gateway.store.base.store import Store, Unit
 from gateway.telemetry.health import Health
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.tasks import task_failed
 
 LOAD_S = 0.5
 """How often the share of requests being worked on is looked at."""
@@ -120,7 +121,7 @@ async def serving(
             while len(gateway.waiters) or admission.busy:  # the server's step has a bound
                 await clock.sleep(ANSWERED_S)
 
-        watching = TaskOwner("serving", _report)
+        watching = TaskOwner("serving", task_failed)
         async with serve(
             surface,
             listen,
@@ -210,7 +211,3 @@ async def _writable(store: Store) -> bool:
     except StoreUnavailable:
         return False
     return True
-
-
-def _report(name: str, error: BaseException) -> None:
-    log.error("task.failed", task=name, exc_info=error)

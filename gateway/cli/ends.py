@@ -8,20 +8,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import structlog
-
 from channels.base.channel import Intake, Terminal
 from channels.base.messages import Accepted, Inbound, TurnEnd
 from gateway.core.errors import TurngateError
 from gateway.core.ids import TurnId
 from gateway.core.tasks import Ending, TaskOwner
+from gateway.telemetry.tasks import task_failed
 
 FOLLOWED = 1000
 """Turns whose end is waited for at once; then the terminal accepts no more until one has ended."""
 
 Follow = Callable[[TurnId], Awaitable[TurnEnd | None]]
-
-log = structlog.get_logger(__name__)
 
 
 class Ends:
@@ -32,7 +29,7 @@ class Ends:
         self._terminal = terminal
         self._follow = follow
         self._room = asyncio.Semaphore(FOLLOWED)
-        self._owner = TaskOwner("ends", _report)
+        self._owner = TaskOwner("ends", task_failed)
         self.failed = False
 
     async def accept(self, message: Inbound) -> Accepted:
@@ -74,7 +71,3 @@ class Ends:
                 await self.tell(end)
         finally:
             self._room.release()
-
-
-def _report(name: str, error: BaseException) -> None:
-    log.error("task.failed", task=name, exc_info=error)

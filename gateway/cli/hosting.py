@@ -12,8 +12,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-import structlog
-
 from channels.base.channel import PROMPT, Channel
 from gateway.app import Chosen
 from gateway.cli.progress import FetchProgress
@@ -23,14 +21,13 @@ from gateway.core.clock import Clock
 from gateway.core.errors import ConfigError, StoreLocked
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.serving import Served, serving
+from gateway.telemetry.tasks import task_failed
 
 COMMAND = "chat"
 """What `gateway.json` says of a gateway that a terminal runs. One of `up` is nobody's to take over:
 whoever keeps it running starts it again."""
 AGAIN_S = 0.3
 """How soon it is tried again: another terminal was quicker, or the old one still ends."""
-
-log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
@@ -50,7 +47,7 @@ async def hosting(
             "turngate_tls_key": None,
         }
     )
-    owner = TaskOwner("hosting", _report)
+    owner = TaskOwner("hosting", task_failed)
     try:
         async with serving(
             here,
@@ -98,7 +95,3 @@ def _prompt() -> str:
 
 def _quietly(url: str) -> None:
     """The terminal belongs to the conversation; others find the address in the file."""
-
-
-def _report(name: str, error: BaseException) -> None:
-    log.error("task.failed", task=name, exc_info=error)

@@ -20,6 +20,7 @@ from gateway.core.clock import Clock, SystemClock
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.http.listening import open_sockets, url_of
 from gateway.serving import listen_of, prepare
+from gateway.telemetry.tasks import task_failed
 
 BACKOFF_S = (0.5, 30.0)
 """Shortest and longest pause before a process that died is started again."""
@@ -65,7 +66,7 @@ class _Parent:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._pass_on, number)
-        children = TaskOwner("processes", self._failed)
+        children = TaskOwner("processes", task_failed)
         for place in range(self._count):
             children.start(f"{place}", self._keep(place), ending=Ending.FINISHABLE)
         await children.join()
@@ -115,9 +116,6 @@ class _Parent:
         for process in self._running:
             if process.returncode is None:
                 process.send_signal(number)
-
-    def _failed(self, name: str, error: BaseException) -> None:
-        log.error("task.failed", task=name, exc_info=error)
         self._code = 1
         self._pass_on(signal.SIGTERM)
 

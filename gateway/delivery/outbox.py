@@ -37,6 +37,7 @@ from gateway.store.base.outbox import (
     TakeSend,
 )
 from gateway.store.base.store import Durability, NewEvent, Store, Unit
+from gateway.telemetry.tasks import task_failed
 
 PAGE = 500
 RETRY_STORE_S = 1.0
@@ -81,7 +82,7 @@ class Outbox:
             channel.name: channel for channel in channels if channel.capabilities.pulled
         }
         self._waiting: dict[Destination, deque[Delivery]] = {}
-        self._owner = TaskOwner("delivery", _report)
+        self._owner = TaskOwner("delivery", task_failed)
         self._resting: set[asyncio.Task[object]] = set()
         self._stopping = False
 
@@ -304,7 +305,3 @@ def _absent(destination: Destination) -> str:
 def _storable(text: str) -> str:
     """What a destination said, as it can be kept: a foreign text may be long and hold anything."""
     return text[:MAX_SAID_CHARS].encode(errors="backslashreplace").decode()
-
-
-def _report(name: str, error: BaseException) -> None:
-    log.error("task.failed", task=name, exc_info=error)

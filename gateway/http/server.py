@@ -33,6 +33,7 @@ from gateway.http.socket_protocol import SocketProtocol
 from gateway.http.sockets import Sockets, raise_file_limit
 from gateway.http.watchdog import Watchdog
 from gateway.telemetry.health import probe_lag
+from gateway.telemetry.tasks import task_failed
 
 log = structlog.get_logger(__name__)
 
@@ -162,7 +163,7 @@ class _Running:
         self._proxies = Proxies(listen.trusted_proxies)
         self._state = Sockets(bounds, is_proxy=self._proxies.trusts, shed=surface.metrics.shed)
         self._listeners: list[asyncio.Server] = []
-        self._tasks = TaskOwner("http", self._task_failed)
+        self._tasks = TaskOwner("http", task_failed)
 
     async def start(self) -> Server:
         """Listen and say where."""
@@ -297,9 +298,6 @@ class _Running:
                     await asyncio.wait(tuple(self._state.tasks))
                 await self._tasks.close()
         self._surface.health.stop()
-
-    def _task_failed(self, name: str, error: BaseException) -> None:
-        log.error("http.task_failed", task=name, exc_info=error)
 
 
 def _print(url: str) -> None:

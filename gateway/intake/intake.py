@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
 from typing import Protocol
 
 import orjson
-import structlog
 
 from agents.base import messages
 from agents.base.agents import Agent
@@ -25,7 +23,6 @@ from gateway.core.errors import (
     Busy,
     Conflict,
     Duplicate,
-    TurngateError,
     UnknownAgent,
 )
 from gateway.core.ids import AgentId, ContentId, Ids, TurnId
@@ -44,6 +41,7 @@ from gateway.store.base.inputs import (
     RememberKey,
 )
 from gateway.store.base.store import Durability, NewEvent, Store, Unit
+from gateway.telemetry.tasks import task_failed_unasked
 
 MAILBOX = 20
 """Most messages that wait in one conversation: more than a person types while a turn runs."""
@@ -51,8 +49,6 @@ TURN_GUESS_MS = 3000
 """What a refused sender is told to wait per waiting message: a short turn's length."""
 METHOD = "turns.start"
 """Name under which idempotency keys of inputs are kept."""
-
-log = structlog.get_logger(__name__)
 
 
 class Routed(Protocol):
@@ -84,12 +80,6 @@ class Turns(Protocol):
     async def cancel(self, turn_id: TurnId) -> None: ...
 
 
-Expander = Callable[[Inbound], Inbound]
-"""Turns a slash command into what it stands for; injected, so that intake knows no command.
-
-Only the parts may change: who sent it, where and under which key stays what it was."""
-
-
 class Intake:
     """`channels.base.channel.Intake`: the gateway as channels see it."""
 
@@ -101,7 +91,6 @@ class Intake:
         ids: Ids,
         router: Routing,
         turns: Turns,
-        expand: Expander = lambda message: message,
         mailbox: int = MAILBOX,
     ) -> None:
         self._store = store
@@ -109,9 +98,8 @@ class Intake:
         self._ids = ids
         self._router = router
         self._turns = turns
-        self._expand = expand
         self._mailbox = mailbox
-        self._owner = TaskOwner("intake", _report)
+        self._owner = TaskOwner("intake", task_failed_unasked)
         self._closed = False
 
     async def close(self) -> None:
@@ -161,10 +149,7 @@ class Intake:
         turn_id = self._ids.new("t")
         content_id = ContentId(self._ids.new("c"))
         route = message.route
-        expanded = self._expand(message)
-        if expanded is not message:
-            limits.check(expanded)
-        body = orjson.dumps(messages.to_json(messages.UserMessage(expanded.parts))).decode()
+        body = orjson.dumps(messages.to_json(messages.UserMessage(message.parts))).decode()
         accept = AcceptInput(
             turn_id=turn_id,
             session_key=session,
@@ -279,9 +264,3 @@ def _row(op: AcceptInput, ordinal: int, content: Op) -> InputRow:
         ended_at=None,
         body=content.body,
     )
-
-
-def _report(name: str, error: BaseException) -> None:
-    """A refusal goes to the sender; anything else does too, and is our bug."""
-    if not isinstance(error, TurngateError):
-        log.error("task.failed", task=name, exc_info=error)

@@ -13,8 +13,6 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 
-import structlog
-
 from gateway.core.errors import Busy, InvalidInput, RequestCancelled, TurngateError
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.rpc.batch import Answers
@@ -24,6 +22,7 @@ from gateway.rpc.flights import Flight, Flights
 from gateway.rpc.shared import Presence
 from gateway.rpc.slots import RETRY_MS, Place, Slots
 from gateway.rpc.subscriptions import ConnectionSubscriptions
+from gateway.telemetry.tasks import task_failed
 from gateway.wire import jsonrpc
 from gateway.wire.jsonrpc import Id, Member, Refused, Request
 
@@ -34,8 +33,6 @@ ALWAYS = 64
 
 GREETINGS = frozenset({"connect", "rpc.login"})
 """Requests that the ones behind them wait for."""
-
-log = structlog.get_logger(__name__)
 
 
 # Not frozen, although nobody changes them: each request makes one of each, and freezing costs.
@@ -86,8 +83,8 @@ class RpcSession:
         self._connection = connection
         self._address = address
         self._in_flight = in_flight
-        self._requests = TaskOwner("rpc.request", _report)
-        self._streams = TaskOwner("rpc.stream", _report)
+        self._requests = TaskOwner("rpc.request", task_failed)
+        self._streams = TaskOwner("rpc.stream", task_failed)
         gateway = dispatcher.gateway
         self._client = Client(
             connection, ConnectionSubscriptions(gateway.ids, self._streams), self._introduce
@@ -238,7 +235,3 @@ def _refusal(member: Member, error: TurngateError | None) -> bytes | None:
     if member.notification or error is None:
         return None
     return jsonrpc.encode(jsonrpc.failure(member.id, jsonrpc.describe_error(error)))
-
-
-def _report(name: str, error: BaseException) -> None:
-    log.error("task.failed", task=name, exc_info=error)

@@ -11,19 +11,15 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-import structlog
-
 from gateway.core.clock import Clock
-from gateway.core.errors import TurngateError
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.rpc.ownership import Ownership
 from gateway.rpc.pulled import Pulled
 from gateway.store.base.store import Store
+from gateway.telemetry.tasks import task_failed_unasked
 from gateway.wire.methods.status import ClientPresence
 
 T = TypeVar("T")
-
-log = structlog.get_logger(__name__)
 
 
 class Discovery(Protocol):
@@ -71,7 +67,7 @@ class Shared:
         self.ownership = Ownership(store)
         self.pulled = Pulled(store.post, clock)
         self.present: dict[Presence, None] = {}  # a set that keeps its order
-        self._owner = TaskOwner("rpc", _report)
+        self._owner = TaskOwner("rpc", task_failed_unasked)
 
     async def whole(self, name: str, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, which goes on to its end even when the caller is cancelled."""
@@ -80,9 +76,3 @@ class Shared:
     async def close(self) -> None:
         """Wait for what was begun."""
         await self._owner.close()
-
-
-def _report(name: str, error: BaseException) -> None:
-    # A refusal is the answer of whoever asked; here it is only seen when nobody waits any more.
-    if not isinstance(error, TurngateError):
-        log.error("task.failed", task=name, exc_info=error)

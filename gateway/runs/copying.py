@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from gateway.core.clock import Clock
-from gateway.core.errors import Conflict, InvalidInput, ManifestMismatch, NotFound
+from gateway.core.errors import Conflict, InvalidInput, ManifestMismatch
 from gateway.core.ids import Ids, RunId
 from gateway.events.kinds import Kind
 from gateway.runs.canonical import Json, json_text
@@ -30,7 +30,6 @@ from gateway.store.base.runs import (
     PutStep,
     RunEventRow,
     RunEvents,
-    RunRow,
     StepRow,
 )
 from gateway.store.base.store import Durability, Store, Unit
@@ -62,7 +61,7 @@ class Copies:
         Without `step`: with everything that is complete. Raises `NotFound`, and `Conflict` for
         turns and as `Operations.retry` does.
         """
-        row = await self._one(run_id)
+        row = await self._operations.one(run_id)
         if row.task not in self._operations.tasks:
             raise Conflict(
                 f"run {run_id} is of the task {row.task!r}, which cannot be forked here; for a "
@@ -96,7 +95,7 @@ class Copies:
 
     async def export(self, run_id: RunId) -> dict[str, Json]:
         """Everything recorded of a run, as JSON."""
-        row = await self._one(run_id)
+        row = await self._operations.one(run_id)
         # Twice, so that steps and row are of one moment or the row says that it went on.
         steps = await self._store.read(LoadSteps(run_id))
         events = await self._store.read(RunEvents(run_id))
@@ -165,11 +164,6 @@ class Copies:
         told = self._operations.event(run_id, Kind.RUN_OPERATED, {"action": "import", "by": by})
         await self._store.commit(Unit(tuple(ops), (told,), Durability.CRITICAL))
         return run_id
-
-    async def _one(self, run_id: RunId) -> RunRow:
-        for row in await self._store.read(GetRun(run_id)):
-            return row
-        raise NotFound(f"there is no run {run_id!r}")
 
 
 def _steps(run_id: RunId, steps: Iterable[StepRow]) -> list[Op]:

@@ -14,9 +14,7 @@ from typing import Literal
 import structlog
 
 from gateway.core.clock import Clock
-from gateway.core.crashpoints import crashpoint
 from gateway.core.errors import (
-    Bug,
     Conflict,
     LeaseHeld,
     LeaseLost,
@@ -25,36 +23,31 @@ from gateway.core.errors import (
     RunQuarantined,
     RunTerminal,
     StoreUnavailable,
-    TurngateError,
-    describe,
 )
 from gateway.core.ids import Chance, Ids, RunId, WorkerId, system_chance
 from gateway.core.tasks import Ending, TaskOwner
+from gateway.runs import ending
 from gateway.runs.canonical import Json, json_text
 from gateway.runs.context import RunContext
 from gateway.runs.execution import RETRY_S, Execution
 from gateway.runs.lease import LEASE_S, Lease
 from gateway.runs.records import Records
-from gateway.runs.recovery import DRAINED, Recovery, recover
-from gateway.runs.results import kept
-from gateway.runs.task import DurableTask, Finish, Manifest, status_of
+from gateway.runs.recovery import Recovery, recover
+from gateway.runs.task import DurableTask, Manifest
 from gateway.runs.watch import Watch
 from gateway.store.base.runs import (
-    AwaitKey,
     CountRecovery,
     EmitRunEvent,
-    EndRun,
     ForgetKeys,
     GetRun,
     LoadSteps,
     OpenRun,
-    ParkRun,
-    ReleaseRun,
     RequestCancel,
     RunRow,
     TakeRun,
 )
 from gateway.store.base.store import Durability, NewEvent, Store, Unit
+from gateway.telemetry.tasks import task_failed
 
 STOP_S = 5.0
 """How long `stop` waits for executions it has cut short; what ignores that is not given back."""
@@ -88,7 +81,7 @@ class Engine:
         )
         self._live: dict[RunId, Execution] = {}
         self._left = asyncio.Event()
-        self._owner = TaskOwner("runs", _report)
+        self._owner = TaskOwner("runs", task_failed)
         self._watch = Watch(
             store=store,
             clock=clock,
@@ -188,10 +181,6 @@ class Engine:
         self._stop_here(run_id)
         self._watch.nudge()
 
-    def look(self) -> None:
-        """Look at once for runs that nobody executes."""
-        self._watch.nudge()
-
     def _stop_here(self, run_id: RunId) -> None:
         """Cut a run short if it is executed here and does not know yet."""
         execution = self._live.get(run_id)
@@ -242,7 +231,7 @@ class Engine:
             log.error("runs.not_cut_short", runs=list(self._live))
         for execution in stopped:
             if execution.run_id not in self._live and not execution.settled:
-                await self._release(execution)
+                await ending.release(execution)
 
     @property
     def executing(self) -> int:
@@ -265,12 +254,15 @@ class Engine:
             try:
                 finish = await task.run(RunContext(execution))
             except RunParked as parked:
-                return await self._park(execution, task, parked)
-            await self._end(execution, finish)
+                await ending.park(execution, task, parked)
+                # The event may have come between the look and the parking.
+                self._watch.nudge()
+                return "parked"
+            await ending.end(execution, finish)
         except (LeaseLost, StoreUnavailable):
             raise
         except Exception as error:  # noqa: BLE001  # the boundary of a run: every failure ends it
-            await self._abandon(execution, task, self._known(execution.run_id, error))
+            await ending.abandon(execution, task, error)
         return "ended"
 
     async def _take(
@@ -299,59 +291,6 @@ class Engine:
         await execution.commit(Unit((count,)))
         return self._tasks[row.task], recovery
 
-    async def _end(self, execution: Execution, finish: Finish) -> None:
-        result, blob = kept(f"run {execution.run_id}", finish.result)
-        end = EndRun(
-            execution.run_id,
-            execution.epoch,
-            finish.status,
-            result,
-            finish.error,
-            self._clock.now_ms(),
-            json_text(finish.outcome),
-        )
-        crashpoint("turn.before_boundary")
-        await execution.settle(Unit((end, *blob, *finish.ops), finish.events, Durability.CRITICAL))
-        crashpoint("turn.after_boundary")
-        if finish.after is not None:
-            try:
-                finish.after()
-            except Exception:  # a boundary: the run has ended, whatever its follower does
-                log.exception("run.follower_failed", run_id=execution.run_id)
-
-    async def _abandon(self, execution: Execution, task: DurableTask, error: TurngateError) -> None:
-        try:
-            await self._end(execution, await task.abandon(execution.run_id, error))
-        except (LeaseLost, StoreUnavailable):
-            raise
-        except Exception:  # a boundary: a run that cannot even be abandoned must not come back
-            log.exception("run.not_abandoned", run_id=execution.run_id)
-            await self._end(execution, Finish(status_of(error), error=describe(error).kind))
-
-    async def _park(self, execution: Execution, task: DurableTask, parked: RunParked) -> Outcome:
-        pause = await task.pause(execution.run_id, parked.reason)
-        park = ParkRun(
-            execution.run_id,
-            execution.epoch,
-            parked.reason,
-            parked.wake_at,
-            self._clock.now_ms(),
-        )
-        waits = tuple(AwaitKey(execution.run_id, key) for key in parked.keys)
-        unit = Unit((park, *waits, *pause.ops), pause.events, Durability.CRITICAL)
-        await execution.settle(unit)
-        # The event may have come between the look and the parking.
-        self._watch.nudge()
-        return "parked"
-
-    def _known(self, run_id: RunId, error: Exception) -> TurngateError:
-        if isinstance(error, TurngateError):
-            log.info("run.failed", run_id=run_id, reason=str(error), error=type(error).__name__)
-            return error
-        error_id = self._ids.new("e")
-        log.error("run.bug", run_id=run_id, error_id=error_id, exc_info=error)
-        return Bug(f"an error nobody foresaw; its id is {error_id}", error_id=error_id)
-
     def _lose(self, run_id: RunId, reason: str) -> Outcome:
         log.warning("run.lost", run_id=run_id, reason=reason)
         if not self._stopping:
@@ -375,21 +314,9 @@ class Engine:
     def _is_ours(self, row: RunRow, now: int) -> bool:
         return row.status == "running" and row.holder == self._worker and row.lease_until > now
 
-    async def _release(self, execution: Execution) -> None:
-        now = self._clock.now_ms()
-        release = ReleaseRun(execution.run_id, execution.epoch, DRAINED, now)
-        try:
-            await self._store.commit(Unit((release,)))
-        except (LeaseLost, StoreUnavailable) as error:
-            log.warning("run.not_released", run_id=execution.run_id, reason=str(error))
-
     def _fence(self) -> None:
         if self._live:
             log.error("lease.over", runs=list(self._live))
         for execution in self._live.values():
             execution.fenced = True
             execution.interrupt()
-
-
-def _report(name: str, error: BaseException) -> None:
-    log.error("task.failed", task=name, exc_info=error)

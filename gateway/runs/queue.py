@@ -15,6 +15,7 @@ from gateway.core.errors import NotFound, StoreUnavailable
 from gateway.core.ids import RunId
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.runs.engine import Engine
+from gateway.telemetry.tasks import task_failed
 
 AT_ONCE = 8
 """Runs of tasks executed side by side; parked ones hold no place, turns have their own."""
@@ -34,7 +35,7 @@ class RunQueue:
     def __init__(self) -> None:
         self._engine: Engine | None = None
         self._line: deque[_Waiting] = deque()  # bounded by what is due in the store
-        self._owner = TaskOwner("tasks", _report)
+        self._owner = TaskOwner("tasks", task_failed)
         self._running = 0
         self._lonely = False
         self._stopping = False
@@ -81,7 +82,3 @@ class RunQueue:
             self._running -= 1
             self._lonely = False
             self._admit()
-
-
-def _report(name: str, error: BaseException) -> None:
-    log.error("task.failed", task=name, exc_info=error)

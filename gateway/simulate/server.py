@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-import structlog
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -28,8 +27,7 @@ from gateway.simulate.control import Control
 from gateway.simulate.rules import Rule, Rules
 from gateway.simulate.sending import Connection
 from gateway.simulate.simulator import AnswerFunction, Simulator
-
-log = structlog.get_logger(__name__)
+from gateway.telemetry.tasks import task_failed
 
 
 @asynccontextmanager
@@ -84,7 +82,7 @@ class _Listener:
         self._state = ServerState()
         self._address = ("", 0)
         self._server: asyncio.Server | None = None
-        self._tasks = TaskOwner("simulate", _failed)
+        self._tasks = TaskOwner("simulate", task_failed)
 
     async def open(self, address: tuple[str, int]) -> None:
         """Listen there. Raises `ConfigError`."""
@@ -157,7 +155,3 @@ def _bound(host: str, port: int) -> socket.socket:
         sock.close()
         raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror}") from error
     return sock
-
-
-def _failed(name: str, error: BaseException) -> None:
-    log.error("task.failed", task=name, exc_info=error)

@@ -37,6 +37,7 @@ from gateway.store.base.inputs import (
 )
 from gateway.store.base.runs import GetRun, RunRow
 from gateway.store.base.store import Committed, Durability, NewEvent, Store, Unit
+from gateway.telemetry.tasks import task_failed
 from gateway.turns.lane import Lane
 from gateway.turns.merging import next_group
 from gateway.turns.slots import TurnSlots
@@ -68,8 +69,8 @@ class Lanes:
         self._engine: Engine
         self._task: TurnTask
         self._lanes: dict[str, Lane] = {}
-        self._owner = TaskOwner("lanes", _report)
-        self._upkeep = TaskOwner("lanes", _report)
+        self._owner = TaskOwner("lanes", task_failed)
+        self._upkeep = TaskOwner("lanes", task_failed)
         self._admitted = asyncio.Event()
         self._aging = asyncio.Event()
         self._hurried = asyncio.Event()
@@ -320,7 +321,7 @@ class Lanes:
 
     def take_over(self) -> None:
         """Another process stops: look at once for what it has left."""
-        self._engine.look()
+        self._engine.nudge()
         self._left_behind.set()
 
     async def _watch_stale(self) -> None:
@@ -462,7 +463,3 @@ class Lanes:
             row.turn_id,
             orjson.dumps(data).decode(),
         )
-
-
-def _report(name: str, error: BaseException) -> None:
-    log.error("task.failed", task=name, exc_info=error)

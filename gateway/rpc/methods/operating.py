@@ -106,18 +106,17 @@ async def stream(call: Call, params: wire.Stream) -> wire.StreamPage:
 
 async def _page(call: Call, params: wire.Stream) -> wire.StreamPage:
     # The run first: what it said before it ended is then among the pieces read after.
-    for row in await call.gateway.store.read(store.GetRun(params.run_id)):
-        query = store.LoadStream(params.run_id, params.after, params.limit)
-        found = await call.gateway.store.read(query)
-        return wire.StreamPage.model_validate(
-            {
-                "pieces": [each._asdict() | {"body": orjson.loads(each.body)} for each in found],
-                "after": found[-1].seq if found else params.after,
-                "status": row.status,
-                "ended": row.ended_at is not None,
-            }
-        )
-    raise NotFound(f"there is no run {params.run_id!r}")
+    row = await call.gateway.operations.one(params.run_id)
+    query = store.LoadStream(params.run_id, params.after, params.limit)
+    found = await call.gateway.store.read(query)
+    return wire.StreamPage.model_validate(
+        {
+            "pieces": [each._asdict() | {"body": orjson.loads(each.body)} for each in found],
+            "after": found[-1].seq if found else params.after,
+            "status": row.status,
+            "ended": row.ended_at is not None,
+        }
+    )
 
 
 async def export(call: Call, params: OneRun) -> wire.Export:

@@ -35,7 +35,7 @@ async def list_(call: Call, params: wire.ListRuns) -> wire.RunPage:
 
 async def get(call: Call, params: wire.OneRun) -> wire.RunDetail:
     """A run with what it was given and what came out."""
-    row = await _run(call, params.run_id)
+    row = await call.gateway.operations.one(params.run_id)
     read = call.gateway.store.read
     return wire.RunDetail.of(
         row,
@@ -52,7 +52,7 @@ async def get(call: Call, params: wire.OneRun) -> wire.RunDetail:
 
 async def steps(call: Call, params: wire.Steps) -> wire.StepPage:
     """What a run asked the world for, in the order in which it began."""
-    row = await _run(call, params.run_id)
+    row = await call.gateway.operations.one(params.run_id)
     after = decode(params.cursor, int)[0] if params.cursor else 0
     found = await call.gateway.store.read(store.LoadSteps(row.run_id))
     found.sort(key=lambda step: (step.started_at, _place(step.path)))
@@ -69,12 +69,6 @@ async def cancel(call: Call, params: wire.OneRun) -> wire.RunCancelling:
     work = call.gateway.operations.cancel(RunId(params.run_id), by=call.principal.name)
     await call.shared.whole("runs.cancel", work)
     return wire.RunCancelling(run_id=params.run_id)
-
-
-async def _run(call: Call, run_id: str) -> store.RunRow:
-    for row in await call.gateway.store.read(store.GetRun(run_id)):
-        return row
-    raise NotFound(f"there is no run {run_id!r}")
 
 
 def _parsed(row: store.RunRow) -> dict[str, Any]:

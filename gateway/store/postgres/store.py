@@ -26,6 +26,7 @@ from gateway.store.postgres.follower import Follower
 from gateway.store.postgres.schema import migrate
 from gateway.store.postgres.statements import Statements
 from gateway.store.postgres.writer import Writer
+from gateway.telemetry.tasks import task_failed
 
 READERS = 4
 """Reading connections of one process; three more write, listen and wait for a failure."""
@@ -45,8 +46,8 @@ class PostgresStore(GroupedStore):
         self._dial = dial
         self._clock = clock
         self._statements = statements
-        self._owner = TaskOwner("store", _report)
-        self._writing = TaskOwner("store", _report)
+        self._owner = TaskOwner("store", task_failed)
+        self._writing = TaskOwner("store", task_failed)
         self._head = 0
         self._writer: Writer
         self._follower: Follower
@@ -181,7 +182,3 @@ async def connect_store(
             raise dial.failure(error) from error
         raise
     return store
-
-
-def _report(name: str, error: BaseException) -> None:
-    log.error("task.failed", task=name, exc_info=error)

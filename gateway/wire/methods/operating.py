@@ -47,11 +47,10 @@ class RepeatRun(OneRun):
     repeat_unsafe: bool = Field(False, description="Whether unsafe steps may happen once more.")
 
 
-class ForkRun(OneRun):
+class ForkRun(RepeatRun):
     """Which run, and where the copy goes its own way; default: behind all that is complete."""
 
     step: str = Field("", description="Path of a step, as `runs.steps` shows it.", max_length=2048)
-    repeat_unsafe: bool = Field(False, description="Whether unsafe steps may happen once more.")
 
 
 class Decide(OneRun):

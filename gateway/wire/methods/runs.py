@@ -7,9 +7,6 @@ from typing import Any, Literal
 from pydantic import Field
 
 from gateway.wire.methods.base import (
-    MAX_PAGE,
-    Cursor,
-    Limit,
     Milliseconds,
     Name,
     Page,
@@ -86,12 +83,8 @@ class RunDetail(RunInfo):
     root_costs: list[Cost] = Field(description="The same of everything its root set off.")
 
 
-class Steps(Params):
+class Steps(Page, OneRun):
     """Which run, and from where."""
-
-    run_id: Name
-    limit: Limit = MAX_PAGE
-    cursor: Cursor = ""
 
 
 class StepInfo(Result):

@@ -7,10 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gateway.wire.methods.base import (
-    MAX_PAGE,
-    Cursor,
     Key,
-    Limit,
     Milliseconds,
     Page,
     PageResult,
@@ -58,12 +55,8 @@ class SessionDetail(SessionInfo):
     open_turns: int = Field(description="Turns that have not ended, at most 100 are counted.")
 
 
-class History(Params):
+class History(Page, OneSession):
     """Which conversation, and from where."""
-
-    session_key: Key
-    limit: Limit = MAX_PAGE
-    cursor: Cursor = ""
 
 
 class CallShape(Result):
@@ -118,10 +111,9 @@ class NewSessionResult(Result):
     peer_id: str
 
 
-class LabelSession(Params):
+class LabelSession(OneSession):
     """What to call a conversation; empty: nothing."""
 
-    session_key: Key
     label: Label
 
 
@@ -139,10 +131,9 @@ class SessionReset(Result):
     cleared: int = Field(description="Messages the agent no longer sees.")
 
 
-class RewindSession(Params):
+class RewindSession(OneSession):
     """Which conversation, and how many of its last turns to take back."""
 
-    session_key: Key
     count: Annotated[int, Field(ge=1, le=1000)] = 1
 
 
@@ -155,10 +146,9 @@ class SessionRewound(Result):
     remaining: int
 
 
-class ForkSession(Params):
+class ForkSession(OneSession):
     """Which conversation to copy, and up to where."""
 
-    session_key: Key
     turn_id: Place = Field("", description="The last turn that is taken along; empty: all.")
     label: Label = ""
 

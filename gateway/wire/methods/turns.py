@@ -118,17 +118,16 @@ class Answer(Result):
     answered_by: str
 
 
-class WaitTurn(Params):
-    """Which turn, and how long."""
-
-    turn_id: Name
-    wait_ms: WaitMs = DEFAULT_WAIT_MS
-
-
 class OneTurn(Params):
     """Which turn."""
 
     turn_id: Name
+
+
+class WaitTurn(OneTurn):
+    """Which turn, and how long."""
+
+    wait_ms: WaitMs = DEFAULT_WAIT_MS
 
 
 class TurnSummary(Result):

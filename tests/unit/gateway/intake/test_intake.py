@@ -16,7 +16,7 @@ from gateway.core.errors import Busy, Conflict, InvalidInput, StoreUnavailable, 
 from gateway.core.ids import AgentId, SequentialIds, TurnId
 from gateway.core.keys import MAX_KEY_CHARS, RouteKey, SessionScope
 from gateway.core.parts import Image, Text
-from gateway.intake.intake import TURN_GUESS_MS, Expander, Intake
+from gateway.intake.intake import TURN_GUESS_MS, Intake
 from gateway.routing.bindings import Binding, Match
 from gateway.routing.identities import Identities
 from gateway.routing.router import Router
@@ -57,7 +57,7 @@ class Door:
         self._ids = SequentialIds()
         self.open()
 
-    def open(self, expand: Expander = lambda message: message) -> None:
+    def open(self) -> None:
         rule = Binding("shop", AgentId("luna"), Match(channel="memory", peer="luna's friend"))
         table = Table.build(
             [rule], (), agents=[AgentId("main"), AgentId("luna")], default_agent=AgentId("main")
@@ -69,7 +69,6 @@ class Door:
             ids=self._ids,
             router=Router(table, self.agents, Identities()),
             turns=self.turns,
-            expand=expand,
             mailbox=MAILBOX,
         )
 
@@ -417,44 +416,3 @@ async def test_a_wish_to_stop_a_turn_goes_to_the_lanes(door: Door) -> None:
     """Channels know the intake alone."""
     await door.intake.cancel(TurnId("t_7"))
     assert door.turns.cancelled == ["t_7"]
-
-
-# Commands.
-
-
-def shout(message: Inbound) -> Inbound:
-    """`/shout` stands for words in capitals, and does not exist without any."""
-    first = message.parts[0]
-    if not isinstance(first, Text) or not first.text.startswith("/shout"):
-        return message
-    words = first.text.removeprefix("/shout").strip()
-    if not words:
-        raise InvalidInput("/shout needs something to say")
-    return replace(message, parts=(Text(words.upper() * (1 << 20 if words == "long" else 1)),))
-
-
-async def test_a_command_is_kept_as_what_it_stands_for_and_answered_alone(door: Door) -> None:
-    """The model sees the expansion; that it was a command still keeps it apart."""
-    door.open(shout)
-    await door.accept(inbound("/shout hi"))
-    (row,) = await door.stored()
-    assert '"HI"' in str(row.body)
-    assert row.barrier
-
-
-async def test_a_command_that_is_refused_or_too_long_leaves_no_trace(door: Door) -> None:
-    """Expanding may break the rules that the line itself keeps."""
-    door.open(shout)
-    for text, problem in (("/shout", "needs something"), ("/shout long", "bytes")):
-        with pytest.raises(InvalidInput, match=problem):
-            await door.accept(inbound(text))
-    assert await door.events() == []
-
-
-async def test_a_key_stands_for_what_was_sent_not_for_what_it_expands_to(door: Door) -> None:
-    """A skill edited between two attempts does not make the second a conflict."""
-    door.open(shout)
-    message = replace(inbound("/shout hi"), idempotency_key="k1")
-    first = await door.accept(message)
-    door.open(lambda message: replace(message, parts=(Text("something else"),)))
-    assert (await door.accept(message)).turn_id == first.turn_id
