@@ -23,24 +23,22 @@ _STATUS: tuple[tuple[type[errors.TurngateError], int], ...] = (
 )
 
 
-def refusal(
-    error: errors.TurngateError, *, status: int | None = None, headers: dict[str, str] | None = None
-) -> Response:
+def refusal(error: errors.TurngateError, *, status: int | None = None) -> Response:
     """The answer for an error raised on purpose; ends the connection, body read or not.
 
     `status` where HTTP has a finer word than the kind.
     """
-    given = {"connection": "close", **(headers or {})}
+    headers = {"connection": "close"}
     if error.retry_after_ms is not None:
-        given["retry-after"] = str(max(1, math.ceil(error.retry_after_ms / 1000)))
+        headers["retry-after"] = str(max(1, math.ceil(error.retry_after_ms / 1000)))
     if isinstance(error, errors.Unauthenticated):
-        given["www-authenticate"] = "Bearer"
+        headers["www-authenticate"] = "Bearer"
     body = jsonrpc.failure(None, jsonrpc.describe_error(error))
     return Response(
         orjson.dumps(body),
         status_code=status or status_of(error),
         media_type="application/json",
-        headers=given,
+        headers=headers,
     )
 
 

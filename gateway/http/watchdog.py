@@ -43,12 +43,6 @@ class Watchdog:
             self._timer.daemon = True
             self._timer.start()
 
-    def disarm(self) -> None:
-        """The stop has succeeded."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     def _bite(self) -> None:
         out = self._out or sys.stderr
         try:

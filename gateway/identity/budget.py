@@ -40,30 +40,26 @@ class Budget:
     def __len__(self) -> int:
         return len(self._buckets)
 
-    def wait_s(self, name: str, now: float, *, cost: float = 1.0) -> float:
-        """Seconds until `cost` is there; 0 when it is. Takes nothing."""
-        missing = cost - self._left(name, now)
-        return max(0.0, missing / self._rate.per_s)
+    def wait_s(self, name: str, now: float) -> float:
+        """Seconds until one is there; 0 when it is. Takes nothing."""
+        return max(0.0, (1 - self._left(name, now)) / self._rate.per_s)
 
-    def take(self, name: str, now: float, *, cost: float = 1.0) -> float:
-        """Take `cost` if it is there: 0; else the seconds until it will be, and take nothing."""
-        wait = self.wait_s(name, now, cost=cost)
+    def take(self, name: str, now: float) -> float:
+        """Take one if it is there: 0; else the seconds until it will be, and take nothing."""
+        wait = self.wait_s(name, now)
         if wait == 0:
-            self._spend(name, now, cost)
+            self.charge(name, now)
         return wait
 
-    def charge(self, name: str, now: float, *, cost: float = 1.0) -> None:
-        """Take `cost` whether it is there or not, down to an empty bucket."""
-        self._spend(name, now, min(cost, self._left(name, now)))
+    def charge(self, name: str, now: float) -> None:
+        """Take one whether it is there or not, down to an empty bucket."""
+        self._buckets[name] = Bucket(max(0.0, self._left(name, now) - 1), now)
+        self._buckets.move_to_end(name)
+        while len(self._buckets) > self._max:
+            self._buckets.popitem(last=False)
 
     def _left(self, name: str, now: float) -> float:
         bucket = self._buckets.get(name)
         if bucket is None:
             return self._rate.burst
         return min(self._rate.burst, bucket.left + (now - bucket.at) * self._rate.per_s)
-
-    def _spend(self, name: str, now: float, cost: float) -> None:
-        self._buckets[name] = Bucket(self._left(name, now) - cost, now)
-        self._buckets.move_to_end(name)
-        while len(self._buckets) > self._max:
-            self._buckets.popitem(last=False)

@@ -48,11 +48,9 @@ class Router:
         """Who is the same person."""
         return self._identities
 
-    def swap(self, table: Table, *, identities: Identities | None = None) -> None:
+    def swap(self, table: Table) -> None:
         """Decide by other rules from the next message on."""
         self._table = table
-        if identities is not None:
-            self._identities = identities
 
     def route(self, route: RouteKey, override: AgentId | None) -> Routed:
         """The agent and the conversation; raises `UnknownAgent` before anything is written."""

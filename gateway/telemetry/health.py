@@ -1,6 +1,6 @@
 """How the gateway is: one state that probes, metrics, methods and pages all show.
 
-starting → ready ⇄ degraded(reasons) ⇄ overloaded → draining → stopped
+starting → ready ⇄ overloaded → draining → stopped
 
 Pure: facts and a monotonic time go in, a state comes out. Whatever may flicker has two thresholds
 and a time to hold, so that a load at the edge does not switch readiness each second. The probe of
@@ -17,12 +17,10 @@ from gateway.core.clock import Clock
 
 
 class State(StrEnum):
-    """In the order of life; each of the first four may follow another, the last two are final."""
+    """In the order of life; ready and overloaded follow each other, the last two are final."""
 
     STARTING = "starting"
     READY = "ready"
-    DEGRADED = "degraded"
-    """Works, with something missing; the reasons say what."""
     OVERLOADED = "overloaded"
     """Works on what it has; new work is better sent elsewhere or later."""
     DRAINING = "draining"
@@ -42,8 +40,6 @@ LAG = Thresholds(enter=0.5, leave=0.1, hold_s=3.0)
 """Seconds the loop is late: at half a second people notice, and one slow call is no overload."""
 IN_FLIGHT = Thresholds(enter=1.0, leave=0.8, hold_s=2.0)
 """Share of the requests that may be worked on at once."""
-CALM_S = 5.0
-"""How long a reason must be gone before it is: a destination that comes and goes is still ill."""
 
 
 class Hysteresis:
@@ -76,8 +72,6 @@ class Health:
         self._phase = State.STARTING
         self._measures = {"loop_lag": Hysteresis(LAG), "in_flight": Hysteresis(IN_FLIGHT)}
         self._high: set[str] = set()
-        self._reasons: set[str] = set()
-        self._calming: dict[str, float] = {}
         self._listeners: list[Callable[[State], None]] = []
         self._told = State.STARTING
 
@@ -88,19 +82,7 @@ class Health:
         """The word for it."""
         if self._phase is not State.READY:
             return self._phase
-        if self._high:
-            return State.OVERLOADED
-        return State.DEGRADED if self.reasons else State.READY
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """Why it is not simply ready, in alphabetical order."""
-        now = self._clock.monotonic()
-        calm = [reason for reason, at in self._calming.items() if now - at >= CALM_S]
-        for reason in calm:
-            del self._calming[reason]
-            self._reasons.discard(reason)
-        return tuple(sorted(self._reasons | self._high))
+        return State.OVERLOADED if self._high else State.READY
 
     @property
     def accepts(self) -> bool:
@@ -115,7 +97,7 @@ class Health:
     @property
     def invites(self) -> bool:
         """Whether new work should be sent here: what a load balancer asks."""
-        return self.state in (State.READY, State.DEGRADED)
+        return self.state is State.READY
 
     def listen(self, listener: Callable[[State], None]) -> None:
         """Call with each new state, when a fact or the probe brings it to light."""
@@ -136,17 +118,6 @@ class Health:
     def stop(self) -> None:
         """Everything has ended."""
         self._move(State.STOPPED)
-
-    def degrade(self, reason: str) -> None:
-        """Something is missing; `reason` is a stable word such as `store_slow`."""
-        self._calming.pop(reason, None)
-        self._reasons.add(reason)
-        self._tell()
-
-    def recover(self, reason: str) -> None:
-        """It is back; believed when it stays so for `CALM_S`."""
-        if reason in self._reasons:
-            self._calming.setdefault(reason, self._clock.monotonic())
 
     def observe(self, measure: str, value: float) -> None:
         """A fresh value of `loop_lag` (seconds) or `in_flight` (share of the most)."""
