@@ -19,6 +19,7 @@ from benchmarks.processes import cpu_s
 from benchmarks.store import Cell, saturate
 from benchmarks.tables import Aim, Found, Progress, Table
 from gateway.core.clock import SystemClock
+from gateway.simulate.server import simulating
 from gateway.store.base.catalog import Op
 from gateway.store.base.runs import BeginStep
 from gateway.store.base.store import Durability, NewEvent, Unit
@@ -26,7 +27,6 @@ from gateway.store.postgres.store import PostgresStore, connect_store
 from tests.crash.fleet import fleet
 from tests.support import database
 from tests.support.machine import children_of
-from tests.support.upstream import Upstream
 
 CLIENTS = (1, 16, 64)
 PROCESSES = (1, 2)
@@ -114,7 +114,7 @@ async def _turns(processes: int) -> tuple[float, ...]:
     url = await database.fresh_url()
     done = 0
     with tempfile.TemporaryDirectory() as folder:
-        async with Upstream() as upstream, fleet(Path(folder), url, upstream.base_url) as gates:
+        async with simulating() as upstream, fleet(Path(folder), url, upstream.base_url) as gates:
             gate = await gates.start(options=("--processes", f"{processes}"))
             await _all_started(url, processes)
             parts = (

@@ -32,7 +32,7 @@ KEPT = 1000
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """Longest request read: twice what the largest provider takes."""
 
-Answer = str | Reply | Raw
+Answer = str | Reply | Raw | Fault
 AnswerFunction = Callable[[Asked], Answer | Awaitable[Answer]]
 
 
@@ -159,7 +159,7 @@ class Simulator:
             )
         return answer
 
-    async def _choose(self, asked: Asked) -> Answer | Fault:
+    async def _choose(self, asked: Asked) -> Answer:
         if self.script and not asked.model.startswith(FAULT_MODEL):
             return self.script.popleft()
         found = self._rules.choose(asked, now_s=self._clock.monotonic())

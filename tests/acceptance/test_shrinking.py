@@ -15,12 +15,13 @@ from agents.resilience import estimate, shrinking
 from agents.resilience.policy import Endpoint, Resilient
 from channels.memory import Gate
 from gateway.core.errors import ModelFailed
+from gateway.simulate.answers import Reply, document, refusal
+from gateway.simulate.asked import Asked
+from gateway.simulate.catalog import find
+from gateway.simulate.server import simulating
+from gateway.simulate.simulator import Answer
 from gateway.turns.profile_state import StoredProfileState
-from tests.support.failover import key_of
 from tests.support.house import House, Notebook, open_house
-from tests.support.upstream import Answer, Call, Upstream
-from tests.support.upstream_faults import FAULTS
-from tests.support.upstream_replies import Reply, document, refusal
 
 LONG = "x" * 2000
 """Five hundred tokens."""
@@ -56,7 +57,7 @@ class Windowed:
         """There is nothing to close."""
 
 
-def counted(call: Call, *, at_most: int = 1_000_000) -> Answer:
+def counted(call: Asked, *, at_most: int = 1_000_000) -> Answer:
     """An answer whose provider counts as we guess."""
     tokens = sum(len(str(said["content"])) for said in call.messages) // 4
     usage = {"prompt_tokens": min(tokens, at_most), "completion_tokens": 1}
@@ -122,13 +123,13 @@ async def test_a_provider_that_always_says_overflow_leaves_the_session_usable(
 async def test_a_fallback_with_half_the_window_gets_half_the_conversation(tmp_path: Path) -> None:
     """No call is wasted on what is known not to fit, and no tool is run again."""
 
-    def reply(call: Call) -> Answer:
+    def reply(call: Asked) -> Answer:
         if call.model == "big" and limited:
             return refusal(429, {"message": "no"}, retry_after="600")
         return counted(call)
 
     limited = False
-    async with Upstream(reply) as upstream:
+    async with simulating(answer=reply) as upstream:
         house = House(tmp_path, models=("big", "small"))
         big = Profile(upstream.base_url, "k1", "big", name="k1", models=("big",), window=8000)
         small = Profile(upstream.base_url, "k2", "big", name="k2", models=("small",), window=4000)
@@ -139,7 +140,7 @@ async def test_a_fallback_with_half_the_window_gets_half_the_conversation(tmp_pa
                 assert await house.ask(LONG) == "fine"
             limited = True
             answer = await house.ask("and now?")
-        asked = [(key_of(call), call.model) for call in upstream.calls[7:]]
+        asked = [(call.key, call.model) for call in list(upstream.asked)[7:]]
     assert answer == "fine\n\n[answered by small, because big is not available right now]"
     assert asked == [("k1", "big"), ("k2", "small"), ("k2", "small")], "a summary, then the answer"
 
@@ -147,10 +148,10 @@ async def test_a_fallback_with_half_the_window_gets_half_the_conversation(tmp_pa
 async def test_a_prompt_that_was_cut_in_silence_is_noticed_and_made_to_fit(tmp_path: Path) -> None:
     """Ollama answers from what is left; only its count tells."""
 
-    def reply(call: Call) -> Answer:
+    def reply(call: Asked) -> Answer:
         return counted(call, at_most=1500)
 
-    async with Upstream(reply) as upstream:
+    async with simulating(answer=reply) as upstream:
         house = House(tmp_path, models=("big",))
         profile = Profile(upstream.base_url, "", "big")
         house.model = Resilient([Endpoint(profile, OpenAIModel(profile))], clock=house.clock)
@@ -158,7 +159,7 @@ async def test_a_prompt_that_was_cut_in_silence_is_noticed_and_made_to_fit(tmp_p
             answers = [await house.ask(LONG) for _ in range(10)]
     noticed = [place for place, said in enumerate(answers) if "read only part" in said]
     assert len(noticed) == 1
-    sizes = [sum(len(str(said["content"])) for said in call.messages) for call in upstream.calls]
+    sizes = [sum(len(str(said["content"])) for said in call.messages) for call in upstream.asked]
     assert max(sizes[noticed[0] + 1 :]) < 4 * 2200
 
 
@@ -166,13 +167,13 @@ async def test_tools_are_not_run_again_when_a_key_dies_between_two_rounds(tmp_pa
     """P9: failover is at the model call, so the result of the tool stays."""
     tool = Notebook()
 
-    def reply(call: Call) -> Answer:
+    def reply(call: Asked) -> Answer:
         results = [said for said in call.messages if said["role"] == "tool"]
-        if key_of(call) == "k1" and results:
-            return FAULTS["auth"]
+        if call.key == "k1" and results:
+            return find("auth")
         return "noted it" if results else Reply("", tool_calls=(("note", "{}"),))
 
-    async with Upstream(reply) as upstream:
+    async with simulating(answer=reply) as upstream:
         house = House(tmp_path, tools=(tool,), models=("big",))
         profiles = [Profile(upstream.base_url, k, "big", name=k) for k in ("k1", "k2")]
         house.model = Resilient([Endpoint(p, OpenAIModel(p)) for p in profiles], clock=house.clock)
@@ -184,7 +185,7 @@ async def test_tools_are_not_run_again_when_a_key_dies_between_two_rounds(tmp_pa
         assert [orjson.loads(data) for data in told] == [
             {"requests": 2, "category": "auth", "profile": "k2", "model": "big"}
         ]
-        assert [key_of(call) for call in upstream.calls] == ["k1", "k1", "k2"]
+        assert [call.key for call in upstream.asked] == ["k1", "k1", "k2"]
     assert len(tool.calls) == 1
 
 
@@ -195,15 +196,15 @@ async def test_a_turn_that_dies_between_failover_and_answer_asks_once_more_and_a
     tool = Notebook()
     slow = True
 
-    def reply(call: Call) -> Answer:
-        if key_of(call) == "k1":
-            return FAULTS["auth"]
+    def reply(call: Asked) -> Answer:
+        if call.key == "k1":
+            return find("auth")
         results = [said for said in call.messages if said["role"] == "tool"]
         if not results:
             return Reply("", tool_calls=(("note", "{}"),))
-        return Reply("noted it", hold_before=2 if slow else None)
+        return find("silent-after-text") if slow else "noted it"
 
-    async with Upstream(reply) as upstream:
+    async with simulating(answer=reply) as upstream:
         house = House(tmp_path, tools=(tool,), models=("big",))
         profiles = [Profile(upstream.base_url, k, "big", name=k) for k in ("k1", "k2")]
 
@@ -221,7 +222,7 @@ async def test_a_turn_that_dies_between_failover_and_answer_asks_once_more_and_a
             await house.again()
             await house.idle()
             assert [message.text for message in house.seen()] == ["noted it"]
-        asked = [key_of(call) for call in upstream.calls]
+        asked = [call.key for call in upstream.asked]
     assert asked == ["k1", "k2", "k2", "k2"]
     assert len(tool.calls) == 1
 

@@ -29,9 +29,11 @@ from agents.models.scripted import Call, Rule, ScriptedModel
 from gateway.core.clock import ManualClock, settle
 from gateway.core.errors import ModelFailed
 from gateway.core.parts import Image, Text
+from gateway.simulate.answers import Raw, Reply, refusal
+from gateway.simulate.asked import Asked
+from gateway.simulate.server import simulating
+from gateway.simulate.simulator import Answer
 from tests.support import local
-from tests.support import upstream as double
-from tests.support.upstream_replies import Raw, Reply, refusal
 
 LOOKUP = ToolSpec("lookup", "Look a word up.", '{"type": "object", "properties": {}}')
 
@@ -45,20 +47,20 @@ RULES = (
     Rule(r"^wait", "late", latency_s=30.0),
 )
 
-Script = Callable[[double.Call], Awaitable[double.Answer]]
+Script = Callable[[Asked], Awaitable[Answer]]
 
 
 def script(rules: tuple[Rule, ...]) -> Script:
     """The rules as a server's answers."""
     scripted = ScriptedModel(rules)
 
-    async def answer(call: double.Call) -> double.Answer:
+    async def answer(call: Asked) -> Answer:
         tools = tuple(
             ToolSpec(tool["function"]["name"], "", "{}") for tool in call.body.get("tools", ())
         )
         request = ModelRequest(call.model, "", read_messages(call), tools)
         if call.user_text.startswith("wait"):
-            return Reply("late", hold_before=0)
+            return Reply("late", hold=True)
         try:
             reply = await scripted.complete(request, ModelContext(ManualClock(), lambda _: None))
         except ModelFailed as failure:
@@ -75,7 +77,7 @@ def refused(failure: ModelFailed) -> Raw:
     return refusal(400, {"message": "too long", "code": "context_length_exceeded"})
 
 
-def read_messages(call: double.Call) -> Messages:
+def read_messages(call: Asked) -> Messages:
     """The request's messages, as the client must have written them."""
     read: list[Message] = []
     for message in call.messages:
@@ -104,7 +106,7 @@ async def scripted_model() -> AsyncIterator[Model]:
 
 @asynccontextmanager
 async def openai_model() -> AsyncIterator[Model]:
-    async with double.Upstream(script(RULES)) as upstream:
+    async with simulating(answer=script(RULES)) as upstream:
         model = OpenAIModel(Profile(upstream.base_url, "sk-test-key", "test"))
         yield model
         await model.close()
@@ -112,7 +114,7 @@ async def openai_model() -> AsyncIterator[Model]:
 
 @asynccontextmanager
 async def local_model(folder: Path) -> AsyncIterator[Model]:
-    async with double.Upstream(script(RULES)) as upstream:
+    async with simulating(answer=script(RULES)) as upstream:
         model = local.local_model(folder, upstream.base_url)
         yield model
         await model.close()

@@ -129,6 +129,7 @@ async def test_silence_ends_at_the_bound_of_the_whole_call(
         await clock.advance(1)
         await asked.gone.wait()
     assert asking.result().category == "timeout"
+    assert "600 s" in str(asking.result())
     assert (await ask(model, clock)).text == "You said: hello"
 
 

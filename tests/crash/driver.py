@@ -1,6 +1,6 @@
 """Drives a gateway through many lives under load, and counts from outside.
 
-The upstream double numbers its answers and remembers in which life it was asked what, so a model
+The simulated model numbers its answers and remembers in which life it was asked what, so a model
 call that was on record when a process died and is made again by the next one cannot hide.
 """
 
@@ -10,14 +10,16 @@ import asyncio
 import random
 import re
 import time
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gateway.simulate.asked import Asked
+from gateway.simulate.server import simulating
 from tests.crash import invariants
 from tests.crash.ledger import Ledger
 from tests.crash.life import READY_S, Life
-from tests.support.upstream import Call, Upstream
 
 PEERS = 8
 UNACKNOWLEDGED = 16
@@ -47,18 +49,18 @@ class Driver:
         self._chance = random.Random(seed)
         self.ledger = Ledger()
         self._report = Report()
-        self._upstream = Upstream(self._answer)
+        self._stack = AsyncExitStack()
         self._asked: list[tuple[int, tuple[str, ...]]] = []
         self._recorded: list[set[str]] = []
         self._numbers = dict.fromkeys(range(PEERS), 0)
         self._news = asyncio.Event()
 
     async def __aenter__(self) -> Driver:
-        await self._upstream.__aenter__()
+        self._upstream = await self._stack.enter_async_context(simulating(answer=self._answer))
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await self._upstream.__aexit__(*exc_info)
+        await self._stack.aclose()
 
     async def kill_randomly(self, times: int) -> None:
         """Live `times` lives that end at a random moment within 2 s of their first sign."""
@@ -148,7 +150,7 @@ class Driver:
         self._news.set()
         self.ledger.heard(line)
 
-    def _answer(self, call: Call) -> str:
+    def _answer(self, call: Asked) -> str:
         ids = tuple(_ID.findall(call.user_text))
         self._asked.append((self._report.lives, ids))
         return f"answer {call.number} to {' '.join(ids)}"

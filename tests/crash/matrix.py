@@ -25,11 +25,12 @@ import orjson
 from gateway.client import Client, ConnectionLost
 from gateway.core.clock import SystemClock
 from gateway.core.errors import Busy, StoreUnavailable
+from gateway.simulate.asked import Asked
+from gateway.simulate.server import simulating
 from tests.crash.fleet import LEASE_S, TOKEN, Gate, fleet
 from tests.crash.journey import STEPS
 from tests.support import database
 from tests.support.doors import Door, door
-from tests.support.upstream import Call, Upstream
 
 TALKERS = 4
 TRAVELLERS = 4
@@ -113,7 +114,7 @@ class Matrix:
     async def run(self, kills: int) -> Report:
         """As many kills, and in between the other faults this store has; then the accounts."""
         async with (
-            Upstream(self._reply) as upstream,
+            simulating(answer=self._reply) as upstream,
             self._doorway() as url,
             fleet(self._home, url, upstream.base_url) as gates,
         ):
@@ -251,7 +252,7 @@ class Matrix:
                             await client.call("runs.decide", said)
                             self.report.asked += 1
 
-    def _reply(self, call: Call) -> str:
+    def _reply(self, call: Asked) -> str:
         keys = tuple(_KEY.findall(call.user_text))
         thawing = SystemClock().monotonic() < self._thawed + THAW_S
         self._asked.append(() if thawing else keys)

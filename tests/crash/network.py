@@ -16,7 +16,7 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -24,9 +24,10 @@ from typing import Any, Self
 from gateway.client import Client
 from gateway.config import TOKEN_FILE
 from gateway.core.clock import SystemClock
+from gateway.simulate.asked import Asked
+from gateway.simulate.server import simulating
 from gateway.wire.methods.turns import Answer
 from tests.crash import invariants
-from tests.support.upstream import Call, Upstream
 
 PEERS = 6
 SENDERS = 2
@@ -111,7 +112,7 @@ class Network:
         self._home = home
         self._chance = random.Random(seed)
         self._port = _quiet_port(self._chance)
-        self._upstream = Upstream(self._reply)
+        self._stack = AsyncExitStack()
         self._life: Life | None = None
         self._asked: list[tuple[int, tuple[str, ...]]] = []
         self._recorded: list[set[str]] = []
@@ -120,13 +121,13 @@ class Network:
         self.report = Report()
 
     async def __aenter__(self) -> Self:
-        await self._upstream.__aenter__()
+        self._upstream = await self._stack.enter_async_context(simulating(answer=self._reply))
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         if self._life is not None:
             await self._life.end(signal.SIGKILL)
-        await self._upstream.__aexit__(*exc_info)
+        await self._stack.aclose()
 
     async def run(self, kills: int) -> Report:
         """Live `kills` lives that are cut short and one that is not; then check the accounts."""
@@ -202,7 +203,7 @@ class Network:
                 if last is not None and event.get("turn_id") == last.turn_id and ended:
                     return
 
-    def _reply(self, call: Call) -> str:
+    def _reply(self, call: Asked) -> str:
         keys = tuple(_KEY.findall(call.user_text))
         self._asked.append((self.report.lives, keys))
         return f"answer {call.number} to {' '.join(keys)}"

@@ -9,11 +9,11 @@ import pytest
 
 from gateway.client import Client
 from gateway.core.clock import SystemClock
+from gateway.simulate.asked import Asked
+from gateway.simulate.catalog import find
+from gateway.simulate.server import simulating
+from gateway.simulate.simulator import Answer
 from tests.crash.fleet import fleet
-from tests.support.failover import key_of
-from tests.support.upstream import Answer, Call, Upstream
-from tests.support.upstream_faults import FAULTS
-from tests.support.upstream_replies import Reply
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(60)]
 
@@ -32,14 +32,17 @@ async def test_what_was_tried_before_a_kill_is_explained_with_what_came_after(
 ) -> None:
     slow = True
 
-    def reply(call: Call) -> Answer:
-        if key_of(call) == "k1":
-            return FAULTS["auth"]
-        return Reply("fine", hold_before=2 if slow else None)
+    def reply(call: Asked) -> Answer:
+        if call.key == "k1":
+            return find("auth")
+        return find("silent-after-text") if slow else "fine"
 
     home = str(tmp_path / "home")
     keys = {"LLM_API_KEY": "k1", "LLM_API_KEY_1": "k2", "TURNGATE_HOME": home}
-    async with Upstream(reply) as upstream, fleet(tmp_path, "", upstream.base_url, **keys) as gates:
+    async with (
+        simulating(answer=reply) as upstream,
+        fleet(tmp_path, "", upstream.base_url, **keys) as gates,
+    ):
         gate = await gates.start()
         async with gate.client() as client, SystemClock().timeout(20):
             turn_id = (await client.start("hi")).turn_id
@@ -53,7 +56,7 @@ async def test_what_was_tried_before_a_kill_is_explained_with_what_came_after(
             assert (await client.wait(turn_id)).reply == "fine"
             assert await requests(client, turn_id) == [*REQUESTS, ("key-1", "")]
             listed = await client.call("events.list", {"filter": {"kinds": ["turn.failed_over"]}})
-        asked = [key_of(call) for call in upstream.calls]
+        asked = [call.key for call in upstream.asked]
     (event,) = listed["events"]
     assert (event["turn_id"], asked) == (turn_id, ["k1", "k2", "k2"])
     told = {"requests": 3, "category": "auth", "profile": "key-1", "model": "test"}

@@ -19,14 +19,15 @@ from gateway.client import Client
 from gateway.core.clock import SystemClock
 from gateway.core.crashpoints import POINTS
 from gateway.core.errors import TurngateError, Unauthenticated
+from gateway.simulate.answers import Reply, document
+from gateway.simulate.asked import Asked
+from gateway.simulate.catalog import find
+from gateway.simulate.server import simulating
+from gateway.simulate.simulator import Answer, Simulator
 from gateway.wire.methods.turns import Started
 from tests.crash.fleet import LEASE_S, TOKEN, fleet
 from tests.support import database
-from tests.support.failover import key_of
 from tests.support.machine import children_of
-from tests.support.upstream import Answer, Call, Upstream
-from tests.support.upstream_faults import FAULTS
-from tests.support.upstream_replies import Reply, document
 
 pytestmark = [pytest.mark.crash, pytest.mark.postgres, pytest.mark.timeout(60)]
 
@@ -38,14 +39,14 @@ def server() -> None:
 
 
 class Speech:
-    """An upstream that says when it is asked, and answers when it may."""
+    """A model server that says when it is asked, and answers when it may."""
 
     def __init__(self) -> None:
         self.may_answer = asyncio.Event()
         self.at_once: Counter[str] = Counter()
         self.most_at_once = 0
 
-    async def __call__(self, call: Call) -> str:
+    async def __call__(self, call: Asked) -> str:
         peer = call.user_text.split()[0]
         self.at_once[peer] += 1
         self.most_at_once = max(self.most_at_once, self.at_once[peer])
@@ -58,11 +59,11 @@ async def test_a_turn_whose_process_is_killed_is_finished_by_the_other(tmp_path:
     """Within the lease and a moment; whoever waits for it at the other is told."""
     speech = Speech()
     url = await database.fresh_url()
-    async with Upstream(speech) as upstream, fleet(tmp_path, url, upstream.base_url) as gates:
+    async with simulating(answer=speech) as model, fleet(tmp_path, url, model.base_url) as gates:
         one, two = await gates.start(), await gates.start()
         async with one.client() as sender:
             started = await sender.start("ann hello")
-            await upstream.wait_for(1)
+            await model.wait_for(1)
             queued = await sender.start("ann and more")
             one.kill()
         killed = SystemClock().monotonic()
@@ -72,7 +73,7 @@ async def test_a_turn_whose_process_is_killed_is_finished_by_the_other(tmp_path:
             took = SystemClock().monotonic() - killed
             second = await other.wait(queued.turn_id, wait_ms=20_000)
         assert first.state == second.state == "answered"
-        assert upstream.count == 3  # one was cut, and the two that were answered
+        assert model.count == 3  # one was cut, and the two that were answered
         assert took < LEASE_S + 5
 
 
@@ -80,13 +81,13 @@ async def test_what_happens_at_one_process_is_followed_at_the_other(tmp_path: Pa
     """Events in order without gap, and the end of a turn that another process runs."""
     speech = Speech()
     url = await database.fresh_url()
-    async with Upstream(speech) as upstream, fleet(tmp_path, url, upstream.base_url) as gates:
+    async with simulating(answer=speech) as model, fleet(tmp_path, url, model.base_url) as gates:
         one, two = await gates.start(), await gates.start()
         async with one.client() as sender, two.client() as follower:
             events = follower.events(after_seq=0)
             started = await sender.start("ann hello")
             waiting = asyncio.get_running_loop().create_task(follower.wait(started.turn_id))
-            await upstream.wait_for(1)
+            await model.wait_for(1)
             speech.may_answer.set()
             answer = await waiting
             assert answer.state == "answered"
@@ -107,7 +108,7 @@ async def test_processes_that_accept_for_one_session_run_one_turn_of_it_at_a_tim
     speech = Speech()
     speech.may_answer.set()
     url = await database.fresh_url()
-    async with Upstream(speech) as upstream, fleet(tmp_path, url, upstream.base_url) as gates:
+    async with simulating(answer=speech) as model, fleet(tmp_path, url, model.base_url) as gates:
         clients = [(await gates.start()).client(), (await gates.start()).client()]
         async with clients[0], clients[1]:
             answers = await asyncio.gather(
@@ -136,7 +137,7 @@ async def test_a_rolling_restart_loses_nothing(tmp_path: Path) -> None:
     speech = Speech()
     speech.may_answer.set()
     url = await database.fresh_url()
-    async with Upstream(speech) as upstream, fleet(tmp_path, url, upstream.base_url) as gates:
+    async with simulating(answer=speech) as model, fleet(tmp_path, url, model.base_url) as gates:
         gate = await gates.start()
         turns: list[Started] = []
         for _ in range(3):
@@ -159,7 +160,7 @@ async def test_a_rolling_restart_loses_nothing(tmp_path: Path) -> None:
 async def test_a_credential_revoked_at_one_process_is_refused_by_all(tmp_path: Path) -> None:
     """Within five seconds."""
     url = await database.fresh_url()
-    async with Upstream() as upstream, fleet(tmp_path, url, upstream.base_url) as gates:
+    async with simulating() as model, fleet(tmp_path, url, model.base_url) as gates:
         one, two = await gates.start(), await gates.start()
         async with one.client() as operator:
             made = await operator.call("tokens.create", {"name": "bot", "scopes": ["read"]})
@@ -189,9 +190,9 @@ async def test_what_one_process_learnt_of_keys_and_used_of_a_budget_holds_at_the
 ) -> None:
     """A dead key is asked once by both together, and a bound of a day is theirs together."""
 
-    def reply(call: Call) -> Answer:
-        if key_of(call) != "spare":
-            return FAULTS["auth"]
+    def reply(call: Asked) -> Answer:
+        if call.key != "spare":
+            return find("auth")
         choice = {"message": {"content": "fine"}, "finish_reason": "stop"}
         usage = {"prompt_tokens": 5000, "completion_tokens": 1}
         return document({"choices": [choice], "usage": usage})
@@ -199,8 +200,8 @@ async def test_what_one_process_learnt_of_keys_and_used_of_a_budget_holds_at_the
     url, settings = await database.fresh_url(), {"LLM_API_KEY_1": "spare"}
     settings["TURNGATE_DAY_TOKENS"] = "9000"
     async with (
-        Upstream(reply) as upstream,
-        fleet(tmp_path, url, upstream.base_url, **settings) as gates,
+        simulating(answer=reply) as model,
+        fleet(tmp_path, url, model.base_url, **settings) as gates,
     ):
         one, two = await gates.start(), await gates.start()
         async with one.client() as first, two.client() as second:
@@ -213,7 +214,7 @@ async def test_what_one_process_learnt_of_keys_and_used_of_a_budget_holds_at_the
                     await SystemClock().sleep(0.2)
             told = await second.call("send", {"text": "hello"})
             assert "The budget of this day is spent: 5001 of 9000" in told["reply"]
-        assert [key_of(call) for call in upstream.calls] == ["sk-fleet-test-key", "spare"]
+        assert [call.key for call in model.asked] == ["sk-fleet-test-key", "spare"]
 
 
 async def test_a_restart_of_the_database_under_load_loses_nothing(tmp_path: Path) -> None:
@@ -222,7 +223,7 @@ async def test_a_restart_of_the_database_under_load_loses_nothing(tmp_path: Path
     speech.may_answer.set()
     url = await database.fresh_url()
     refused: Counter[str] = Counter()
-    async with Upstream(speech) as upstream, fleet(tmp_path, url, upstream.base_url) as gates:
+    async with simulating(answer=speech) as model, fleet(tmp_path, url, model.base_url) as gates:
         gate = await gates.start()
 
         async def talk(client: Client, peer: int) -> int:
@@ -239,7 +240,7 @@ async def test_a_restart_of_the_database_under_load_loses_nothing(tmp_path: Path
 
         async with gate.client() as client, asyncio.TaskGroup() as group:
             talking = [group.create_task(talk(client, peer)) for peer in range(4)]
-            await upstream.wait_for(6)
+            await model.wait_for(6)
             await asyncio.to_thread(database.restart)
         assert [task.result() for task in talking] == [8] * 4
     assert set(refused) <= {"StoreUnavailable", "Busy"}
@@ -253,7 +254,7 @@ async def test_one_parent_serves_with_several_processes_and_replaces_what_dies(
 ) -> None:
     """One address; a killed child is missed by nobody for long; a signal stops them all."""
     url = await database.fresh_url()
-    async with Upstream() as upstream, fleet(tmp_path, url, upstream.base_url) as gates:
+    async with simulating() as model, fleet(tmp_path, url, model.base_url) as gates:
         parent = await gates.start(options=("--processes", "2"))
         first = await _children(parent.process.pid, 2)
         async with parent.client() as client:
@@ -317,8 +318,8 @@ async def test_an_answer_is_seen_growing_at_another_process_of_one_parent(tmp_pa
     text = " ".join(f"word{n}" for n in range(40))
     url = await database.fresh_url()
     async with (
-        Upstream(lambda call: Reply(text, deltas=20)) as upstream,
-        fleet(tmp_path, url, upstream.base_url) as gates,
+        simulating(answer=lambda call: Reply(text, deltas=20)) as model,
+        fleet(tmp_path, url, model.base_url) as gates,
         AsyncExitStack() as stack,
     ):
         parent = await gates.start(options=("--processes", "2"))
@@ -366,9 +367,9 @@ async def _children(parent: int, count: int) -> list[int]:
 _OPEN = "state NOT IN ('answered', 'merged')"
 
 
-async def _die_at(tmp_path: Path, point: str, passes: int, *, url: str, upstream: Upstream) -> None:
+async def _die_at(tmp_path: Path, point: str, passes: int, *, url: str, model: Simulator) -> None:
     """Talk to a process until it dies at a point; the other one must answer all it accepted."""
-    async with fleet(tmp_path, url, upstream.base_url) as gates:
+    async with fleet(tmp_path, url, model.base_url) as gates:
         doomed, other = await gates.start(crashpoint=f"{point}:{passes}"), await gates.start()
         accepted: list[str] = []
 
@@ -420,8 +421,8 @@ async def test_a_kill_at_a_named_point_is_made_good_by_the_other_process(
 ) -> None:
     """A share of the points once; all of them many times are in the slow set."""
     url = await database.fresh_url()
-    async with Upstream() as upstream:
-        await _die_at(tmp_path, point, 5, url=url, upstream=upstream)
+    async with simulating() as model:
+        await _die_at(tmp_path, point, 5, url=url, model=model)
 
 
 @pytest.mark.slow
@@ -431,5 +432,5 @@ async def test_twenty_kills_at_a_named_point_are_made_good(tmp_path: Path, point
     """Eleven points, twenty passes each: over two hundred kills."""
     for passes in range(5, 25):  # the first few writes make the operator's credential
         url = await database.fresh_url()
-        async with Upstream() as upstream:
-            await _die_at(tmp_path / f"{passes}", point, passes, url=url, upstream=upstream)
+        async with simulating() as model:
+            await _die_at(tmp_path / f"{passes}", point, passes, url=url, model=model)

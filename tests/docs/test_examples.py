@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.simulate.server import simulating
 from tests.docs import pages
 from tests.docs.pages import Block
 from tests.docs.playing import PATIENCE_S, environment, play
-from tests.support.upstream import Upstream
 
 EXAMPLES = [
     pytest.param(inside, id=f"{pages.name(page)}#{title}")
@@ -40,7 +40,7 @@ async def test_the_line_for_a_real_model_reaches_one(tmp_path: Path) -> None:
     page = pages.read("README.md")
     line = re.search(r"^LLM_BASE_URL=(\S+) .* turngate chat$", page, re.MULTILINE)
     assert line is not None
-    async with Upstream(lambda call: f"{call.model} heard: {call.user_text}") as upstream:
+    async with simulating(answer=lambda call: f"{call.model} heard: {call.user_text}") as upstream:
         process = await asyncio.create_subprocess_shell(
             line[0].replace(line[1], upstream.base_url),
             cwd=tmp_path,
@@ -51,4 +51,4 @@ async def test_the_line_for_a_real_model_reaches_one(tmp_path: Path) -> None:
         async with asyncio.timeout(PATIENCE_S):
             shown, _ = await process.communicate(b"good morning\n")
     assert shown.decode() == "name-of-the-model heard: good morning\n"
-    assert upstream.calls[0].headers["authorization"] == "Bearer your-key"
+    assert upstream.asked[0].headers["authorization"] == "Bearer your-key"

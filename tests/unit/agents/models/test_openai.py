@@ -13,7 +13,7 @@ from agents.models.profile import Profile
 from gateway.core.clock import ManualClock
 from gateway.core.errors import ModelFailed
 from gateway.core.parts import Text
-from tests.support.upstream import Upstream
+from gateway.simulate.server import simulating
 
 
 async def ask(model: OpenAIModel) -> ModelReply:
@@ -41,7 +41,7 @@ def test_the_repr_tells_the_profile_but_no_key() -> None:
 
 
 async def test_opening_ahead_of_time_asks_nothing() -> None:
-    async with Upstream() as upstream:
+    async with simulating() as upstream:
         model = OpenAIModel(Profile(upstream.base_url, "k", "m"))
         await model.open()
         await model.open()
@@ -51,7 +51,7 @@ async def test_opening_ahead_of_time_asks_nothing() -> None:
 
 
 async def test_first_calls_at_once_share_one_client() -> None:
-    async with Upstream() as upstream:
+    async with simulating() as upstream:
         model = OpenAIModel(Profile(upstream.base_url, "k", "m"))
         await asyncio.gather(*(ask(model) for _ in range(5)))
         await ask(model)
@@ -62,7 +62,7 @@ async def test_first_calls_at_once_share_one_client() -> None:
 
 @pytest.mark.parametrize("opened", [False, True])
 async def test_a_closed_client_stays_closed(opened: bool) -> None:
-    async with Upstream() as upstream:
+    async with simulating() as upstream:
         model = OpenAIModel(Profile(upstream.base_url, "k", "m"))
         if opened:
             await model.open()
@@ -73,7 +73,7 @@ async def test_a_closed_client_stays_closed(opened: bool) -> None:
 
 
 async def test_cancelling_while_it_opens_leaves_it_usable() -> None:
-    async with Upstream() as upstream:
+    async with simulating() as upstream:
         model = OpenAIModel(Profile(upstream.base_url, "k", "m"))
         async with asyncio.TaskGroup() as tasks:
             opening = tasks.create_task(model.open())
