@@ -39,6 +39,7 @@ from channels.stdio.ndjson import NdjsonDialect
 from channels.stdio.plain import for_streams
 from channels.websocket import WebSocketChannel
 from gateway.config import OPENAI_URL, Settings
+from gateway.core import home
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import ConfigError, ModelFailed, StoreUnavailable
 from gateway.core.ids import AgentId, Chance, Ids, SystemIds, system_chance
@@ -279,26 +280,12 @@ async def open_store(settings: Settings, clock: Clock) -> Store:
     """The store of the settings; raises what `open_gateway` raises."""
     strict = settings.turngate_durability == "strict"
     if settings.postgres_url:
-        _make_home(settings.turngate_home)  # its token and its address are kept there
+        home.make(settings.turngate_home)  # its token and its address are kept there
         return await open_postgres(settings.postgres_url, clock=clock, strict=strict)
     database = settings.database
     if database is not None:
-        _make_home(settings.turngate_home)
+        home.make(settings.turngate_home)
     return await open_sqlite(database, strict=strict)
-
-
-def _make_home(home: Path) -> None:
-    """The folder keeps people's words: for its owner only, and never in a repository."""
-    try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        ignore = home / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            f"cannot write to {home}: {error.strerror}; set TURNGATE_HOME to a folder that can be "
-            "written"
-        ) from error
 
 
 def _agents(settings: Settings) -> Agents:

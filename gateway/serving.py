@@ -16,6 +16,7 @@ import structlog
 from channels.base.channel import Channel
 from gateway.app import Chosen, client_channel, open_gateway, open_store
 from gateway.config import TOKEN_FILE, Settings
+from gateway.core import home
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import ConfigError, StoreUnavailable
 from gateway.core.ids import SystemIds
@@ -86,6 +87,7 @@ async def serving(
         around=lambda model: CountedModel(around(model), metrics),
     )
     listen = listen_of(settings)
+    home.make(settings.turngate_home)  # a store in memory makes none
     preset = settings.turngate_token.get_secret_value()
     if warning := check_open_bind(listen, token_was_set=bool(preset)):
         log.warning("http.open_bind", problem=warning)
@@ -191,7 +193,6 @@ async def _open_credentials(credentials: Credentials, settings: Settings) -> Non
 
 def _write_secret(file: Path, secret: str) -> None:
     """For its owner only, from the first byte on."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # a store in memory makes none
     with suppress(FileNotFoundError):
         file.unlink()
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -19,6 +19,7 @@ import orjson
 
 from gateway.client import Client
 from gateway.config import TOKEN_FILE, Settings, load_settings
+from gateway.core import home as home_folder
 from gateway.core.errors import ConfigError, GatewayUnreachable
 
 P = ParamSpec("P")
@@ -61,7 +62,11 @@ def find(*, url: str | None = None, home: str | None = None) -> Target:
 
 
 def running(settings: Settings) -> Target | None:
-    """The gateway that says it runs on this home; raises `ConfigError` without its token."""
+    """The gateway that says it runs on this home.
+
+    Raises `ConfigError` without its token, and where others may have said it.
+    """
+    home_folder.check(settings.turngate_home)
     found = _said_by(settings.turngate_home)
     if found is None:
         return None

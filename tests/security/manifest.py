@@ -82,6 +82,8 @@ TESTS: dict[str, tuple[str, ...]] = {
         "unit/gateway/identity/test_credentials.py::test_guessing_from_everywhere_is_slowed_down_too",
         "unit/gateway/identity/test_credentials.py::test_wrong_tokens_lock_nobody_out_who_has_a_valid_one",
         "security/test_whole_gateway.py::test_wrong_tokens_lock_nobody_out",
+        "unit/gateway/cli/test_up.py"
+        "::test_a_home_that_others_may_write_to_is_refused_by_whatever_uses_it",
         "unit/gateway/identity/test_credentials.py::test_a_weak_preset_token_is_refused_with_a_way_to_make_a_better_one",
     ),
     "2.5": (

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gateway.cli.doctor.check import Finding, Scene, fail, ok, warn
 from gateway.config import TOKEN_FILE
+from gateway.core import home as home_folder
 from gateway.setting_sources import DOTENV, FILE_SUFFIX
 
 LOW_BYTES = 1 << 30
@@ -30,6 +31,11 @@ async def home(scene: Scene) -> Finding:
         )
     if not folder.exists():
         return ok(f"{folder} will be made")
+    if home_folder.is_open(folder):
+        return fail(
+            f"others on this machine may write to {folder}, and could replace database and token",
+            home_folder.closing(folder),
+        )
     open_ = [path for path in (folder, folder / TOKEN_FILE) if _others_may(path)]
     if open_:
         names = " ".join(map(str, open_))

@@ -63,6 +63,22 @@ def test_a_weak_preset_token_is_refused(shell: Shell) -> None:
     assert "Traceback" not in refused.stderr
 
 
+def test_a_home_that_others_may_write_to_is_refused_by_whatever_uses_it(shell: Shell) -> None:
+    """A command would send its token wherever a file in there says."""
+    shell.home.mkdir(exist_ok=True)
+    shell.home.chmod(0o777)
+    for command in (("up", "--port", "0"), ("status",), ("send", "hi")):
+        refused = shell.run(*command)
+        assert refused.returncode == 78, command
+        assert "chmod go-w" in refused.stderr
+        assert "Traceback" not in refused.stderr
+    assert not list(shell.home.iterdir())
+    doctor = shell.run("doctor")
+    assert doctor.returncode != 0
+    assert "chmod go-w" in doctor.stdout + doctor.stderr
+    shell.home.chmod(0o700)
+
+
 def test_listening_for_other_machines_needs_a_token(shell: Shell) -> None:
     refused = shell.run("up", "--port", "0", "--host", "0.0.0.0")
     assert refused.returncode == 78

@@ -32,6 +32,14 @@ async def test_a_home_that_others_may_read_is_named_with_the_fix(tmp_path: Path)
     assert (await files.home(scene(tmp_path))).level is Level.OK
 
 
+async def test_a_home_that_others_may_write_to_is_refused_as_a_start_would(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    home.chmod(0o777)
+    finding = await files.home(scene(tmp_path))
+    assert (finding.level, finding.fix) == (Level.FAIL, f"chmod go-w {home}")
+
+
 async def test_a_home_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("")
     assert (await files.home(scene(tmp_path))).level is Level.FAIL
