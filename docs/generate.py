@@ -365,8 +365,8 @@ def commands_page() -> str:
         "# Commands",
         "",
         "`turngate <command> --help` says the same. Commands other than `init`, `doctor`, `up`, "
-        "`chat`, `model` and `config` speak to a running gateway: the one of `--url`, of "
-        "`TURNGATE_URL`, or the one that `up` started on the same home folder. "
+        "`chat`, `model`, `simulate`, `store` and `config` speak to a running gateway: the one of "
+        "`--url`, of `TURNGATE_URL`, or the one that `up` started on the same home folder. "
         "Without one they end with exit code 69. Data goes to "
         "stdout, everything else to stderr; [errors](errors.md#exit-codes) lists the exit codes.",
         "",
@@ -402,10 +402,10 @@ def commands_page() -> str:
 
 def _commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
     for name, command in group.commands.items():
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            yield f"{path}{name}", command
         if isinstance(command, click.Group):
             yield from _commands(command, f"{path}{name} ")
-        else:
-            yield f"{path}{name}", command
 
 
 # --- errors --------------------------------------------------------------------------------------

@@ -423,7 +423,7 @@ class Client:
                 return
         except (AttributeError, ValueError, KeyError, TypeError) as error:
             raise GatewayUnreachable(f"what answers at {self._url} is no gateway") from error
-        raise _error(answer["error"])
+        raise error_in(answer["error"])
 
     async def _read(self, socket: ClientConnection) -> None:
         async for frame in socket:
@@ -438,7 +438,7 @@ class Client:
         if pending is None or pending.future.done():
             return
         if "error" in message:
-            pending.future.set_exception(_error(message["error"]))
+            pending.future.set_exception(error_in(message["error"]))
             return
         if pending.heard is not None:
             pending.heard(message["result"])
@@ -490,8 +490,8 @@ def _socket_url(url: str) -> str:
     return f"{scheme}://{rest.rstrip('/')}{path}"
 
 
-def _error(value: Mapping[str, Any]) -> TurngateError:
-    """What the gateway raised, as far as its class can be known here."""
+def error_in(value: Mapping[str, Any]) -> TurngateError:
+    """What the other side raised, as far as its class can be known here."""
     data = value.get("data") or {}
     cls = by_kind(data.get("kind", ""))
     message = str(value.get("message", ""))

@@ -6,15 +6,12 @@ line can do the day it exists.
 
 from __future__ import annotations
 
-import types
-from collections.abc import Callable
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 
 import click
-import orjson
-from pydantic.fields import FieldInfo
 
 from gateway.cli.output import show
+from gateway.cli.parameters import named, parameters_of
 from gateway.cli.target import connected, speaks_rpc
 from gateway.rpc.catalog import METHODS
 from gateway.rpc.method import Method
@@ -48,34 +45,11 @@ def command(name: str) -> click.Group:
 
 
 def _command(verb: str, method: Method[Any]) -> click.Command:
-    parameters: list[click.Parameter] = []
-    for field, info in method.params.model_fields.items():
-        wire_name = info.alias or field
-        kind, multiple, convert = _kind(info.annotation)
-        is_first = info.is_required() and not any(
-            isinstance(parameter, click.Argument) for parameter in parameters
-        )
-        if is_first and kind is click.STRING and not multiple:
-            parameters.append(click.Argument([field], callback=convert))
-            continue
-        parameters.append(
-            click.Option(
-                [f"--{wire_name.replace('_', '-')}", field],
-                type=kind,
-                multiple=multiple,
-                required=info.is_required(),
-                callback=convert,
-                help=_help(info),
-            )
-        )
+    parameters = parameters_of(method.params)
 
     @speaks_rpc
     async def run(url: str | None, home: str | None, as_json: bool, **given: Any) -> None:
-        params = {
-            method.params.model_fields[field].alias or field: value
-            for field, value in given.items()
-            if value is not None and value != ()
-        }
+        params = named(method.params, given)
         async with connected(url, home) as client:
             show(await client.call(method.name, params, again=False), as_json=as_json)
 
@@ -83,47 +57,3 @@ def _command(verb: str, method: Method[Any]) -> click.Command:
     return click.Command(
         verb, params=[*parameters, *reversed(flags)], callback=run, help=method.summary
     )
-
-
-Convert = Callable[[click.Context, click.Parameter, Any], Any] | None
-
-
-def _kind(annotation: Any) -> tuple[click.ParamType[Any], bool, Convert]:
-    """How a field is typed on a command line: its type, whether it repeats, its conversion."""
-    origin = get_origin(annotation)
-    if origin in (Union, types.UnionType):
-        (first, *_) = [each for each in get_args(annotation) if each is not type(None)]
-        return _kind(first)
-    if origin is Literal:
-        return click.Choice([str(each) for each in get_args(annotation)]), False, None
-    if origin in (list, tuple, set, frozenset):
-        inner, _, convert = _kind(get_args(annotation)[0])
-        if convert is None:
-            return inner, True, lambda _context, _parameter, value: list(value) or None
-    if annotation is bool:
-        return click.BOOL, False, None
-    if annotation is int:
-        return click.INT, False, None
-    if annotation is float:
-        return click.FLOAT, False, None
-    if isinstance(annotation, type) and issubclass(annotation, str):
-        return click.STRING, False, None
-    if origin is not None and hasattr(annotation, "__metadata__"):
-        return _kind(get_args(annotation)[0])
-    return click.STRING, False, _json
-
-
-def _json(_context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
-    if value is None:
-        return None
-    try:
-        return orjson.loads(value)
-    except ValueError as error:
-        raise click.BadParameter(f"expected JSON: {error}", param=parameter) from error
-
-
-def _help(info: FieldInfo) -> str:
-    text = info.description or ""
-    if not info.is_required() and info.default not in (None, "", ()):
-        return f"{text} [default: {info.default}]".strip()
-    return text

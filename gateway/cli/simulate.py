@@ -1,4 +1,4 @@
-"""`turngate simulate`: play the model server, with faults, until told to stop."""
+"""`turngate simulate`: play the model server, with faults, until told to stop; and steer it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import click
 import orjson
 
 from gateway.cli.output import show
+from gateway.cli.steering import PORT, steering
 from gateway.core.addresses import is_loopback
 from gateway.core.clock import SystemClock
 from gateway.core.ids import SystemIds, seeded_chance
@@ -23,14 +24,13 @@ from gateway.simulate.server import simulating
 from gateway.simulate.simulator import Simulator
 from gateway.telemetry import logs
 
-PORT = 8766
-"""One above the gateway's."""
 
-
-def command(name: str) -> click.Command:
-    """The command under its name."""
-    return click.Command(
+def command(name: str) -> click.Group:
+    """The command under its name: without a word behind it, it serves."""
+    return click.Group(
         name,
+        commands=steering(),
+        invoke_without_command=True,
         params=[
             click.Option(["--host"], default="127.0.0.1", help="Address to listen on."),
             click.Option(
@@ -48,9 +48,9 @@ def command(name: str) -> click.Command:
             click.Option(["--tokens-per-s"], type=float, default=0.0, help="Speed; 0 is at once."),
             click.Option(["--seed"], type=int, help="Start of the luck behind NAME=0.1."),
             click.Option(
-                ["--control-token"],
+                ["--token"],
                 default="",
-                help="Token for /control; made up where other machines can connect.",
+                help="Token for steering it; made up where other machines can connect.",
             ),
             click.Option(["--list", "listing"], is_flag=True, help="Show every fault and end."),
             click.Option(["--json", "as_json"], is_flag=True, help="Print JSON for programs."),
@@ -71,12 +71,15 @@ class _Options:
     delay: float
     tokens_per_s: float
     seed: int | None
-    control_token: str
+    token: str
     listing: bool
     as_json: bool
 
 
-def _simulate(**given: Any) -> None:
+@click.pass_context
+def _simulate(context: click.Context, /, **given: Any) -> None:
+    if context.invoked_subcommand:
+        return
     options = _Options(**given)
     if options.listing:
         rows = [
@@ -96,7 +99,7 @@ def _simulate(**given: Any) -> None:
 
 async def _serve(options: _Options, scenario: file.Scenario, rules: list[Rule]) -> None:
     clock = SystemClock()
-    token = options.control_token
+    token = options.token
     if not token and not is_loopback(options.host):
         token = SystemIds(clock).secret()
     stop = asyncio.Event()
@@ -110,15 +113,15 @@ async def _serve(options: _Options, scenario: file.Scenario, rules: list[Rule]) 
         token=token,
         keys=scenario.keys,
     ) as simulator:
-        _say(simulator, token if token != options.control_token else "", options)
+        _say(simulator, token if token != options.token else "", options)
         await stop.wait()
 
 
 def _say(simulator: Simulator, made_up: str, options: _Options) -> None:
     """Only the address goes to stdout."""
-    control = f"{simulator.url}/control"
+    rpc = f"{simulator.url}/rpc"
     if options.as_json:
-        click.echo(orjson.dumps({"base_url": simulator.base_url, "control": control}).decode())
+        click.echo(orjson.dumps({"base_url": simulator.base_url, "rpc": rpc}).decode())
     else:
         click.echo(simulator.base_url)
     click.echo(
@@ -127,6 +130,6 @@ def _say(simulator: Simulator, made_up: str, options: _Options) -> None:
         "turngate chat",
         err=True,
     )
-    click.echo(f"turngate: steer it with JSON-RPC at {control}", err=True)
+    click.echo(f"turngate: steer it with turngate simulate --help, or JSON-RPC at {rpc}", err=True)
     if made_up:
         click.echo(f"turngate: other machines can connect; its token is {made_up}", err=True)

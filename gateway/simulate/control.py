@@ -1,4 +1,4 @@
-"""Steering a simulator while it runs: JSON-RPC over `POST /control`.
+"""Steering a simulator while it runs: JSON-RPC over `POST /rpc`, on its own port.
 
 For tests in other processes and for whoever rehearses. Pages of strangers are kept out by the kind
 of body, which they cannot send unasked, and by the name in `Host`; other machines by a token.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import hmac
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -23,16 +25,39 @@ from gateway.core.errors import (
     TurngateError,
     Unauthenticated,
 )
-from gateway.simulate import file
+from gateway.rpc.params import validated
 from gateway.simulate.asked import Asked
-from gateway.simulate.catalog import FAULTS
-from gateway.simulate.rules import Rule
-from gateway.simulate.simulator import Simulator, read_body
+from gateway.simulate.file import RuleShape
+from gateway.simulate.rules import Rule, When
+from gateway.simulate.simulator import KEPT, Simulator, read_body
 from gateway.telemetry.redaction import Redactor
 from gateway.wire import jsonrpc
+from gateway.wire.methods.base import Params
 
-MAX_LISTED = 1000
-"""Requests listed at once."""
+ANY = When()
+"""What narrows nothing, and is not worth showing."""
+
+
+class Nothing(Params):
+    """No parameters."""
+
+
+class Clear(Params):
+    """Which rule goes."""
+
+    id: str | None = Field(None, description="The id that setting it returned; none: all.")
+
+
+class Latest(Params):
+    """How much is listed."""
+
+    limit: int = Field(50, ge=1, le=KEPT, description="Most requests listed.")
+
+
+class Close(Params):
+    """How long nobody gets in."""
+
+    for_s: float = Field(gt=0, description="Seconds.")
 
 
 class Control:
@@ -43,15 +68,6 @@ class Control:
         self._token = token
         self._keys = frozenset(keys)
         self._redactor = Redactor()
-        self._methods: dict[str, Callable[[dict[str, Any]], object]] = {
-            "faults.list": self._list,
-            "faults.set": self._set,
-            "faults.clear": self._clear,
-            "requests.list": self._requests,
-            "counters": self._counters,
-            "answers.release": self._release,
-            "listener.close": self._close,
-        }
 
     async def post(self, request: Request) -> Response:
         """One message or a batch."""
@@ -74,7 +90,7 @@ class Control:
         """A request as it may be shown."""
         return {
             "number": asked.number,
-            "at_ms": asked.at_ms,
+            "at": asked.at_ms,
             "model": self._redactor.text(asked.model),
             "key": self._key(asked.key),
             "stream": asked.stream,
@@ -103,82 +119,88 @@ class Control:
         return None if member.notification else jsonrpc.encode(answer)
 
     def _result(self, member: jsonrpc.Request) -> Mapping[str, Any]:
-        method = self._methods.get(member.method)
-        if method is None:
-            known = ", ".join(self._methods)
-            error = jsonrpc.error_object(jsonrpc.METHOD_NOT_FOUND, f"there is: {known}")
+        if member.method not in METHODS:
+            error = jsonrpc.error_object(
+                jsonrpc.METHOD_NOT_FOUND, f"there is: {', '.join(METHODS)}"
+            )
             return jsonrpc.failure(member.id, error)
+        shape, method = METHODS[member.method]
         try:
-            if not isinstance(member.params, dict):
-                raise InvalidInput("params is an object")
-            return {"jsonrpc": "2.0", "id": member.id, "result": method(member.params)}
+            result = method(self, validated(shape, member.params))
         except ConfigError as error:
             return self._failure(member, InvalidInput(str(error)))
         except TurngateError as error:
             return self._failure(member, error)
+        return {"jsonrpc": "2.0", "id": member.id, "result": result}
 
     def _failure(self, member: jsonrpc.Request, error: TurngateError) -> Mapping[str, Any]:
         return jsonrpc.failure(member.id, jsonrpc.describe_error(error))
 
-    def _list(self, params: dict[str, Any]) -> object:
-        _only(params)
-        return {
-            "faults": [
-                {"name": fault.name, "leads_to": fault.leads_to, "shows": fault.shows}
-                for fault in FAULTS.values()
-            ],
-            "set": [
-                {"id": name, **self._rule(rule)} for name, rule in self._simulator.added().items()
-            ],
-        }
+    def set(self, params: RuleShape) -> object:
+        """Fail like this from now on, or answer with a reply; the newest rule comes first."""
+        return {"id": self._simulator.add(params.to_rule())}
 
-    def _set(self, params: dict[str, Any]) -> object:
-        return {"id": self._simulator.add(file.rule(params))}
+    def list(self, _: Nothing) -> object:
+        """What was set, newest first."""
+        return {"faults": [self._rule(*found) for found in self._simulator.added().items()]}
 
-    def _clear(self, params: dict[str, Any]) -> object:
-        _only(params, "id")
-        return {"cleared": self._simulator.clear(params.get("id"))}
+    def clear(self, params: Clear) -> object:
+        """Take one rule away that was set, or all of them."""
+        return {"cleared": self._simulator.clear(params.id)}
 
-    def _requests(self, params: dict[str, Any]) -> object:
-        _only(params, "limit")
-        limit = params.get("limit", 50)
-        if not isinstance(limit, int) or not 1 <= limit <= MAX_LISTED:
-            raise InvalidInput(f"limit is a number from 1 to {MAX_LISTED}, not {limit!r}")
-        latest = list(self._simulator.asked)[-limit:]
+    def requests(self, params: Latest) -> object:
+        """The latest requests, oldest first."""
+        latest = [*self._simulator.asked][-params.limit :]
         return {"requests": [self.shown(asked) for asked in latest]}
 
-    def _counters(self, params: dict[str, Any]) -> object:
-        _only(params)
+    def counters(self, _: Nothing) -> object:
+        """How many requests there were, by answer, model and key."""
         found = self._simulator.counters()
-        keys: dict[str, int] = {}
+        keys: Counter[str] = Counter()
         for key, count in found["keys"].items():
-            keys[self._key(key)] = keys.get(self._key(key), 0) + count
+            keys[self._key(key)] += count
         return found | {"keys": keys}
 
-    def _release(self, params: dict[str, Any]) -> object:
-        _only(params)
+    def release(self, _: Nothing) -> object:
+        """Let go what `silent` faults hold back."""
         self._simulator.release()
         return {}
 
-    def _close(self, params: dict[str, Any]) -> object:
-        _only(params, "for_s")
-        seconds = params.get("for_s")
-        if not isinstance(seconds, int | float) or isinstance(seconds, bool) or seconds <= 0:
-            raise InvalidInput(f"for_s is a number of seconds above 0, not {seconds!r}")
-        self._simulator.refuse(seconds)
+    def close(self, params: Close) -> object:
+        """Refuse connections for a while."""
+        self._simulator.refuse(params.for_s)
         return {}
 
-    def _rule(self, rule: Rule) -> dict[str, Any]:
-        when: dict[str, Any] = dataclasses.asdict(rule.when)
-        fault = rule.fault.name if rule.fault else None
-        return when | {"key": self._key(rule.when.key), "fault": fault}
+    def _rule(self, name: str, rule: Rule) -> dict[str, Any]:
+        when = {
+            member: value
+            for member, value in dataclasses.asdict(rule.when).items()
+            if value != getattr(ANY, member)
+        }
+        if rule.when.key:
+            when["key"] = self._key(rule.when.key)
+        fault, reply = rule.fault, rule.reply
+        return {
+            "id": name,
+            "fault": fault.name if fault else None,
+            "reply": reply.text if reply else None,
+            "when": when,
+        }
 
     def _key(self, key: str) -> str:
         """The key where the file names it, else its last characters: it may be a real one."""
         return key if key in self._keys or len(key) < 8 else f"…{key[-4:]}"
 
 
-def _only(params: dict[str, Any], *names: str) -> None:
-    unknown = sorted(params.keys() - set(names))
-    if unknown:
-        raise InvalidInput(f"unknown: {', '.join(unknown)}; there is: {', '.join(names) or '-'}")
+Handler = Callable[[Control, Any], object]
+
+METHODS: dict[str, tuple[type[Params], Handler]] = {
+    "faults.set": (RuleShape, Control.set),
+    "faults.list": (Nothing, Control.list),
+    "faults.clear": (Clear, Control.clear),
+    "requests.list": (Latest, Control.requests),
+    "counters": (Nothing, Control.counters),
+    "answers.release": (Nothing, Control.release),
+    "listener.close": (Close, Control.close),
+}
+"""What each method takes, and what it does."""

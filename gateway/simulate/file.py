@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from gateway.core.errors import ConfigError
 from gateway.simulate.answers import Reply
 from gateway.simulate.catalog import find
 from gateway.simulate.rules import Rule, When
+from gateway.wire.methods.base import Params
 
 MAX_FILE_BYTES = 1024 * 1024
 """Rules are written by hand; more than this is another file."""
@@ -28,11 +29,7 @@ HEALTHY = "healthy"
 ECHO = "You said: {text}"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Call(_Strict):
+class _Call(Params):
     name: str
     arguments: dict[str, Any] | str = Field(default_factory=dict)
 
@@ -43,26 +40,25 @@ class _Call(_Strict):
         return self.name, re.sub(r"\\\\([1-9])", r"\\\1", json.dumps(self.arguments))
 
 
-class RuleShape(_Strict):
+class RuleShape(Params):
     """A rule as people write it: the members of `When`, and a fault or a reply."""
 
-    model: str = "*"
-    key: str = ""
-    text: str = ""
-    call: int | None = Field(None, ge=1)
-    """This one call: short for `from_call` and `to_call`."""
-    from_call: int = Field(1, ge=1)
-    to_call: int | None = Field(None, ge=1)
-    every: int = Field(1, ge=1)
-    after_s: float = Field(0, ge=0)
-    until_s: float | None = Field(None, ge=0)
-    probability: float = Field(1, ge=0, le=1)
-    fault: str | None = None
-    reply: str | None = None
-    calls: list[_Call] = Field(default_factory=list)
-    finish_reason: str | None = None
-    delay_s: float | None = Field(None, ge=0)
-    tokens_per_s: float | None = Field(None, ge=0)
+    fault: str | None = Field(None, description="A name of the catalogue.")
+    model: str = Field("*", description="For models like this, * for any letters.")
+    key: str = Field("", description="For this key.")
+    text: str = Field("", description="Where the last message holds this regular expression.")
+    call: int | None = Field(None, ge=1, description="This one call.")
+    from_call: int = Field(1, ge=1, description="From this call on.")
+    to_call: int | None = Field(None, ge=1, description="Up to this call.")
+    every: int = Field(1, ge=1, description="Each second call of these, third one, …")
+    after_s: float = Field(0, ge=0, description="Seconds until it begins.")
+    until_s: float | None = Field(None, ge=0, description="Seconds until it is over.")
+    probability: float = Field(1, ge=0, le=1, description="A share of the calls.")
+    reply: str | None = Field(None, description="The answer, instead of a fault.")
+    calls: list[_Call] = Field(default=[], description="Tools to ask for before it, as JSON.")
+    finish_reason: str | None = Field(None, description="How the answer ends.")
+    delay_s: float | None = Field(None, ge=0, description="Seconds to its first byte.")
+    tokens_per_s: float | None = Field(None, ge=0, description="Its speed.")
 
     def to_rule(self, *, delay_s: float = 0, tokens_per_s: float = 0) -> Rule:
         """The rule; the pace is for a reply without its own. Raises `ConfigError`."""
@@ -95,7 +91,7 @@ class RuleShape(_Strict):
         return Rule(when, reply=reply)
 
 
-class _File(_Strict):
+class _File(Params):
     seed: int = 0
     delay_s: float = Field(0, ge=0)
     tokens_per_s: float = Field(0, ge=0)
@@ -150,22 +146,16 @@ def parse(found: object) -> Scenario:
     return Scenario(tuple(rules), frozenset(file.keys), file.seed)
 
 
-def rule(members: object) -> Rule:
-    """One rule, as it comes in a call. Raises `ConfigError`."""
-    try:
-        return RuleShape.model_validate(members).to_rule()
-    except ValidationError as error:
-        raise ConfigError(_problems(error)) from error
-
-
 def fault_option(text: str) -> Rule:
     """`NAME`, `NAME=0.1` or `NAME@KEY` as on the command line. Raises `ConfigError`."""
     name, _, key = text.partition("@")
-    name, equals, share = name.partition("=")
-    members: dict[str, object] = {"fault": name, "key": key}
-    if equals:
-        members["probability"] = share
-    return rule(members)
+    name, _, share = name.partition("=")
+    try:
+        return RuleShape(fault=name, key=key, probability=float(share or 1)).to_rule()
+    except ValidationError as error:
+        raise ConfigError(_problems(error)) from error
+    except ValueError:
+        raise ConfigError(f"{share!r} is no share of the calls: 0 to 1") from None
 
 
 def _problems(error: ValidationError) -> str:

@@ -43,7 +43,7 @@ async def simulating(
 ) -> AsyncIterator[Simulator]:
     """A simulator that listens for the length of the block; port 0 picks a free one.
 
-    `token` guards `/control`, which otherwise answers to this machine alone; `keys` may be shown
+    `token` guards `POST /rpc`, which otherwise answers to this machine alone; `keys` may be shown
     there. Leaving the block cuts every connection off. Raises `ConfigError` for what cannot be
     bound.
     """
@@ -68,7 +68,7 @@ class _Listener:
         routes = [
             Route("/v1/chat/completions", simulator.chat, methods=["POST"]),
             Route("/v1/models", simulator.models),
-            Route("/control", control.post, methods=["POST"]),
+            Route("/rpc", control.post, methods=["POST"]),
         ]
         self._config = Config(
             _whatever_host(Starlette(routes=routes)),

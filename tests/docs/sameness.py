@@ -11,7 +11,7 @@ from itertools import zip_longest
 
 _ID = re.compile(r"\b([a-z])_[0-9a-f]{28}\b")
 _PLAIN = (
-    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?"), "<time>"),
+    (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?"), "<time>"),
     (re.compile(r"\b(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day\b"), "<day>"),
     (re.compile(r"\bpid \d+ on [\w.-]+"), "pid <n> on <host>"),
 )

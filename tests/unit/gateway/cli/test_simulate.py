@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 
 import httpx
 import pytest
 
 from gateway.simulate.catalog import FAULTS
+from tests.support.canned import canned
 from tests.unit.gateway.cli.shell import PATIENCE_S, Shell
 
 pytestmark = pytest.mark.timeout(60)
@@ -37,12 +39,56 @@ def test_it_says_where_it_is_and_how_to_point_a_gateway_to_it(shell: Shell) -> N
 def test_where_others_can_connect_a_token_guards_the_controls(shell: Shell) -> None:
     with shell.started("simulate", "--port", "0", "--host", "0.0.0.0", "--json") as process:
         assert process.stdout is not None
-        control = json.loads(process.stdout.readline())["control"].replace("0.0.0.0", "127.0.0.1")
-        message = {"jsonrpc": "2.0", "id": 1, "method": "counters"}
-        assert httpx.post(control, json=message).status_code == 403
+        url = json.loads(process.stdout.readline())["base_url"].replace("0.0.0.0", "127.0.0.1")
+        assert process.stderr is not None
+        said = "".join(process.stderr.readline() for _ in range(4))
+        (token,) = re.findall(r"its token is (\S+)", said)
+        refused = shell.run("simulate", "counters", "--url", url)
+        assert "send the token" in refused.stderr
+        allowed = shell.run("simulate", "counters", "--url", url, "--token", token)
+        assert (refused.returncode, allowed.returncode) == (77, 0)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=PATIENCE_S)
-    assert "its token is " in err
+        process.communicate(timeout=PATIENCE_S)
+
+
+def test_one_that_runs_is_steered_by_commands(shell: Shell) -> None:
+    with shell.started("simulate", "--port", "0") as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+
+        def steer(*words: str) -> str:
+            done = shell.run("simulate", *words, "--url", url)
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        assert steer("fault", "overloaded", "--model", "m", "--to-call", "1").split() == [
+            "id",
+            "r1",
+        ]
+        (rule,) = json.loads(steer("faults", "--json"))["faults"]
+        assert (rule["fault"], rule["when"]) == ("overloaded", {"model": "m", "to_call": 1})
+        found = [httpx.post(f"{url}/chat/completions", json=BODY).status_code for _ in range(2)]
+        assert found == [529, 200]
+        log = json.loads(steer("log", "--json"))["requests"]
+        assert [(asked["text"], asked["fault"]) for asked in log] == [
+            ("hi", "overloaded"),
+            ("hi", None),
+        ]
+        assert "overloaded  1" in steer("counters")
+        assert steer("clear", "r1").split() == ["cleared", "1"]
+        misspelt = shell.run("simulate", "fault", "sever", "--url", url)
+        assert (misspelt.returncode, "did you mean server" in misspelt.stderr) == (2, True)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE_S)
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_steering_something_else_is_a_sentence(shell: Shell, status: int) -> None:
+    with canned(b"<html>", status=status) as other:
+        refused = shell.run("simulate", "log", "--url", other.base_url)
+    assert (refused.returncode, "is no simulator" in refused.stderr) == (69, True)
+    refused = shell.run("simulate", "log", "--url", other.base_url)
+    assert "start one with: turngate simulate" in refused.stderr
 
 
 def test_every_fault_is_listed(shell: Shell) -> None:

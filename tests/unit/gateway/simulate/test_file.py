@@ -11,7 +11,7 @@ import pytest
 from gateway.core.errors import ConfigError
 from gateway.simulate.answers import Reply
 from gateway.simulate.catalog import FAULTS
-from gateway.simulate.file import fault_option, load, parse, rule
+from gateway.simulate.file import RuleShape, fault_option, load, parse
 from gateway.simulate.rules import Rule, When
 
 TOML = """
@@ -104,4 +104,4 @@ def test_an_option_that_cannot_be_meant_is_refused(text: str) -> None:
 
 
 def test_a_rule_may_change_the_pace_alone() -> None:
-    assert rule({"delay_s": 3}) == Rule(reply=Reply("You said: {text}", delay_s=3))
+    assert RuleShape(delay_s=3).to_rule() == Rule(reply=Reply("You said: {text}", delay_s=3))
