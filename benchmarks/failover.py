@@ -48,6 +48,9 @@ class Nothing:
     async def since(self, at_ms: int) -> list[Spent]:
         return []
 
+    async def under(self, root: str) -> int:
+        return 0
+
 
 def measure(say: Progress) -> Found:
     """The client, then the layer around nothing."""
@@ -66,7 +69,7 @@ def measure(say: Progress) -> Found:
 
 async def _measured(url: str) -> tuple[float, float]:
     clock = SystemClock()
-    context = ModelContext(clock, lambda text: None, session="s", turn="t", within_s=600.0)
+    context = ModelContext(clock, lambda text: None, session="s", root="t", within_s=600.0)
     exchange = (UserMessage((Text("x" * 250),)), AssistantMessage("y" * 250))
     request = ModelRequest("big", "z" * 1000, exchange * 20, fallbacks=("small",))
     profiles = [Profile(url, f"k{number}", "big", name=f"k{number}") for number in range(3)]

@@ -111,9 +111,9 @@ class ModelContext:
     `restarted` says that what was emitted so far belongs to an answer that will not come. `tried`
     is told of all requests so far, before there is one more or a wait. `session`
     names the conversation, so that it can stay where its beginning is cached, unless
-    the call is `aside` and shares none of it; `turn`, `agent` and
-    `root`, the turn that set it all off, say whose budget this is. `patience_s` bounds
-    waiting between requests, `within_s` everything.
+    the call is `aside` and shares none of it; `agent` and `root`, the turn that set it all off,
+    say whose budget this is, `calls` and `tokens` what this turn has used so far. `patience_s`
+    bounds waiting between requests, `within_s` everything.
     """
 
     clock: Clock
@@ -122,9 +122,10 @@ class ModelContext:
     tried: Callable[[tuple[ModelAttempt, ...]], None] = _nothing_kept
     session: str = ""
     aside: bool = False
-    turn: str = ""
     root: str = ""
     agent: str = ""
+    calls: int = 0
+    tokens: int = 0
     patience_s: float = PATIENCE_S
     within_s: float | None = None
 

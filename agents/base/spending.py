@@ -21,3 +21,7 @@ class Spending(Protocol):
     async def since(self, at_ms: int) -> list[Spent]:
         """What runs that were begun since then have used, by conversation."""
         ...
+
+    async def under(self, root: str) -> int:
+        """Tokens that everything one turn set off has used, itself included."""
+        ...

@@ -1,23 +1,25 @@
 """Bounds on what turns may use, checked before each call. Pure but for the wrapper at the end.
 
 A call reserves what it may cost at most and settles for what it did cost, so calls side by side do
-not pass a bound together. Bounds of a day end at midnight UTC. Zero means no bound.
+not pass a bound together. Bounds of a day end at midnight UTC. Zero means no bound. Nothing here
+outlives the process: what was used before is told by the records of turns and costs.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from agents.base.models import Model, ModelContext, ModelReply, ModelRequest
+from agents.base.models import Model, ModelContext, ModelReply, ModelRequest, Usage
 from agents.base.spending import Spending, Spent
 from agents.resilience import estimate
-from gateway.core.errors import BudgetSpent
+from gateway.core.errors import BudgetSpent, ModelFailed, StoreUnavailable
 
 DAY_MS = 86_400_000
-MAX_TURNS = 10_000
-"""Turns and roots whose use is remembered; the longest unused are forgotten first."""
+MAX_ROOTS = 10_000
+"""Roots whose use is remembered; the longest unused are forgotten first, and read again."""
+NOT_READ = "What this task has used so far could not be read; send the message again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +46,20 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is about to call; `root` is the turn that set it all off."""
+    """Who is about to call; `root` is the turn that set it all off.
 
-    turn: str = ""
+    `calls` and `tokens` are what its turn has used so far: it makes one call at a time.
+    """
+
     root: str = ""
     session: str = ""
     agent: str = ""
+    calls: int = 0
+    tokens: int = 0
 
 
 @dataclass(slots=True)
 class _Use:
-    calls: int = 0
     spent: int = 0
     reserved: int = 0
 
@@ -70,7 +75,7 @@ class Ledger:
     budget: Budget
     _day: int = 0
     _by_day: dict[str, _Use] = field(default_factory=dict)
-    _by_turn: OrderedDict[str, _Use] = field(default_factory=OrderedDict)
+    _by_root: OrderedDict[str, _Use] = field(default_factory=OrderedDict)
 
     def seed(self, spent: Iterable[Spent], *, now_ms: int) -> None:
         """What was used today, by this process and all others; what is set aside here stays so."""
@@ -81,12 +86,19 @@ class Ledger:
             for name in ("day", f"agent {row.agent}", f"session {row.session}"):
                 self._by_day.setdefault(name, _Use()).spent += row.tokens
 
+    def know(self, root: str, tokens: int) -> None:
+        """So many tokens are on record under a root, by this process and all others; what was used
+        here may not be yet."""
+        use = self._root(root)
+        use.spent = max(use.spent, tokens)
+
     def reserve(self, caller: Caller, tokens: int, *, now_ms: int) -> None:
-        """Set so many tokens and a call aside; raises `BudgetSpent` and sets nothing aside."""
+        """Set so many tokens aside; raises `BudgetSpent` and sets nothing aside."""
         self._turn_the_day(now_ms)
         midnight_ms = (self._day + 1) * DAY_MS
         bounds = self._bounds(caller)
-        for name, use, most in bounds:
+        turn = ("turn", _Use(caller.tokens), self.budget.turn_tokens)
+        for name, use, most in (turn, *bounds):
             if most and use.tokens + tokens > most:
                 daily = name in self._by_day
                 when = "it starts anew at midnight UTC" if daily else "ask for a smaller step"
@@ -95,15 +107,13 @@ class Ledger:
                     f"are used and this needs up to {tokens} more; {when}",
                     retry_after_ms=midnight_ms - now_ms if daily else None,
                 )
-        turn = bounds[0][1]
-        if self.budget.turn_calls and turn.calls >= self.budget.turn_calls:
+        if self.budget.turn_calls and caller.calls >= self.budget.turn_calls:
             raise BudgetSpent(
-                f"The budget of this turn is spent: {turn.calls} model calls were made and no more "
-                "are allowed; ask for a smaller step"
+                f"The budget of this turn is spent: {caller.calls} model calls were made and no "
+                "more are allowed; ask for a smaller step"
             )
         for _, use, _ in bounds:
             use.reserved += tokens
-            use.calls += 1
 
     def settle(self, caller: Caller, reserved: int, used: int) -> None:
         """It cost this instead; what failed costs nothing that anybody counted."""
@@ -119,20 +129,16 @@ class Ledger:
             (f"agent {caller.agent}", budget.agent_day_tokens),
             ("day", budget.day_tokens),
         ]
-        turn = [
-            (f"turn {caller.turn}", budget.turn_tokens),
-            (f"task {caller.root or caller.turn}", budget.root_tokens),
-        ]
-        found = [(name, self._turn(name), most) for name, most in turn]
-        return found + [
-            (name, self._by_day.setdefault(name, _Use()), most) for name, most in day if most
-        ]
+        bounds = [(name, self._by_day.setdefault(name, _Use()), most) for name, most in day if most]
+        if budget.root_tokens:
+            bounds.insert(0, ("task", self._root(caller.root), budget.root_tokens))
+        return bounds
 
-    def _turn(self, name: str) -> _Use:
-        use = self._by_turn.pop(name, None) or _Use()
-        self._by_turn[name] = use
-        if len(self._by_turn) > 2 * MAX_TURNS:
-            self._by_turn.popitem(last=False)
+    def _root(self, root: str) -> _Use:
+        use = self._by_root.pop(root, None) or _Use()
+        self._by_root[root] = use
+        if len(self._by_root) > MAX_ROOTS:
+            self._by_root.popitem(last=False)
         return use
 
     def _turn_the_day(self, now_ms: int) -> None:
@@ -163,20 +169,32 @@ class Budgeted:
             self._ledger.seed(spent, now_ms=now_ms)
 
     async def complete(self, request: ModelRequest, context: ModelContext) -> ModelReply:
-        """Ask within the budget; raises `BudgetSpent` instead of asking, or `ModelFailed`."""
-        caller = Caller(context.turn, context.root, context.session, context.agent)
+        """Ask within the budget; raises `BudgetSpent` instead of asking, or `ModelFailed`.
+
+        Where tokens are bounded and the server does not count, our guess is what it cost.
+        """
+        caller = Caller(context.root, context.session, context.agent, context.calls, context.tokens)
         counting = self._ledger.budget.in_tokens
+        if self._ledger.budget.root_tokens:
+            self._ledger.know(context.root, await self._on_record(context.root))
         reserved = estimate.of_request(request) + request.max_tokens if counting else 0
         self._ledger.reserve(caller, reserved, now_ms=context.clock.now_ms())
         used = 0
         try:
             reply = await self._model.complete(request, context)
+            if counting and reply.usage == Usage():
+                guess = Usage(estimate.of_request(request), estimate.of_text(reply.text))
+                reply = replace(reply, usage=guess)
             used = reply.usage.input_tokens + reply.usage.output_tokens
-            if counting and not used:
-                used = estimate.of_request(request) + estimate.of_text(reply.text)
             return reply
         finally:
-            self._ledger.settle(caller, reserved, used if counting else 0)
+            self._ledger.settle(caller, reserved, used)
+
+    async def _on_record(self, root: str) -> int:
+        try:
+            return await self._spending.under(root)
+        except StoreUnavailable as error:
+            raise ModelFailed("server", f"costs cannot be read: {error}", told=NOT_READ) from error
 
     async def close(self) -> None:
         """Close the model."""

@@ -102,6 +102,11 @@ class RunContext:
     def run_id(self) -> RunId:
         return self._execution.run_id
 
+    @property
+    def root(self) -> RunId:
+        """The run that set this one off in the end, mostly itself."""
+        return self._execution.root or self._execution.run_id
+
     async def step(
         self,
         intent: str,

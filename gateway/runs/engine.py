@@ -279,6 +279,7 @@ class Engine:
             raise RunTerminal(f"run {run_id} has ended: {row.status}")
         take = TakeRun(run_id, self._worker, self._lease.until(now), now)
         await execution.take(Unit((take, ForgetKeys(run_id)), events))
+        execution.root = RunId(row.root) if row.root else None
         # Never back to False: it may have been set here since the row was read.
         execution.stop_requested |= bool(row.cancel_requested)
         execution.records = Records(await self._store.read(LoadSteps(run_id)))

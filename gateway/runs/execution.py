@@ -47,6 +47,8 @@ class Execution:
     fenced: bool = False
     settled: bool = False
     """Ended or parked: there is no lease to give back."""
+    root: RunId | None = None
+    """The run that set it off in the end; None for itself."""
     chance: Chance = field(default_factory=system_chance)
     records: Records = field(default_factory=Records)
     emitted: asyncio.Event = field(default_factory=asyncio.Event)

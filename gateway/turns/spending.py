@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agents.base.spending import Spent
-from gateway.store.base.runs import SpentSince
+from gateway.store.base.runs import RootCosts, SpentSince
 from gateway.store.base.store import Store
 
 
@@ -17,6 +17,11 @@ class StoredSpending:
         """By conversation; raises `StoreUnavailable`."""
         rows = await self._store.read(SpentSince(at_ms))
         return [Spent(row.session_key, _agent_of(row.session_key), row.tokens) for row in rows]
+
+    async def under(self, root: str) -> int:
+        """All of them together; raises `StoreUnavailable`."""
+        rows = await self._store.read(RootCosts(root))
+        return sum(row.tokens_in + row.tokens_out for row in rows)
 
 
 def _agent_of(session_key: str) -> str:

@@ -31,7 +31,7 @@ from agents.base.effects import (
     TurnResult,
 )
 from agents.base.messages import ToolCall
-from agents.base.models import PATIENCE_S, ModelContext, ModelReply
+from agents.base.models import PATIENCE_S, Emit, ModelContext, ModelReply
 from agents.base.tools import ToolResult
 from channels.base.messages import SourceClass
 from gateway.core.errors import Bug, ModelAttempt, NotFound, RunCancelled
@@ -73,6 +73,8 @@ class Taking:
         self._session = session
         self._began = world.clock.monotonic()
         self._patience_s = PATIENCE_S
+        self._calls = 0
+        self._tokens = 0
         self._shown: list[str] = []
         self._finished: list[FinishedTool] = []
 
@@ -140,22 +142,13 @@ class Taking:
             kind="llm",
             input={"round": effect.round, "revision": snapshot.revision},
         )
-        return records.outcome_from_json(value)
+        return self._used(records.outcome_from_json(value))
 
     async def _summarise(self, effect: Compact, snapshot: Snapshot) -> Outcome:
         """A recorded summary; nobody sees it on its way."""
 
         async def work(attempt: Attempt) -> Json:
-            context = ModelContext(
-                self._world.clock,
-                _unseen,
-                session=self._session.key,
-                aside=True,
-                turn=self._context.run_id,
-                agent=self._agent.id,
-                patience_s=self._patience_s,
-                within_s=max(self._left_s(), 0),
-            )
+            context = replace(self._asking(_unseen, max(self._left_s(), 0)), aside=True)
             await self._world.remember(self._agent.id, self._session.key, effect.beginning)
             outcome = await self._call(effect, attempt, context)
             sizes: dict[str, str | int] = {
@@ -172,7 +165,14 @@ class Taking:
             kind="llm",
             input={"round": effect.round, "revision": snapshot.revision},
         )
-        return records.outcome_from_json(value)
+        return self._used(records.outcome_from_json(value))
+
+    def _used(self, outcome: ModelOutcome) -> ModelOutcome:
+        """Count it, whichever process asked: the turn's budget outlives them."""
+        self._calls += 1
+        if isinstance(outcome, ModelReply):
+            self._tokens += outcome.usage.input_tokens + outcome.usage.output_tokens
+        return outcome
 
     async def _call(
         self, effect: CallModel | Compact, attempt: Attempt, context: ModelContext
@@ -258,15 +258,20 @@ class Taking:
             self._show(step, number, 0, "", restarted=True)
             live.restart(number)
 
+        return replace(self._asking(emit, left_s), restarted=restarted)
+
+    def _asking(self, emit: Emit, within_s: float) -> ModelContext:
+        """Who asks, and on whose budget."""
         return ModelContext(
             self._world.clock,
             emit,
-            restarted=restarted,
             session=self._session.key,
-            turn=self._context.run_id,
+            root=self._context.root,
             agent=self._agent.id,
+            calls=self._calls,
+            tokens=self._tokens,
             patience_s=self._patience_s,
-            within_s=left_s,
+            within_s=within_s,
         )
 
     def _show(

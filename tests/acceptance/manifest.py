@@ -3,7 +3,7 @@
 A test says which behaviours it shows with `@shows("id")`; `test_manifest` holds both against each
 other. Promises: P1 accepted means durable, P2 one visible reply, P3 paid work is not repeated,
 P4 declared effects, P5 order per session and none across, P6 never silence, P7 no stale locks,
-P8 explainable.
+P8 explainable, P10 bounded spend.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 Test = TypeVar("Test", bound=Callable[..., Any])
 
-PROMISES = ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8")
+PROMISES = ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P10")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +113,14 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "explain.turn": Behaviour(
         "P8", "The log tells a turn's story in order, and its steps say what was tried."
     ),
+    "spend.restart": Behaviour(
+        "P10", "What a task used before an abrupt stop counts against its budget after it."
+    ),
 }
 
 GAPS: dict[str, str] = {
-    "P3": "changing keys and models within a call: there is one model and one key",
     "P7": "a paused owner that wakes late: two processes cannot share a file",
-    "P8": "the candidates and prices of a model call: there is one model",
     "P9": "safe by default: shown with the sockets it is about",
-    "P10": "bounded spend: there are no budgets",
 }
 """What is promised and cannot be tried here yet, and why."""
 

@@ -135,7 +135,7 @@ class House:
         self.store: CuttableStore
         self.gateway: Gateway
         self.database = folder / "turngate.db"
-        self._settings = Settings(
+        self.settings = Settings(
             workspace_dir=folder / "workspace",
             turngate_store=str(self.database),
             turngate_model="openai" if models[0] else "auto",
@@ -210,7 +210,7 @@ class House:
             tools=self.tools,
             store=self.store,
         )
-        async with open_gateway(self._settings, channels=[self.channel], chosen=chosen) as gateway:
+        async with open_gateway(self.settings, channels=[self.channel], chosen=chosen) as gateway:
             self.gateway = gateway
             async with asyncio.TaskGroup() as group:
                 reading = group.create_task(self.channel.run(gateway.intake))

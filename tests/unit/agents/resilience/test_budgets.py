@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from agents.base.messages import UserMessage
 from agents.base.models import ModelContext, ModelReply, ModelRequest, Usage
 from agents.base.spending import Spent
 from agents.models.scripted import Rule, ScriptedModel
-from agents.resilience.budgets import DAY_MS, Budget, Budgeted, Caller, Ledger
+from agents.resilience.budgets import DAY_MS, NOT_READ, Budget, Budgeted, Caller, Ledger
 from gateway.core.clock import ManualClock
-from gateway.core.errors import BudgetSpent, ModelFailed
+from gateway.core.errors import BudgetSpent, ModelFailed, StoreUnavailable
 from gateway.core.parts import Text
 
 NOON = 20_000 * DAY_MS + DAY_MS // 2
-ANN = Caller("t1", "", "s1", "main")
-BOB = Caller("t2", "", "s2", "main")
+ANN = Caller("t1", "s1", "main")
+BOB = Caller("t2", "s2", "main")
 
 
 def reserve(ledger: Ledger, caller: Caller, tokens: int, *, now_ms: int = NOON) -> str:
@@ -53,9 +55,8 @@ def test_a_refused_call_sets_nothing_aside() -> None:
     ("budget", "other", "word"),
     [
         (Budget(session_day_tokens=100), BOB, "session"),
-        (Budget(agent_day_tokens=100), Caller("t3", "", "s3", "luna"), "agent"),
-        (Budget(turn_tokens=100), Caller("t9", "", "s1", "main"), "turn"),
-        (Budget(root_tokens=100), Caller("t9", "", "s1", "main"), "task"),
+        (Budget(agent_day_tokens=100), Caller("t3", "s3", "luna"), "agent"),
+        (Budget(root_tokens=100), Caller("t9", "s1", "main"), "task"),
     ],
 )
 def test_each_bound_counts_its_own(budget: Budget, other: Caller, word: str) -> None:
@@ -68,15 +69,28 @@ def test_each_bound_counts_its_own(budget: Budget, other: Caller, word: str) -> 
 def test_what_one_message_set_off_counts_together() -> None:
     """P15: two agents that set each other off stop at the bound of the first."""
     ledger = Ledger(Budget(root_tokens=100))
-    assert reserve(ledger, Caller("t1", "", "s1", "main"), 60) == ""
-    assert reserve(ledger, Caller("t2", "t1", "s2", "luna"), 60) != ""
+    assert reserve(ledger, Caller("t1", "s1", "main"), 60) == ""
+    assert reserve(ledger, Caller("t1", "s2", "luna"), 60) != ""
 
 
-def test_a_turn_makes_so_many_calls() -> None:
-    ledger = Ledger(Budget(turn_calls=2))
-    assert [reserve(ledger, ANN, 1) for _ in range(2)] == ["", ""]
-    assert "2 model calls were made" in reserve(ledger, ANN, 1)
-    assert reserve(ledger, BOB, 1) == ""
+def test_what_is_on_record_under_a_root_counts_once() -> None:
+    """Whoever used it; what was used here may be on record already, or not yet."""
+    ledger = Ledger(Budget(root_tokens=100))
+    ledger.know("t1", 60)
+    assert reserve(ledger, ANN, 30) == ""
+    ledger.settle(ANN, 30, 30)
+    for on_record in (60, 90):
+        ledger.know("t1", on_record)
+        assert "90 of 100 tokens are used" in reserve(ledger, ANN, 11)
+    assert reserve(ledger, ANN, 10) == ""
+
+
+def test_a_turn_makes_so_many_calls_of_so_many_tokens() -> None:
+    """What it has used so far comes with it, so a restart gives nothing back."""
+    ledger = Ledger(Budget(turn_calls=2, turn_tokens=100))
+    assert reserve(ledger, replace(ANN, calls=1, tokens=90), 10) == ""
+    assert "2 model calls were made" in reserve(ledger, replace(ANN, calls=2), 1)
+    assert "turn is spent: 90 of 100" in reserve(ledger, replace(ANN, tokens=90), 11)
 
 
 def test_bounds_of_a_day_end_at_midnight_and_say_when() -> None:
@@ -110,10 +124,16 @@ class Today:
     def __init__(self, *spent: Spent) -> None:
         self.spent = list(spent)
         self.asked: list[int] = []
+        self.broken = False
 
     async def since(self, at_ms: int) -> list[Spent]:
         self.asked.append(at_ms)
         return self.spent
+
+    async def under(self, root: str) -> int:
+        if self.broken:
+            raise StoreUnavailable("the disk does not answer")
+        return 0
 
 
 class Counting(ScriptedModel):
@@ -126,7 +146,7 @@ class Counting(ScriptedModel):
 
 async def ask(model: Budgeted, text: str = "hi") -> ModelReply:
     request = ModelRequest("m", "", (UserMessage((Text(text),)),), max_tokens=50)
-    context = ModelContext(ManualClock(now_ms=NOON), lambda _: None, turn="t1", session="s1")
+    context = ModelContext(ManualClock(now_ms=NOON), lambda _: None, root="t1", session="s1")
     return await model.complete(request, context)
 
 
@@ -182,6 +202,26 @@ async def test_without_bounds_by_day_nothing_is_read() -> None:
     await model.open()
     assert today.asked == []
     await ask(model)
-    with pytest.raises(BudgetSpent):
-        await ask(model)
     await model.close()
+
+
+async def test_what_nobody_counted_is_charged_as_we_guess_it() -> None:
+    """It is what is written down, so it holds after a restart too."""
+
+    class Silent(Counting):
+        async def complete(self, request: ModelRequest, context: ModelContext) -> ModelReply:
+            return replace(await super().complete(request, context), usage=Usage())
+
+    guessed = (await ask(Budgeted(Silent(), Budget(turn_tokens=500), Today(), NOON))).usage
+    assert guessed.input_tokens == 5
+    assert guessed.output_tokens > 1
+    assert (await ask(Budgeted(Silent(), Budget(), Today(), NOON))).usage == Usage()
+
+
+async def test_a_task_whose_costs_cannot_be_read_is_not_gone_on_with() -> None:
+    today = Today()
+    today.broken = True
+    model = Budgeted(Counting(), Budget(root_tokens=500), today, NOON)
+    with pytest.raises(ModelFailed) as raised:
+        await ask(model)
+    assert raised.value.told == NOT_READ
