@@ -1,49 +1,43 @@
 """The composition root: builds a gateway from settings, starts it, and stops it in order.
 
-The only importer of concrete adapters. Every long-lived task is started here or by the part named
-in `open_gateway`: the writer (store), renew and watch (runs), one task a busy lane (turns), one a
-busy destination (delivery), one a run of a task (tasks), sweep and forget (below), one reader a
-channel (whoever owns it).
+With `answering` and `workspace`, which it stands on, the only importer of concrete adapters. Every
+long-lived task is started here or by the part named in `open_gateway`: the writer (store), renew
+and watch (runs), one task a busy lane (turns), one a busy destination (delivery), one a run of a
+task (tasks), those of `_start`, one reader a channel (whoever owns it).
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
+from inspect import isawaitable
 from pathlib import Path
 
 import structlog
 
 from agents.base.agents import Agents
-from agents.base.models import Limits, Model
-from agents.base.profiles import Keyless
+from agents.base.models import Model
 from agents.base.tools import Tool
-from agents.models.fetching import Fetcher, Progress
-from agents.models.local import LocalModel
-from agents.models.openai import OpenAIModel
-from agents.models.profile import LOCAL, Profile
-from agents.models.scripted import ScriptedModel
-from agents.models.weights import SMOLLM2, WeightsCache
-from agents.resilience.budgets import Budget, Budgeted
-from agents.resilience.policy import Endpoint, Resilient
+from agents.models.fetching import Progress
+from agents.resilience.policy import Resilient
 from agents.tools.catalog import TOOLS
 from agents.turn import ToolLoop
-from agents.workspace import DEFAULT_ID, Workspace, default_agent, load
 from channels.base.channel import Channel, Terminal
 from channels.stdio.channel import StdioChannel, Streams
 from channels.stdio.ndjson import NdjsonDialect
 from channels.stdio.plain import for_streams
 from channels.websocket import WebSocketChannel
-from gateway.config import OPENAI_URL, Settings
+from gateway.answering import Answering, answering, models, who_answers
+from gateway.config import Settings
 from gateway.core import home
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import ConfigError, ModelFailed, StoreUnavailable
-from gateway.core.ids import AgentId, Chance, Ids, SystemIds, system_chance
-from gateway.core.keys import normalise_agent_id
+from gateway.core.ids import Chance, Ids, SystemIds, system_chance
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.delivery.outbox import Outbox
 from gateway.events.company import Company
@@ -55,9 +49,6 @@ from gateway.intake.intake import Intake
 from gateway.retention import forget
 from gateway.routing.added import AddedRules
 from gateway.routing.agents import KnownAgents
-from gateway.routing.file import Routes, load_routes, read_routes
-from gateway.routing.router import Router
-from gateway.routing.table import Table
 from gateway.running import About, Gateway
 from gateway.runs.copying import Copies
 from gateway.runs.declared import load_tasks
@@ -74,13 +65,11 @@ from gateway.store.sqlite.store import open_sqlite
 from gateway.telemetry.tasks import task_failed
 from gateway.turns.boundary import Boundary
 from gateway.turns.lanes import Lanes
-from gateway.turns.opening import Opening, OpeningModel
-from gateway.turns.profile_state import StoredProfileState
 from gateway.turns.slots import TurnSlots
-from gateway.turns.spending import StoredSpending
 from gateway.turns.task import TurnTask
 from gateway.turns.waiting import TurnWaiters
 from gateway.turns.world import World, by_name
+from gateway.workspace import declared_agents, declared_router
 
 DRAIN_S = 20.0
 """How long running turns may go on after the gateway was told to stop."""
@@ -93,9 +82,6 @@ REFRESH_S = 2.0
 ADOPT_S = 5.0
 """How often deliveries that a dead process has left are looked for."""
 LEAVING = "leaving"
-
-SHIPPED_ROUTES = Path(__file__).parent.parent / "routes.json"
-"""The default route file of a checkout; an installed wheel has the same text built in."""
 
 log = structlog.get_logger(__name__)
 
@@ -131,8 +117,8 @@ async def open_gateway(
     """
     clock = chosen.clock or SystemClock()
     ids = chosen.ids or SystemIds(clock)
-    agents = KnownAgents(chosen.agents or _agents(settings))
-    router = _router(settings, agents)
+    agents = KnownAgents(chosen.agents or declared_agents(settings))
+    router = declared_router(settings, agents)
     declared = (
         load_tasks(settings.turngate_tasks, settings.workspace_dir)
         if chosen.tasks is None
@@ -141,12 +127,16 @@ async def open_gateway(
     async with AsyncExitStack() as stack:
         store = chosen.store or await open_store(settings, clock)
         stack.push_async_callback(store.close)
-        opening = Opening()
-        answering = _model(settings, clock, ids, store, _noting(chosen, opening))
-        policy = answering if isinstance(answering, Resilient) else None
-        budgeted = Budgeted(answering, _budget(settings), StoredSpending(store), clock.now_ms())
-        model = OpeningModel(budgeted, opening)
-        stack.push_async_callback(model.close)
+        answers = answering(
+            settings,
+            clock,
+            ids,
+            store,
+            given=chosen.model,
+            around=chosen.around,
+            progress=chosen.progress,
+        )
+        stack.push_async_callback(answers.model.close)
         for channel in channels:
             stack.push_async_callback(channel.close)
         events, previews = EventLog(store), Previews()
@@ -168,13 +158,13 @@ async def open_gateway(
             agents=agents,
             program=ToolLoop(
                 chosen.tools,
-                models=_models(settings),
-                limits=policy.limits if policy is not None else lambda models: Limits(),
+                models=models(settings),
+                limits=answers.limits,
             ),
             world=World(
                 clock,
                 ids,
-                model,
+                answers.model,
                 by_name(chosen.tools),
                 previews,
                 turn_s=settings.turngate_turn_seconds,
@@ -198,46 +188,15 @@ async def open_gateway(
         )
         copies = Copies(store=store, clock=clock, ids=ids, engine=engine, operations=operations)
         intake = Intake(store=store, clock=clock, ids=ids, router=router, turns=lanes)
-        upkeep = TaskOwner("upkeep", task_failed)
-        credentials = Credentials(store, clock, ids)
-        await events.open()
-        added = AddedRules(store, clock, router, agents)
-        await added.open()
-        stack.push_async_callback(outbox.stop, grace_s=SEND_GRACE_S)
-        await outbox.start()
-        if shared is not None:
-            stack.callback(shared.say, LEAVING, "")
-        stack.push_async_callback(lanes.stop, grace_s=DRAIN_S)
-        stack.callback(queue.stop)
-        queue.start(engine)
-        await lanes.start(engine, task)
-        stack.push_async_callback(upkeep.close)
-        upkeep.start("admit", _admit(model, lanes), ending=Ending.CANCELLABLE)
-        upkeep.start("sweep", _sweep(sessions, clock), ending=Ending.ETERNAL)
-        upkeep.start("forget", _forget(store, clock), ending=Ending.ETERNAL)
-        if shared is not None:
-            relay(shared, previews, events)
-            shared.hear(LEAVING, lambda _: lanes.take_over())
-            upkeep.start("adopt", _adopt(outbox, clock), ending=Ending.ETERNAL)
-            upkeep.start(
-                "refresh",
-                _refresh(credentials, added, policy, budgeted, clock),
-                ending=Ending.ETERNAL,
-            )
-            if policy is not None:
-                company = Company(shared, clock, ids.new("p"))
-                upkeep.start("greet", _greet(company, policy, clock), ending=Ending.ETERNAL)
-        stack.push_async_callback(intake.close)
-        log.info("gateway.ready", agents=list(agents.ids()), model=settings.answering)
-        yield Gateway(
+        gateway = Gateway(
             about=_about(settings, clock),
             clock=clock,
             ids=ids,
             store=store,
-            credentials=credentials,
+            credentials=Credentials(store, clock, ids),
             agents=agents,
             router=router,
-            added=added,
+            added=AddedRules(store, clock, router, agents),
             log=events,
             previews=previews,
             sessions=sessions,
@@ -249,21 +208,47 @@ async def open_gateway(
             copies=copies,
             outbox=outbox,
             waiters=TurnWaiters(store),
-            profiles=policy or _keyless(settings),
-            opening=opening,
+            profiles=answers.profiles,
+            opening=answers.opening,
         )
+        await _start(stack, gateway, task, answers)
+        log.info("gateway.ready", agents=list(agents.ids()), model=settings.answering)
+        yield gateway
         log.info("gateway.stopping", turns=engine.executing)
 
 
-def _noting(chosen: Chosen, opening: Opening) -> Chosen:
-    """The same; whoever fetches weights says so in the status too."""
-
-    def progress(done: int, total: int) -> None:
-        opening.fetched(done, total)
-        if chosen.progress is not None:
-            chosen.progress(done, total)
-
-    return replace(chosen, progress=progress)
+async def _start(
+    stack: AsyncExitStack, gateway: Gateway, task: TurnTask, answers: Answering
+) -> None:
+    """Take up what is open; `stack` stops it all in the opposite order."""
+    store, clock, lanes = gateway.store, gateway.clock, gateway.lanes
+    await gateway.log.open()
+    await gateway.added.open()
+    stack.push_async_callback(gateway.outbox.stop, grace_s=SEND_GRACE_S)
+    await gateway.outbox.start()
+    shared = store if isinstance(store, SharedStore) else None
+    if shared is not None:
+        stack.callback(shared.say, LEAVING, "")
+    stack.push_async_callback(lanes.stop, grace_s=DRAIN_S)
+    stack.callback(gateway.tasks.stop)
+    gateway.tasks.start(gateway.engine)
+    await lanes.start(gateway.engine, task)
+    upkeep = TaskOwner("upkeep", task_failed)
+    stack.push_async_callback(upkeep.close)
+    upkeep.start("admit", _admit(answers.model, lanes), ending=Ending.CANCELLABLE)
+    every = partial(_every, upkeep, clock)
+    every("sweep", SWEEP_S, gateway.sessions.sweep)
+    every("forget", FORGET_S, partial(forget, store, clock))
+    if shared is not None:
+        relay(shared, gateway.previews, gateway.log)
+        shared.hear(LEAVING, lambda _: lanes.take_over())
+        every("adopt", ADOPT_S, gateway.outbox.adopt)
+        every("refresh", REFRESH_S, partial(_refresh, gateway, answers))
+        if answers.policy is not None:
+            greet = partial(_greet, Company(shared, clock, gateway.ids.new("p")), answers.policy)
+            greet()
+            every("greet", REFRESH_S, greet)
+    stack.push_async_callback(gateway.intake.close)
 
 
 def _about(settings: Settings, clock: Clock) -> About:
@@ -288,42 +273,6 @@ async def open_store(settings: Settings, clock: Clock) -> Store:
     return await open_sqlite(database, strict=strict)
 
 
-def _agents(settings: Settings) -> Agents:
-    workspace = load(settings.workspace_dir)
-    for problem in workspace.problems:
-        log.warning("workspace.problem", path=problem.path, problem=problem.message)
-    if workspace.get(DEFAULT_ID) is not None or _is_broken(DEFAULT_ID, workspace):
-        return workspace
-    # Nobody declared the agent that answers by default: a first conversation needs it all the same.
-    with suppress(OSError):  # its tools will say that the folder is missing
-        settings.workspace_dir.mkdir(parents=True, exist_ok=True)
-    declared = [agent for agent in map(workspace.get, workspace.ids()) if agent is not None]
-    return Workspace([*declared, default_agent(settings.workspace_dir)], workspace.problems)
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """What a workspace declares, read without starting anything."""
-
-    agents: tuple[AgentId, ...]
-    routes: str
-    problems: tuple[str, ...]
-
-
-def read_workspace(settings: Settings) -> Declared:
-    """Agents, the route file that counts, and everything a start would warn of.
-
-    Raises `ConfigError` for a route file that would be refused.
-    """
-    workspace = load(settings.workspace_dir)
-    known = workspace.ids() or (DEFAULT_ID,)
-    routes = _routes(settings)
-    problems = [f"{problem.path}: {problem.message}" for problem in workspace.problems]
-    found = (*routes.warnings, *_table(routes, known).problems())
-    problems += [f"{routes.file} at {problem.path}: {problem.message}" for problem in found]
-    return Declared(workspace.ids(), routes.file, tuple(problems))
-
-
 def inspect_database(path: Path) -> Inspection:
     """A database file as it looks from outside; raises `SchemaMismatch`, `StoreUnavailable`."""
     return inspect(path)
@@ -335,123 +284,6 @@ async def inspect_shared(url: str, clock: Clock) -> SharedInspection:
     Raises `SchemaMismatch`, `ConfigError` or `StoreUnavailable`.
     """
     return await inspect_postgres(url, clock)
-
-
-def _is_broken(agent_id: AgentId, workspace: Workspace) -> bool:
-    """Whether a folder declares this agent and could not be read: nobody else answers for it."""
-    folders = {part for problem in workspace.problems for part in problem.path.parts}
-    return agent_id in map(normalise_agent_id, folders)
-
-
-def _router(settings: Settings, agents: Agents) -> Router:
-    routes = _routes(settings)
-    table = _table(routes, agents.ids())
-    for problem in (*routes.warnings, *table.problems()):
-        log.warning("routes.problem", path=problem.path, problem=problem.message)
-    return Router(table, agents, routes.identities)
-
-
-def _table(routes: Routes, agents: Iterable[AgentId]) -> Table:
-    return Table.build(
-        routes.bindings,
-        (),
-        agents=agents,
-        default_agent=routes.default_agent,
-        file=routes.file,
-    )
-
-
-def _keyless(settings: Settings) -> Keyless:
-    if settings.provider == "local":
-        return Keyless(settings.answering, window=LocalModel.window, tools=LocalModel.tools)
-    return Keyless(settings.answering)
-
-
-def _routes(settings: Settings) -> Routes:
-    if SHIPPED_ROUTES.exists() or (settings.workspace_dir / "routes.json").exists():
-        return read_routes(settings.workspace_dir, SHIPPED_ROUTES)
-    return load_routes('{"default_agent": "main", "bindings": []}', "built in")
-
-
-def _model(settings: Settings, clock: Clock, ids: Ids, store: Store, chosen: Chosen) -> Model:
-    if chosen.model is not None:
-        return chosen.model if isinstance(chosen.model, Resilient) else chosen.around(chosen.model)
-    if settings.provider == "scripted":
-        return chosen.around(ScriptedModel())
-    if settings.provider == "local":
-        weights = local_weights(settings)
-        return chosen.around(LocalModel(weights, clock, ids, progress=chosen.progress))
-    endpoints = [Endpoint(profile, OpenAIModel(profile)) for profile in profiles(settings)]
-    if LOCAL in settings.llm_fallback_models:
-        local = LocalModel(local_weights(settings), clock, ids, progress=chosen.progress)
-        # It fits each request into its small window by itself, and is at no address.
-        inside = Profile("http://localhost", "", LOCAL, LOCAL, models=(LOCAL,), tools=local.tools)
-        endpoints.append(Endpoint(replace(inside, images=local.images, shortens=True), local))
-    return Resilient(
-        endpoints,
-        clock=clock,
-        state=StoredProfileState(store, clock),
-        strategy=settings.turngate_profile_strategy,
-        models=_models(settings),
-    )
-
-
-def who_answers(settings: Settings) -> str:
-    """What people should know of the model, in a sentence or two."""
-    if settings.provider == "local":
-        who = f"The small local model {SMOLLM2.name} answers: real, but not clever."
-    elif settings.provider == "scripted":
-        who = "The scripted model answers: no key, no network, no thought."
-    else:
-        return f"{settings.llm_model} answers."
-    return f"{who} For a better one set LLM_BASE_URL, LLM_MODEL and LLM_API_KEY."
-
-
-def local_weights(settings: Settings) -> Fetcher:
-    """The weights of the local model in this machine's cache, and how to get them there."""
-    return Fetcher(WeightsCache(settings.cache / "models"), SystemClock())
-
-
-def _budget(settings: Settings) -> Budget:
-    return Budget(
-        turn_calls=settings.turngate_turn_calls,
-        turn_tokens=settings.turngate_turn_tokens,
-        root_tokens=settings.turngate_root_tokens,
-        session_day_tokens=settings.turngate_session_day_tokens,
-        agent_day_tokens=settings.turngate_agent_day_tokens,
-        day_tokens=settings.turngate_day_tokens,
-    )
-
-
-def _models(settings: Settings) -> tuple[str, ...]:
-    """The order in which models are tried for agents that name none."""
-    return (settings.answering, *settings.llm_fallback_models)
-
-
-def profiles(settings: Settings) -> tuple[Profile, ...]:
-    """The keys of these settings in order, each bound to its address; one key is there once."""
-    shared = settings.llm_base_url or OPENAI_URL
-    key, window = settings.model_key, settings.llm_context_window
-    found = [Profile(shared, key, settings.llm_model, window=window)]
-    if settings.llm_keys and not key:
-        found.clear()
-    found += [
-        Profile(
-            numbered.base_url or shared,
-            numbered.api_key.get_secret_value(),
-            settings.llm_model,
-            name=f"key-{numbered.number}",
-            models=numbered.models,
-            tools=numbered.tools,
-            images=numbered.images,
-            window=numbered.context_window or window,
-        )
-        for numbered in settings.llm_keys
-    ]
-    unique: dict[tuple[str, ...], Profile] = {}
-    for profile in found:
-        unique.setdefault((profile.base_url, profile.api_key, *profile.models), profile)
-    return tuple(unique.values())
 
 
 def client_channel() -> Channel:
@@ -477,52 +309,34 @@ async def _admit(model: Model, lanes: Lanes) -> None:
     lanes.admit()
 
 
-async def _sweep(sessions: LiveSessions, clock: Clock) -> None:
-    while True:
-        await clock.sleep(SWEEP_S)
-        sessions.sweep()
-
-
-async def _forget(store: Store, clock: Clock) -> None:
-    while True:
-        await clock.sleep(FORGET_S)
-        try:
-            await forget(store, clock)
-        except StoreUnavailable as error:
-            log.warning("retention.put_off", reason=str(error))
-
-
-async def _adopt(outbox: Outbox, clock: Clock) -> None:
-    while True:
-        await clock.sleep(ADOPT_S)
-        try:
-            await outbox.adopt()
-        except StoreUnavailable as error:
-            log.warning("delivery.adopt_put_off", reason=str(error))
-
-
-async def _refresh(
-    credentials: Credentials,
-    added: AddedRules,
-    policy: Resilient | None,
-    budgeted: Budgeted,
+def _every(
+    upkeep: TaskOwner,
     clock: Clock,
+    name: str,
+    pause_s: float,
+    work: Callable[[], object],
 ) -> None:
+    """Do this for ever; what the store refuses is done the next time."""
+
+    async def repeated() -> None:
+        while True:
+            await clock.sleep(pause_s)
+            try:
+                if isawaitable(working := work()):
+                    await working
+            except (StoreUnavailable, ConfigError) as error:
+                log.warning("upkeep.put_off", work=name, reason=str(error))
+
+    upkeep.start(name, repeated(), ending=Ending.ETERNAL)
+
+
+async def _refresh(gateway: Gateway, answers: Answering) -> None:
     """What other processes have changed, learnt or used: who may come in, rules, agents, keys."""
-    while True:
-        await clock.sleep(REFRESH_S)
-        try:
-            await credentials.refresh()
-            await added.open()
-            if policy is not None:
-                await policy.standings.load()
-            await budgeted.refresh(clock.now_ms())
-        except (StoreUnavailable, ConfigError) as error:
-            log.warning("refresh.put_off", reason=str(error))
+    await gateway.credentials.refresh()
+    await gateway.added.open()
+    await answers.refresh(gateway.clock.now_ms())
 
 
-async def _greet(company: Company, policy: Resilient, clock: Clock) -> None:
+def _greet(company: Company, policy: Resilient) -> None:
     """Limits of a key are shared by all processes that use it."""
-    while True:
-        policy.processes = company.greet()
-        await clock.sleep(REFRESH_S)
+    policy.processes = company.greet()

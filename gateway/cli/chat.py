@@ -19,7 +19,8 @@ import click
 
 from channels.base.channel import Intake, Terminal
 from channels.base.messages import TurnEnd
-from gateway.app import open_terminal, who_answers
+from gateway.answering import who_answers
+from gateway.app import open_terminal
 from gateway.cli.attached import Attached
 from gateway.cli.ends import Ends
 from gateway.cli.hosting import AGAIN_S, COMMAND, hosting, take_over

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from gateway.app import local_weights
+from gateway.answering import local_weights
 from gateway.cli.output import show
 from gateway.cli.progress import FetchProgress
 from gateway.config import load_settings

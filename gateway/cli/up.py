@@ -11,7 +11,8 @@ from pathlib import Path
 import click
 import uvloop
 
-from gateway.app import Chosen, who_answers
+from gateway.answering import who_answers
+from gateway.app import Chosen
 from gateway.cli.init.files import put, workspace_files
 from gateway.cli.output import fitted
 from gateway.cli.processes import stop_with_parent, supervise

@@ -25,7 +25,7 @@ import pytest
 from websockets.sync.client import connect
 
 from agents.models.local import DIED, WINDOW
-from gateway.app import local_weights
+from gateway.answering import local_weights
 from gateway.config import Settings
 from gateway.simulate.server import simulating
 from tests.support.machine import processes

@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("gateway.cli",),
     ("gateway.serving",),
     (COMPOSITION_ROOT, "gateway.keeping"),
+    ("gateway.answering", "gateway.workspace"),
     (
         "gateway.http",
         "gateway.console",
@@ -77,7 +78,9 @@ FAN_OUT = 15
 
 The files of one seam count as one: who speaks to the store speaks to one thing.
 """
-ROOTS = (COMPOSITION_ROOT, "gateway.serving", "gateway.keeping")
+CHOOSERS = (COMPOSITION_ROOT, "gateway.answering", "gateway.workspace", "gateway.keeping")
+"""The composition root and its parts: who may name concrete adapters."""
+ROOTS = (*CHOOSERS, "gateway.serving")
 LISTS = ("gateway.running", "gateway.rpc.catalog")
 """Modules that list things and do nothing: each line is one import, and that is their purpose."""
 
@@ -114,6 +117,16 @@ REASONS: tuple[tuple[str, str, str], ...] = (
         "keeping a store is for commands while no gateway needs it; a gateway has its own store",
     ),
     (
+        "*",
+        "gateway.answering",
+        "who answers is chosen by the root and told by commands; a part is handed a model",
+    ),
+    (
+        "*",
+        "gateway.workspace",
+        "files of the workspace are read by the root; a part is handed agents and rules",
+    ),
+    (
         "gateway.*",
         "channels",
         "concrete channels are chosen in gateway.app alone; speak to channels.base",
@@ -121,7 +134,7 @@ REASONS: tuple[tuple[str, str, str], ...] = (
     (
         "gateway.*",
         "agents",
-        "concrete agents, models and tools are chosen in gateway.app alone; speak to agents.base",
+        "concrete agents, models and tools are chosen by the root alone; speak to agents.base",
     ),
     (
         "gateway.*",
@@ -335,7 +348,7 @@ def allows(importer: Family, imported: Family) -> bool:
     if importer == imported:
         return True
     if imported.rank is None:
-        return importer.name in (COMPOSITION_ROOT, "gateway.keeping")
+        return importer.name in CHOOSERS
     if importer.rank is None:
         return imported.name in (ADAPTERS[importer.name], *ADAPTERS_MAY_IMPORT)
     return importer.rank < imported.rank

@@ -6,7 +6,7 @@ import asyncio
 import importlib.util
 
 from gateway import setting_words
-from gateway.app import local_weights, profiles
+from gateway.answering import local_weights, profiles
 from gateway.cli.doctor.check import Finding, Scene, fail, ok, warn
 from gateway.cli.model_servers import Listing, list_models
 from gateway.core.errors import ConfigError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import profiles
+from gateway.answering import profiles
 from gateway.config import load_settings
 from gateway.core.errors import ConfigError
 

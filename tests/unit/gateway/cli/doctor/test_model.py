@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from gateway.app import local_weights
+from gateway.answering import local_weights
 from gateway.cli.doctor.check import Level
 from gateway.cli.doctor.model import model
 from tests.support.canned import canned

@@ -1,0 +1,166 @@
+"""Who answers: the models and keys of the settings, put together into the one model of all turns.
+
+A part of the composition root: it chooses concrete models, and starts none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from agents.base.models import Limits, Model
+from agents.base.profiles import Keyless, Profiles
+from agents.models.fetching import Fetcher, Progress
+from agents.models.local import LocalModel
+from agents.models.openai import OpenAIModel
+from agents.models.profile import LOCAL, Profile
+from agents.models.scripted import ScriptedModel
+from agents.models.weights import SMOLLM2, WeightsCache
+from agents.resilience.budgets import Budget, Budgeted
+from agents.resilience.policy import Endpoint, Resilient
+from gateway.config import OPENAI_URL, Settings
+from gateway.core.clock import Clock, SystemClock
+from gateway.core.ids import Ids
+from gateway.store.base.store import Store
+from gateway.turns.opening import Opening, OpeningModel
+from gateway.turns.profile_state import StoredProfileState
+from gateway.turns.spending import StoredSpending
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """The model of all turns, and what others look at of how it is made.
+
+    `policy` is None where the model needs no key.
+    """
+
+    model: OpeningModel
+    opening: Opening
+    policy: Resilient | None
+    profiles: Profiles
+    budgeted: Budgeted
+
+    def limits(self, models: tuple[str, ...]) -> Limits:
+        """What these models take, as far as it is known."""
+        return self.policy.limits(models) if self.policy is not None else Limits()
+
+    async def refresh(self, now_ms: int) -> None:
+        """Hear what other processes have learnt of keys and used of budgets."""
+        if self.policy is not None:
+            await self.policy.standings.load()
+        await self.budgeted.refresh(now_ms)
+
+
+def answering(
+    settings: Settings,
+    clock: Clock,
+    ids: Ids,
+    store: Store,
+    *,
+    given: Model | None,
+    around: Callable[[Model], Model],
+    progress: Progress | None,
+) -> Answering:
+    """The model of the settings, or the `given` one; `progress` hears of a download too.
+
+    `around` wraps a model that is asked alone; where there are profiles, they tell who watches.
+    """
+    opening = Opening()
+
+    def fetched(done: int, total: int) -> None:
+        opening.fetched(done, total)
+        if progress is not None:
+            progress(done, total)
+
+    asked = given or _model(settings, clock, ids, store, fetched)
+    policy = asked if isinstance(asked, Resilient) else None
+    budgeted = Budgeted(
+        policy or around(asked), _budget(settings), StoredSpending(store), clock.now_ms()
+    )
+    return Answering(
+        OpeningModel(budgeted, opening), opening, policy, policy or _keyless(settings), budgeted
+    )
+
+
+def _model(settings: Settings, clock: Clock, ids: Ids, store: Store, fetched: Progress) -> Model:
+    if settings.provider == "scripted":
+        return ScriptedModel()
+    if settings.provider == "local":
+        return LocalModel(local_weights(settings), clock, ids, progress=fetched)
+    endpoints = [Endpoint(profile, OpenAIModel(profile)) for profile in profiles(settings)]
+    if LOCAL in settings.llm_fallback_models:
+        local = LocalModel(local_weights(settings), clock, ids, progress=fetched)
+        # It fits each request into its small window by itself, and is at no address.
+        inside = Profile("http://localhost", "", LOCAL, LOCAL, models=(LOCAL,), tools=local.tools)
+        endpoints.append(Endpoint(replace(inside, images=local.images, shortens=True), local))
+    return Resilient(
+        endpoints,
+        clock=clock,
+        state=StoredProfileState(store, clock),
+        strategy=settings.turngate_profile_strategy,
+        models=models(settings),
+    )
+
+
+def _keyless(settings: Settings) -> Keyless:
+    if settings.provider == "local":
+        return Keyless(settings.answering, window=LocalModel.window, tools=LocalModel.tools)
+    return Keyless(settings.answering)
+
+
+def who_answers(settings: Settings) -> str:
+    """What people should know of the model, in a sentence or two."""
+    if settings.provider == "local":
+        who = f"The small local model {SMOLLM2.name} answers: real, but not clever."
+    elif settings.provider == "scripted":
+        who = "The scripted model answers: no key, no network, no thought."
+    else:
+        return f"{settings.llm_model} answers."
+    return f"{who} For a better one set LLM_BASE_URL, LLM_MODEL and LLM_API_KEY."
+
+
+def local_weights(settings: Settings) -> Fetcher:
+    """The weights of the local model in this machine's cache, and how to get them there."""
+    return Fetcher(WeightsCache(settings.cache / "models"), SystemClock())
+
+
+def _budget(settings: Settings) -> Budget:
+    return Budget(
+        turn_calls=settings.turngate_turn_calls,
+        turn_tokens=settings.turngate_turn_tokens,
+        root_tokens=settings.turngate_root_tokens,
+        session_day_tokens=settings.turngate_session_day_tokens,
+        agent_day_tokens=settings.turngate_agent_day_tokens,
+        day_tokens=settings.turngate_day_tokens,
+    )
+
+
+def models(settings: Settings) -> tuple[str, ...]:
+    """The order in which models are tried for agents that name none."""
+    return (settings.answering, *settings.llm_fallback_models)
+
+
+def profiles(settings: Settings) -> tuple[Profile, ...]:
+    """The keys of these settings in order, each bound to its address; one key is there once."""
+    shared = settings.llm_base_url or OPENAI_URL
+    key, window = settings.model_key, settings.llm_context_window
+    found = [Profile(shared, key, settings.llm_model, window=window)]
+    if settings.llm_keys and not key:
+        found.clear()
+    found += [
+        Profile(
+            numbered.base_url or shared,
+            numbered.api_key.get_secret_value(),
+            settings.llm_model,
+            name=f"key-{numbered.number}",
+            models=numbered.models,
+            tools=numbered.tools,
+            images=numbered.images,
+            window=numbered.context_window or window,
+        )
+        for numbered in settings.llm_keys
+    ]
+    unique: dict[tuple[str, ...], Profile] = {}
+    for profile in found:
+        unique.setdefault((profile.base_url, profile.api_key, *profile.models), profile)
+    return tuple(unique.values())
