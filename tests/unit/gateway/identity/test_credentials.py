@@ -84,7 +84,6 @@ async def test_the_secret_is_not_in_the_store(credentials: Credentials, store: S
         "short",
         "x" * 40,
         "secret" * 5,
-        "correct horse battery staple",
         "31415926535897932384626433832795",
         "Passw0rd-for-me" * 2,
         "abcdefghijklmnopqrstuvwxyz0123456789",
@@ -106,12 +105,13 @@ async def test_a_weak_preset_token_is_refused_with_a_way_to_make_a_better_one(
         lambda: secrets.token_urlsafe(32),
         lambda: secrets.token_hex(32),
         SystemIds(ManualClock()).secret,
+        lambda: "seven turtles sing at noon, quietly",
     ],
 )
-async def test_what_a_machine_made_is_taken(
+async def test_a_long_and_varied_token_is_taken(
     store: Store, clock: ManualClock, make: Callable[[], str]
 ) -> None:
-    """The rule is for people's words; the seldom token it refuses by chance costs another try."""
+    """The seldom token of a machine that is refused by chance costs another try."""
     taken = 0
     for _ in range(100):
         with suppress(ConfigError):
