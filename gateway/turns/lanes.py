@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import orjson
 import structlog
@@ -84,6 +84,12 @@ class Lanes:
     def waiting(self) -> int:
         """How many turns could run and wait for a slot; parked ones are not among them."""
         return self._slots.waiting
+
+    @property
+    def unanswered(self) -> int:
+        """How many messages wait to be answered, and turns to go on: all that does not run now,
+        except those that are parked."""
+        return sum(len(lane.queued) + len(lane.returned) for lane in self._lanes.values())
 
     async def start(self, engine: Engine, task: TurnTask) -> None:
         """Take up every input that has not ended; what was running comes back by `requeue`.
@@ -162,6 +168,7 @@ class Lanes:
                     await self._engine.cancel(RunId(turn_id))
                 except RunTerminal as error:
                     raise Conflict(f"the turn {turn_id!r} has just ended") from error
+                self._slots.withdraw(turn_id)
                 return
             raise Conflict(f"the turn {turn_id!r} has ended: {row.state}")
 
@@ -259,11 +266,15 @@ class Lanes:
             await self._execute(lane, RunId(group[0].turn_id), fresh=TASK)
 
     async def _resume(self, lane: Lane) -> None:
-        """Go on with a turn that was interrupted or has woken."""
+        """Go on with a turn that was interrupted or has woken.
+
+        One that was stopped has only its end to write: it waits for no slot, nor on in the line.
+        """
         run, alone = lane.returned[0]
         rows = await self._store.read(GetInput(run.run_id))
         source = SourceClass(rows[0].source) if rows else SourceClass.PERSON
-        async with self._slots.hold(source, alone=alone):
+        slot = self._slots.hold(source, alone=alone, name=run.run_id)
+        async with nullcontext() if run.cancel_requested else slot:
             if self._stopping:
                 return
             lane.returned.popleft()

@@ -43,7 +43,7 @@ async def gateway(scene: Scene) -> Finding:
     saw = f"{target.url} runs {status.version}, {status.model} answers"
     if status.version != version("turngate"):
         return warn(f"{saw}; this is {version('turngate')}", "restart the gateway")
-    return ok(f"{saw}, {status.turns_waiting} conversations wait")
+    return ok(f"{saw}, {status.turns_waiting} turns wait")
 
 
 async def port(scene: Scene) -> Finding:

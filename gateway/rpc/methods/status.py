@@ -37,7 +37,7 @@ async def status(call: Call, params: NoParams) -> Status:
         binding_count=bindings,
         sessions=len(gateway.sessions),
         turns_running=gateway.engine.executing,
-        turns_waiting=len(gateway.lanes),
+        turns_waiting=gateway.lanes.unanswered,
         destinations_waiting=len(gateway.outbox),
         seq=gateway.log.head,
         clients=[one.shown() for one in shown],

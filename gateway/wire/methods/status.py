@@ -42,7 +42,9 @@ class Status(Result):
     binding_count: int
     sessions: int = Field(description="Conversations in memory.")
     turns_running: int
-    turns_waiting: int = Field(description="Conversations with something queued or running.")
+    turns_waiting: int = Field(
+        description="Messages whose turn has not begun, and turns that were cut and do not run yet."
+    )
     destinations_waiting: int = Field(description="Places with an answer on its way.")
     seq: int = Field(description="Number of the newest event.")
     clients: list[ClientPresence] = Field(

@@ -95,7 +95,8 @@ async def test_status_counts(world: World) -> None:
     """Under the names of today and of the predecessors."""
     talk, olga = world.talk(), world.talk(OPERATOR)
     await talk.call("connect", client={"name": "test"})
-    await talk.call("turns.start", text="slow")
+    for _ in range(3):
+        await talk.call("turns.start", text="slow")
     await world.settled()
     await world.clock.advance(2.5)
     status = await olga.call("status")
@@ -103,7 +104,7 @@ async def test_status_counts(world: World) -> None:
     assert (status["uptime_seconds"], status["uptime_secs"]) == (2.5, 2)
     assert (status["agents"], status["agent_count"]) == (1, 1)
     assert (status["bindings"], status["binding_count"]) == (0, 0)
-    assert (status["turns_running"], status["turns_waiting"], status["sessions"]) == (1, 1, 1)
+    assert (status["turns_running"], status["turns_waiting"], status["sessions"]) == (1, 2, 1)
     assert status["connected_clients"] == 2
     assert {"principal": "alice", "client": "test"} in status["clients"]
     assert (await talk.call("status"))["clients"] == []

@@ -84,7 +84,7 @@ async def test_status_and_what_stops_are_answered_and_make_room(loaded: Loaded) 
     turns = await loaded.fill()
     talk = loaded.world.talk()
     status = await talk.call("status")
-    assert (status["turns_running"], status["turns_waiting"]) == (RUNNING, TAKEN)
+    assert (status["turns_running"], status["turns_waiting"]) == (RUNNING, BACKLOG)
     for waits_or_runs in (turns[-1], turns[0]):
         with pytest.raises(Refusal):
             await talk.call("turns.start", text="slow", peer_id=f"late-{waits_or_runs}")

@@ -488,6 +488,29 @@ async def test_recovered_turns_obey_the_slots(tmp_path: Path) -> None:
         assert len(house.seen()) == 15
 
 
+async def test_a_stopped_turn_does_not_wait_for_a_slot_to_end(house: House) -> None:
+    """Neither one that is parked when all are taken, nor one that has woken and waits for one."""
+    parked, woken = await park(house, peer="bob"), await park(house)
+    names = [f"n{number}" for number in range(12)]
+    for name in names:
+        await house.say(f"hold {name}", peer=name)
+    await house.reached(*names)
+    lanes = house.gateway.lanes
+    assert (lanes.waiting, lanes.unanswered) == (0, 0)
+    await house.channel.cancel(parked.turn_id)
+    await house.quiet()
+    assert await house.state(parked.turn_id) == "cancelled"
+    house.clock.jump_wall(DECISION_S)
+    await house.wait(2)
+    assert (lanes.waiting, lanes.unanswered) == (1, 1)
+    await house.channel.cancel(woken.turn_id)
+    await house.quiet()
+    assert await house.state(woken.turn_id) == "cancelled"
+    assert (lanes.waiting, lanes.unanswered) == (0, 0)
+    house.release(*names)
+    await house.idle()
+
+
 async def test_a_parked_turn_keeps_its_lane_and_frees_its_slot(house: House) -> None:
     """Twelve others run beside it; its own conversation waits."""
     parked = await park(house)
