@@ -21,7 +21,7 @@ MAX_CELL = 60
 """Longest cell of a table; the whole value is in `--json`."""
 
 EMPTY: tuple[Any, ...] = (None, "", [], {})
-"""Columns with nothing else are left out."""
+"""Columns with nothing else are left out, and so are such words of an entry."""
 
 PAGING = {"next_cursor", "next_after_seq", "head", "gap"}
 """Members of a page beside its list."""
@@ -114,14 +114,29 @@ def _pairs(value: Mapping[str, Any], indent: str = "") -> None:
         if isinstance(item, Mapping) and item:
             click.echo(f"{indent}{name}")
             _pairs(item, indent + "  ")
-        elif isinstance(item, list) and item and isinstance(item[0], Mapping):
+        elif _is_block(item):
             click.echo(f"{indent}{name}")
             for entry in item:
-                words = "  ".join(f"{key}={_short(each, key)}" for key, each in entry.items())
-                click.echo(f"{indent}  - {words}")
+                _entry(entry, indent + "  ")
         else:
             lead = f"{indent}{name.ljust(width)}  "
             click.echo((lead + fitted(_cell(item, name), len(lead), sys.stdout)).rstrip())
+
+
+def _entry(entry: Mapping[str, Any], indent: str) -> None:
+    """One of several: its words on a line, or more where a terminal is narrow; then its blocks."""
+    blocks = {name: item for name, item in entry.items() if _is_block(item)}
+    words = "  ".join(
+        f"{name}={_short(item, name)}"
+        for name, item in entry.items()
+        if name not in blocks and item not in EMPTY
+    )
+    click.echo(f"{indent}- {fitted(words, len(indent) + 2, sys.stdout)}")
+    _pairs(blocks, indent + "  ")
+
+
+def _is_block(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], Mapping)
 
 
 def _short(value: Any, name: str) -> str:

@@ -69,3 +69,23 @@ def test_a_long_value_is_broken_between_words_on_a_terminal_alone(
         "name  one two three four",
         "      five",
     ]
+
+
+def test_what_an_entry_is_made_of_stands_below_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each attempt of a model call is a line of its own, whole on a narrow terminal too."""
+    requests = [{"profile": "one", "why": "first", "category": "rate"}]
+    requests.append({"profile": "two", "why": "one/big: rate", "category": ""})
+    result = {"steps": [{"path": "1", "requests": requests, "error": ""}], "merged": []}
+    show(result, as_json=False)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "30")
+    show(result, as_json=False)
+    head = ["steps", "  - path=1", "    requests"]
+    first, second = "      - profile=one  why=first", "      - profile=two  why=one/big: rate"
+    assert capsys.readouterr().out.splitlines() == [
+        *(*head, f"{first}  category=rate", second, "merged  []"),
+        *(*head, first, "        category=rate"),
+        *("      - profile=two", "        why=one/big: rate", "merged  []"),
+    ]
