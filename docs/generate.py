@@ -93,7 +93,7 @@ def configuration() -> str:
             "an error, and so is an unknown variable that begins with `TURNGATE_`, because a "
             "misspelt setting would otherwise be a default that nobody notices. Other programs "
             "have variables that begin with `LLM_` too: one that looks like a slip is told by "
-            "`turngate up` and `turngate doctor`, and beside every problem it may have caused.",
+            "`turngate up`, `chat` and `doctor`, and beside every problem it may have caused.",
             "",
             "A *secret* is masked in logs and never repeated in an error message. It may also be "
             "read from a file, as containers and systemd hand them over: "

@@ -108,15 +108,15 @@ def _keyless(settings: Settings) -> Keyless:
     return Keyless(settings.answering)
 
 
-def who_answers(settings: Settings) -> str:
-    """What people should know of the model, in a sentence or two."""
+def who_answers(settings: Settings) -> tuple[str, ...]:
+    """What people should know of the model: a sentence or two, each a line of a terminal."""
     if settings.provider == "local":
         who = f"The small local model {SMOLLM2.name} answers: real, but not clever."
     elif settings.provider == "scripted":
         who = "The scripted model answers: no key, no network, no thought."
     else:
-        return f"{settings.llm_model} answers."
-    return f"{who} For a better one set LLM_BASE_URL, LLM_MODEL and LLM_API_KEY."
+        return (f"{settings.llm_model} answers.",)
+    return who, "For a better one set LLM_BASE_URL, LLM_MODEL and LLM_API_KEY."
 
 
 def local_weights(settings: Settings) -> Fetcher:

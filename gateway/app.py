@@ -257,7 +257,7 @@ def _about(settings: Settings, clock: Clock) -> About:
         settings.answering,
         settings.workspace_dir,
         clock.monotonic(),
-        "" if settings.uses_openai else who_answers(settings),
+        "" if settings.uses_openai else " ".join(who_answers(settings)),
     )
 
 

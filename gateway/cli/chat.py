@@ -26,7 +26,7 @@ from gateway.cli.ends import Ends
 from gateway.cli.hosting import AGAIN_S, COMMAND, hosting, take_over
 from gateway.cli.target import Target, running
 from gateway.client import Client
-from gateway.config import Settings, load_settings
+from gateway.config import Settings, doubts, load_settings
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import GatewayUnreachable, StoreLocked
 from gateway.core.ids import TurnId
@@ -81,6 +81,8 @@ def _chat(
         turngate_log_level=log_level,
     )
     logs.configure(level=settings.turngate_log_level, secrets=settings.secrets())
+    for doubt in doubts():
+        click.echo(f"turngate: {doubt}", err=True)
     sys.exit(asyncio.run(_talk(settings, as_json=as_json)))
 
 
@@ -199,7 +201,7 @@ async def _alone(sitting: Sitting, gateway: Gateway) -> bool:
         await gateway.idle()
         await ends.told()
 
-    _say(sitting, f"{who_answers(sitting.settings)} {HINTS}")
+    _say(sitting, *who_answers(sitting.settings), HINTS)
     try:
         await _converse(sitting, ends, idle, ())
     finally:
@@ -223,6 +225,7 @@ async def _converse(sitting: Sitting, intake: Intake, idle: Step, beside: Sequen
             task.cancel()
 
 
-def _say(sitting: Sitting, text: str) -> None:
+def _say(sitting: Sitting, *lines: str) -> None:
     if sitting.greets:
-        click.echo(text, err=True)
+        for line in lines:
+            click.echo(line, err=True)

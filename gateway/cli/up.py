@@ -107,8 +107,9 @@ def _make_workspace(workspace: Path) -> Sequence[Path]:
 
 def _hints(settings: Settings, made: Sequence[Path]) -> None:
     """What a newcomer wants to know; stdout holds only the address."""
+    who = " ".join(who_answers(settings))
     lines = [
-        f"turngate {version('turngate')} runs; Ctrl-C stops it. {who_answers(settings)}",
+        f"turngate {version('turngate')} runs; Ctrl-C stops it. {who}",
         '  talk to it:  make chat, or turngate chat, or turngate send "hello"',
         f"  token:       {settings.turngate_home / 'token'}, for programs",
         *(f"  agent:       {path}, new and yours to edit" for path in made[:1]),

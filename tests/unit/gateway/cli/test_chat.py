@@ -8,14 +8,29 @@ import subprocess
 
 import pytest
 
+from gateway.answering import who_answers
+from gateway.cli.chat import HINTS
+from gateway.config import load_settings
 from tests.unit.gateway.cli.shell import PATIENCE_S, Shell
 
 pytestmark = pytest.mark.timeout(60)
 
 
+@pytest.mark.parametrize("model", ["local", "scripted"])
+def test_its_greeting_fits_a_terminal(model: str) -> None:
+    lines = (*who_answers(load_settings(turngate_model=model)), HINTS)
+    assert max(map(len, lines)) <= 80
+
+
 def test_alone_it_answers_by_itself(shell: Shell) -> None:
     done = shell.run("chat", stdin="one\n")
     assert (done.returncode, done.stdout, done.stderr) == (0, "You said: one\n", "")
+
+
+def test_a_slip_in_the_name_of_a_setting_is_told(shell: Shell) -> None:
+    done = shell.run("chat", stdin="one\n", LLM_MODLE="m")
+    assert done.stdout == "You said: one\n"
+    assert "LLM_MODLE (environment) is no setting of turngate; did you mean" in done.stderr
 
 
 def test_beside_a_gateway_it_attaches(served: Shell) -> None:
