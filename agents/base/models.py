@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
+from agents.base import size
 from agents.base.messages import Messages, ToolCall
 from gateway.core.clock import Clock
 from gateway.core.errors import ModelAttempt
@@ -20,7 +22,7 @@ class ToolSpec:
     parameters: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ModelRequest:
     """Everything a model needs for one answer. `max_tokens` bounds the output, in tokens.
 
@@ -35,6 +37,15 @@ class ModelRequest:
     max_tokens: int = 4096
     temperature: float | None = None
     fallbacks: tuple[str, ...] = ()
+
+    @cached_property
+    def guess(self) -> int:
+        """How many tokens the prompt is by our guess; worked out once, when it is first asked."""
+        words = (
+            word for tool in self.tools for word in (tool.name, tool.description, tool.parameters)
+        )
+        fixed = size.of_text(self.system) + size.MESSAGE_TOKENS * len(self.tools)
+        return fixed + sum(map(size.of_text, words)) + sum(map(size.of_message, self.messages))
 
 
 @dataclass(frozen=True, slots=True)

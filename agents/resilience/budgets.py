@@ -11,9 +11,9 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from agents.base import size
 from agents.base.models import Model, ModelContext, ModelReply, ModelRequest, Usage
 from agents.base.spending import Spending, Spent
-from agents.resilience import estimate
 from gateway.core.errors import BudgetSpent, ModelFailed, StoreUnavailable
 
 DAY_MS = 86_400_000
@@ -177,13 +177,13 @@ class Budgeted:
         counting = self._ledger.budget.in_tokens
         if self._ledger.budget.root_tokens:
             self._ledger.know(context.root, await self._on_record(context.root))
-        reserved = estimate.of_request(request) + request.max_tokens if counting else 0
+        reserved = request.guess + request.max_tokens if counting else 0
         self._ledger.reserve(caller, reserved, now_ms=context.clock.now_ms())
         used = 0
         try:
             reply = await self._model.complete(request, context)
             if counting and reply.usage == Usage():
-                guess = Usage(estimate.of_request(request), estimate.of_text(reply.text))
+                guess = Usage(request.guess, size.of_text(reply.text))
                 reply = replace(reply, usage=guess)
             used = reply.usage.input_tokens + reply.usage.output_tokens
             return reply

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 
 from agents import context
+from agents.base import size
 from agents.base.effects import Compact, Effects, ModelFailure, ModelOutcome, Outcome, Snapshot
 from agents.base.messages import Message, Messages, SummaryMessage
 from agents.base.models import ModelReply, ModelRequest
 from agents.calling import call_model, compact
-from agents.resilience import estimate, shrinking
+from agents.resilience import shrinking
 
 MAX_RUNGS = 3
 """Refusals of one call that are answered by making it smaller."""
@@ -46,7 +47,7 @@ class Talk:
 
     def tokens(self, request: ModelRequest) -> int:
         """How large it is, as its model counts."""
-        return round(estimate.of_request(request) * self._ratio)
+        return round(request.guess * self._ratio)
 
     def refused(self, tokens: int, window: int, max_tokens: int) -> None:
         """A prompt of so many tokens did not fit."""
@@ -65,15 +66,16 @@ def ask(talk: Talk, make: Make, round_: int) -> Generator[Effects, Outcome, Mode
     """The outcome of a model call that fits, or a failure with both sizes."""
     tokens = 0
     for rung in range(MAX_RUNGS + 1):
-        before = talk.tokens(make(talk.sent))
-        tokens = before
+        request = make(talk.sent)
+        tokens = before = talk.tokens(request)
         if talk.room and before > shrinking.FULL_SHARE * talk.room:
             yield from _shrink(talk, make, round_)
-            tokens = talk.tokens(make(talk.sent))
+            request = make(talk.sent)
+            tokens = talk.tokens(request)
             hopeless = tokens > shrinking.PROGRESS * before and rung > 0
             if hopeless or tokens > SURELY * talk.room:
                 return _too_long(tokens, talk.window)
-        outcome = yield from call_model(make(talk.sent), round_)
+        outcome = yield from call_model(request, round_)
         if not isinstance(outcome, ModelFailure) or outcome.category != "overflow":
             return outcome
         talk.refused(tokens, outcome.window, make(()).max_tokens)
@@ -96,7 +98,7 @@ def _shrink(talk: Talk, make: Make, round_: int) -> Generator[Effects, Outcome, 
     if over(shrinking.FULL_SHARE):
         yield from _summarise(talk, make, round_)
     if over(shrinking.FULL_SHARE):
-        fixed = estimate.of_request(make(())) + estimate.of_text(shrinking.LEFT_OUT)
+        fixed = make(()).guess + size.of_text(shrinking.LEFT_OUT)
         goal = talk.guess(int(shrinking.FULL_SHARE * talk.room)) - fixed
         before = talk.sent
         take(shrinking.dropped(talk.sent, goal))
@@ -120,7 +122,7 @@ def _summarise(talk: Talk, make: Make, round_: int) -> Generator[Effects, Outcom
 
 
 def _size(messages: Messages) -> int:
-    return sum(map(estimate.of_message, messages))
+    return sum(map(size.of_message, messages))
 
 
 def _too_long(tokens: int, window: int) -> ModelFailure:

@@ -23,8 +23,8 @@ from agents.base.profiles import (
 from agents.models.profile import Profile
 from agents.resilience import choosing, cooldown
 from agents.resilience.choosing import Candidate
-from agents.resilience.estimate import Scale
 from agents.resilience.limiter import Room
+from agents.resilience.scale import Scale
 from agents.resilience.search import Search
 from agents.resilience.standings import Standings
 from gateway.core.clock import Clock

@@ -13,10 +13,10 @@ import structlog
 
 from agents.base.models import PATIENCE_S, Model, ModelContext, ModelReply, ModelRequest
 from agents.base.profiles import Standing
-from agents.resilience import choosing, cooldown, estimate, plain, shrinking
+from agents.resilience import choosing, cooldown, plain, shrinking
 from agents.resilience.choosing import Candidate, Choice, Nobody, Tried
-from agents.resilience.estimate import Scale
 from agents.resilience.limiter import Room
+from agents.resilience.scale import Scale
 from agents.resilience.standings import Standings
 from gateway.core.errors import AttemptEnd, ModelAttempt, ModelCategory, ModelFailed
 
@@ -66,7 +66,6 @@ class Search:
         self._request = request
         self._context = context
         self._session = "" if context.aside else context.session
-        self._guessed = estimate.of_request(request)
         self._able, self._small = self._fitting(policy.able(request, self._session))
         self._tried = Tried()
         self._failures: list[tuple[Candidate, ModelFailed]] = []
@@ -81,7 +80,7 @@ class Search:
         small = 0
         for one in able:
             window = self._policy.window(one)
-            tokens = self._guessed * self._policy.scale(one.model).ratio
+            tokens = self._request.guess * self._policy.scale(one.model).ratio
             if window and tokens > shrinking.room(window, self._request.max_tokens):
                 small = max(small, window)
             else:
@@ -121,7 +120,7 @@ class Search:
         now_ms = self._context.clock.now_ms()
         background = self._context.patience_s > PATIENCE_S
         until_ms = room.ready_ms(
-            self._guessed,
+            self._request.guess,
             background=background,
             now_ms=now_ms,
             processes=self._policy.processes,
@@ -154,7 +153,7 @@ class Search:
         candidate, clock = choice.candidate, self._context.clock
         policy, standings = self._policy, self._policy.standings
         if candidate.key in policy.rooms:
-            policy.rooms[candidate.key].begin(self._guessed)
+            policy.rooms[candidate.key].begin(self._request.guess)
         if standings.of(*candidate.key).failures:
             standings.probed(*candidate.key, now_ms=clock.now_ms())
         if self._emitted:
@@ -196,9 +195,7 @@ class Search:
         """Learn from the provider's count; some cut a prompt that is too long, and say nothing."""
         if candidate.profile.shortens:
             return ""  # the count is of what it read, and says nothing of how it counts
-        guessed = self._guessed
-        if request is not self._request:
-            guessed = estimate.of_request(request)
+        guessed = request.guess
         if self._policy.scale(candidate.model).learn(guessed, counted):
             return ""
         # The window in which just this much is the room of a prompt, see `shrinking.room`.
@@ -218,7 +215,7 @@ class Search:
         window, wanted = self._policy.window(candidate), self._request.max_tokens
         if not window:
             return wanted
-        tokens = round(SURELY * self._guessed * self._policy.scale(candidate.model).ratio)
+        tokens = round(SURELY * self._request.guess * self._policy.scale(candidate.model).ratio)
         return min(wanted, max(window - tokens, window // 4, 1))
 
     def _emit(self, text: str) -> None:
@@ -260,7 +257,8 @@ class Search:
         attempts = tuple(self.attempts)
         now_ms = self._context.clock.now_ms()
         if self._small:  # somebody could answer a shorter prompt
-            said = f"the prompt has about {self._guessed} tokens and the model takes {self._small}"
+            tokens = self._request.guess
+            said = f"the prompt has about {tokens} tokens and the model takes {self._small}"
             return ModelFailed("overflow", said, window=self._small, attempts=attempts)
         if not self._able:
             return ModelFailed("not_found", f"no profile serves {self._request.model!r}")

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from agents.base import size
 from agents.base.messages import AssistantMessage, Message, Messages, ToolMessage, UserMessage
 from agents.base.models import ModelRequest
-from agents.resilience import estimate
 from gateway.core.parts import Text, text_of
 
 FULL_SHARE = 0.87
@@ -79,7 +79,7 @@ def split(messages: Messages) -> int:
 def dropped(messages: Messages, tokens: int) -> Messages:
     """The newest whole exchanges that fit, the last one in any case."""
     cuts = _cuts(messages)
-    sizes = [estimate.of_message(said) for said in messages]
+    sizes = [size.of_message(said) for said in messages]
     for place in cuts:
         if sum(sizes[place:]) <= tokens:
             return (UserMessage((Text(LEFT_OUT),)), *messages[place:])

@@ -11,7 +11,7 @@ from agents.base.messages import SummaryMessage
 from agents.base.models import ModelContext, ModelReply, ModelRequest, Usage
 from agents.models.openai import OpenAIModel
 from agents.models.profile import Profile
-from agents.resilience import estimate, shrinking
+from agents.resilience import shrinking
 from agents.resilience.policy import Endpoint, Resilient
 from channels.memory import Gate
 from gateway.core.errors import ModelFailed
@@ -41,7 +41,7 @@ class Windowed:
         """There is nothing to open."""
 
     async def complete(self, request: ModelRequest, context: ModelContext) -> ModelReply:
-        tokens = estimate.of_request(request)
+        tokens = request.guess
         if tokens > self.window:
             self.refusals += 1
             raise ModelFailed("overflow", "too long", window=self.window)

@@ -23,7 +23,7 @@ from agents.base.messages import (
 )
 from agents.base.models import ModelReply
 from agents.context import view
-from agents.resilience import estimate, shrinking
+from agents.resilience import shrinking
 from agents.resilience.ladder import LEFT_OUT_NOTICE, MAX_RUNGS
 from agents.turn import ToolLoop
 from gateway.core.ids import AgentId
@@ -59,7 +59,7 @@ def takes(window: int, *, tells: bool = True) -> Answer:
 
     def answer(effect: Effects) -> ModelReply | ModelFailure:
         assert isinstance(effect, CallModel | Compact)
-        if estimate.of_request(effect.request) + 100 > window:
+        if effect.request.guess + 100 > window:
             return replace(FULL, window=window if tells else 0)
         return ModelReply("in short" if isinstance(effect, Compact) else "fine")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from agents.base import size
 from agents.base.messages import AssistantMessage, Messages, ToolCall, ToolMessage, UserMessage
 from agents.base.models import ModelRequest
-from agents.resilience import estimate, shrinking
+from agents.resilience import shrinking
 from gateway.core.parts import Text
 
 
@@ -65,7 +66,7 @@ def test_what_is_left_out_is_said_and_the_last_question_stays() -> None:
     assert kept[0] == user(shrinking.LEFT_OUT)
     assert kept[-1] == history[-1]
     assert isinstance(kept[1], UserMessage)
-    assert sum(map(estimate.of_message, kept[1:])) <= 50
+    assert sum(map(size.of_message, kept[1:])) <= 50
     assert shrinking.dropped(history, 0)[1:] == history[-2:]
     assert shrinking.dropped(history[:2], 0) == history[:2]
 
@@ -76,7 +77,7 @@ def test_the_request_for_a_summary_fits_itself() -> None:
     history = (user("[summary] once"), *talk(500, "x" * 3000))
     for tokens in (500, 4000, 100_000):
         request = shrinking.summary_request(asked, history, tokens)
-        assert estimate.of_request(request) + request.max_tokens <= max(tokens, 600)
+        assert request.guess + request.max_tokens <= max(tokens, 600)
         assert (request.model, request.fallbacks, request.tools) == ("big", ("small",), ())
         (said,) = request.messages
         assert isinstance(said, UserMessage)
