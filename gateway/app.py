@@ -154,7 +154,6 @@ async def open_gateway(
         lanes = Lanes(store=store, clock=clock, slots=TurnSlots())
         task = TurnTask(
             store=store,
-            clock=clock,
             agents=agents,
             program=ToolLoop(
                 chosen.tools,

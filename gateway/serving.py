@@ -112,29 +112,13 @@ async def serving(
             ids=ids,
         )
 
-        async def drain() -> None:
-            await gateway.intake.close()
-            gateway.tasks.stop()
-            # What is only queued stays so until the next start.
-            await gateway.lanes.stop(grace_s=RUNNING_S)
-
-        async def answer_waiters() -> None:
-            gateway.waiters.release()
-            while len(gateway.waiters) or admission.busy:  # the server's step has a bound
-                await clock.sleep(ANSWERED_S)
-
         watching = TaskOwner("serving", task_failed)
         async with serve(
             surface,
             listen,
             home=settings.turngate_home,
             bounds=Bounds(sizes=Sizes(frame=settings.turngate_frame_bytes)),
-            stopping=Stopping(
-                drain=drain,
-                answer_waiters=answer_waiters,
-                hurry=gateway.lanes.hurry,
-                drain_s=DRAIN_S,
-            ),
+            stopping=_stopping(gateway, admission),
             own_process=own_process,
             announce=announce,
             command=command,
@@ -147,6 +131,28 @@ async def serving(
             finally:
                 await watching.close()
         await rpc.close()
+
+
+def _stopping(gateway: Gateway, admission: Admission) -> Stopping:
+    """The gateway's part in a stop of the server."""
+
+    async def drain() -> None:
+        await gateway.intake.close()
+        gateway.tasks.stop()
+        # What is only queued stays so until the next start.
+        await gateway.lanes.stop(grace_s=RUNNING_S)
+
+    async def answer_waiters() -> None:
+        gateway.waiters.release()
+        while len(gateway.waiters) or admission.busy:  # the server's step has a bound
+            await gateway.clock.sleep(ANSWERED_S)
+
+    return Stopping(
+        drain=drain,
+        answer_waiters=answer_waiters,
+        hurry=gateway.lanes.hurry,
+        drain_s=DRAIN_S,
+    )
 
 
 async def prepare(settings: Settings) -> None:

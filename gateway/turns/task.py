@@ -11,7 +11,6 @@ import orjson
 
 from agents.base.agents import Agents
 from agents.base.effects import TurnProgram, TurnResult
-from gateway.core.clock import Clock
 from gateway.core.errors import Conflict, RunCancelled, TurngateError, UnknownAgent, describe
 from gateway.core.ids import AgentId, RunId
 from gateway.events.kinds import Kind
@@ -49,7 +48,6 @@ class TurnTask:
         self,
         *,
         store: Store,
-        clock: Clock,
         agents: Agents,
         program: TurnProgram,
         world: World,
@@ -58,7 +56,6 @@ class TurnTask:
         lanes: Requeue,
     ) -> None:
         self._store = store
-        self._clock = clock
         self._agents = agents
         self._program = program
         self._world = world
@@ -119,7 +116,7 @@ class TurnTask:
     async def pause(self, run_id: RunId, reason: str) -> Pause:
         lead = (await self._inputs(run_id))[0]
         event = NewEvent(
-            self._clock.now_ms(),
+            self._world.clock.now_ms(),
             Kind.TURN_WAITING,
             lead.session_key,
             lead.agent_id,

@@ -102,7 +102,6 @@ class Bench:
         self.returned = Collected()
         self.task = TurnTask(
             store=self.store,
-            clock=self.clock,
             agents=self.agents,
             program=ToolLoop(self.tools, models=("scripted",)),
             world=World(self.world_clock, self._ids, self.model, by_name(self.tools), previews),
