@@ -35,6 +35,7 @@ from gateway.core.ids import seeded_chance
 from gateway.http.bounds import Bounds, Deadlines
 from gateway.serving import Served, serving
 from tests.support.house import PatientModel
+from tests.support.standins import Brisk
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -47,13 +48,6 @@ PING_S = 0.4
 CUT_BYTES = (1, 4000)
 """A connection ends after so many bytes from the gateway: in the handshake, in the greeting, in the
 middle of an event, or after a dozen of them."""
-
-
-class Hasty(SystemClock):
-    """Pauses cost nothing, so a thousand reconnects take seconds."""
-
-    async def sleep(self, seconds: float) -> None:
-        await super().sleep(0)
 
 
 class Cable:
@@ -199,7 +193,7 @@ class Place:
         return self.served.server.url
 
     def client(self, url: str = "") -> Client:
-        return Client(url or self.url, self.token, clock=Hasty(), patience_s=PATIENCE_S)
+        return Client(url or self.url, self.token, clock=Brisk(0), patience_s=PATIENCE_S)
 
 
 @asynccontextmanager

@@ -31,6 +31,7 @@ from tests.crash.fleet import LEASE_S, TOKEN, Gate, fleet
 from tests.crash.journey import STEPS
 from tests.support import database
 from tests.support.doors import Door, door
+from tests.support.standins import Brisk
 
 TALKERS = 4
 TRAVELLERS = 4
@@ -79,13 +80,6 @@ class Report:
     def broken(self) -> list[str]:
         """Every broken promise."""
         return [*self.lost, *self.repeated, *self.unsafe, *self.stuck, *self.wrong]
-
-
-class Brisk(SystemClock):
-    """Pauses of clients are short: a life is."""
-
-    async def sleep(self, seconds: float) -> None:
-        await super().sleep(min(seconds, 0.05))
 
 
 class Matrix:

@@ -23,11 +23,11 @@ from typing import Any, Self
 
 from gateway.client import Client
 from gateway.config import TOKEN_FILE
-from gateway.core.clock import SystemClock
 from gateway.simulate.asked import Asked
 from gateway.simulate.server import simulating
 from gateway.wire.methods.turns import Answer
 from tests.crash import invariants
+from tests.support.standins import Brisk
 
 PEERS = 6
 SENDERS = 2
@@ -42,13 +42,6 @@ _KEY = re.compile(r"\[(k\d+)\]")
 
 PATIENCE_S = 6000.0
 """Of a client whose pauses are cut short: it counts what they should have been."""
-
-
-class Brisk(SystemClock):
-    """Pauses are short: a life is."""
-
-    async def sleep(self, seconds: float) -> None:
-        await super().sleep(min(seconds, 0.03))
 
 
 class Life:

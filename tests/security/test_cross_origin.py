@@ -25,12 +25,6 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Running]:
         yield started
 
 
-@pytest.fixture
-async def http(gateway: Running) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
-        yield client
-
-
 async def test_the_page_of_an_allowed_origin_asks_and_calls(http: httpx.AsyncClient) -> None:
     asked = await http.options("/rpc", headers={"Origin": OURS, **ASKS})
     assert (asked.status_code, asked.content) == (204, b"")

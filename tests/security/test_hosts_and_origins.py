@@ -4,7 +4,6 @@ Cross-site WebSocket hijacking, DNS rebinding, forged forms, and headers that cl
 """
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,6 @@ from tests.support.credentials import OPERATOR_TOKEN
 
 AUTH = ("Authorization", f"Bearer {OPERATOR_TOKEN}")
 CALL = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "whoami"}).encode()
-
-
-@pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[Running]:
-    async with running(tmp_path) as started:
-        yield started
 
 
 def post(path: str, *headers: tuple[str, str]) -> tuple[str, list[tuple[str, str]], bytes]:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
 from io import StringIO
 from pathlib import Path
 
@@ -17,18 +16,6 @@ from tests.security.surface import Running, running, until
 from tests.support.credentials import CHAT_TOKEN, OPERATOR_TOKEN
 
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "whoami"}
-
-
-@pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[Running]:
-    async with running(tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
-async def http(gateway: Running) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
-        yield client
 
 
 def bearer(token: str = OPERATOR_TOKEN) -> dict[str, str]:

@@ -14,6 +14,8 @@ from gateway.store.base.store import Listener, Receipt, Store, Unit
 
 T = TypeVar("T")
 
+PATIENCE_S = 4.0
+"""Longest real time a test waits here; reaching it is a failure, told before the test's own."""
 ROUNDS = 40
 """Steps of the loop without a store in which everything between two store calls happens."""
 
@@ -88,12 +90,14 @@ class CuttableStore:
         return None if working.cancelled() else working.result()
 
     async def quiet(self) -> None:
-        """Wait until nothing is under way and nobody begins anything, or until it is cut."""
+        """Wait until nothing can happen without time passing: nothing is under way and nobody
+        begins anything, or it is cut."""
         begun = -1
-        while not self.dead.is_set() and (self.under_way or self.begun != begun):
-            begun = self.begun
-            await self._idle.wait()
-            await settle(ROUNDS)
+        async with asyncio.timeout(PATIENCE_S):
+            while not self.dead.is_set() and (self.under_way or self.begun != begun):
+                begun = self.begun
+                await self._idle.wait()
+                await settle(ROUNDS)
 
     async def commit(self, unit: Unit) -> Receipt:
         if self.dead.is_set():

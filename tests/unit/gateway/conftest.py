@@ -1,4 +1,4 @@
-"""A clock that stands still and a store in memory."""
+"""A clock that stands still, and a store in memory that misbehaves when it is told to."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.core.clock import ManualClock
-from gateway.store.base.store import Store
 from gateway.store.sqlite.store import open_sqlite
+from tests.unit.gateway.runs.stores import FlakyStore
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-async def store() -> AsyncIterator[Store]:
-    opened = await open_sqlite(None)
+async def store() -> AsyncIterator[FlakyStore]:
+    opened = FlakyStore(await open_sqlite(None))
     yield opened
     await opened.close()

@@ -15,7 +15,6 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from gateway.client import PENDING_EVENTS, Client, ConnectionLost
-from gateway.core.clock import SystemClock
 from gateway.core.errors import (
     Bug,
     Busy,
@@ -26,13 +25,7 @@ from gateway.core.errors import (
     RunError,
 )
 from gateway.wire.jsonrpc import MAX_FRAME_BYTES
-
-
-class Hasty(SystemClock):
-    """Pauses cost nothing."""
-
-    async def sleep(self, seconds: float) -> None:
-        await super().sleep(0)
+from tests.support.standins import Brisk
 
 
 class Stage:
@@ -92,7 +85,7 @@ async def pair() -> AsyncIterator[tuple[Stage, Client]]:
     stage = Stage()
     async with (
         staged(stage) as url,
-        Client(url, "t", clock=Hasty(), patience_s=2.0) as client,
+        Client(url, "t", clock=Brisk(0), patience_s=2.0) as client,
     ):
         yield stage, client
 
@@ -272,7 +265,7 @@ async def _take(items: AsyncIterator[dict[str, Any]], count: int) -> list[int]:
 async def test_leaving_ends_what_still_waits() -> None:
     stage = Stage()
     async with staged(stage) as url:
-        async with Client(url, "t", clock=Hasty()) as client:
+        async with Client(url, "t", clock=Brisk(0)) as client:
             items = client.events(after_seq=0)
             waiting = asyncio.get_running_loop().create_task(anext(items))
             frame = await stage.next()

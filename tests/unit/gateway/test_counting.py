@@ -16,25 +16,19 @@ from agents.base.models import ModelContext, ModelRequest
 from channels.memory import MemoryChannel
 from gateway.app import Chosen
 from gateway.config import TOKEN_FILE, Settings
-from gateway.core.clock import ManualClock, SystemClock
+from gateway.core.clock import ManualClock
 from gateway.core.parts import Text
 from gateway.counting import CountedModel
 from gateway.running import Gateway
 from gateway.serving import serving
 from gateway.telemetry.metrics import Metrics
 from tests.support.house import PatientModel
+from tests.support.standins import Brisk
 
 pytestmark = pytest.mark.timeout(20)
 
 Numbers = dict[str, dict[str, float]]
 """Values by family, then by sample and labels."""
-
-
-class Brisk(SystemClock):
-    """Nobody waits a second until the loop is looked at."""
-
-    async def sleep(self, seconds: float) -> None:
-        await super().sleep(min(seconds, 0.05))
 
 
 @dataclass

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from gateway.core.clock import ManualClock
@@ -17,18 +15,10 @@ from gateway.store.base.outbox import DeliveriesOfTurn, EndSend, EnqueueDelivery
 from gateway.store.base.retention import ContentPage, PruneRuns
 from gateway.store.base.runs import AppendStream, EndRun, GetRun, LoadStream, OpenRun
 from gateway.store.base.store import NewEvent, Store, Unit
-from gateway.store.sqlite.store import open_sqlite
 from tests.support.store_units import an_input
 from tests.unit.gateway.runs.stores import FlakyStore, drive, holds
 
 KEY = "agent:main:main"
-
-
-@pytest.fixture
-async def store() -> AsyncIterator[FlakyStore]:
-    opened = FlakyStore(await open_sqlite(None))
-    yield opened
-    await opened.close()
 
 
 async def live_through(store: Store, name: str, at: int, *, ended: bool) -> None:

@@ -15,17 +15,11 @@ from gateway.core.errors import Busy, InvalidInput
 from gateway.core.ids import AgentId, TurnId
 from gateway.core.keys import RouteKey, SessionKey, SessionScope
 from gateway.core.parts import Text
+from tests.support.standins import Terminal
 from tests.unit.channels.recording import outbound
 
 PIPE = PlainDialect()
 TERMINAL = PlainDialect(prompting=True, escapes=True, colour=True)
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 def said(line: bytes, dialect: PlainDialect = PIPE) -> str:

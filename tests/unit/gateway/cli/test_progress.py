@@ -8,11 +8,7 @@ import pytest
 
 from gateway.cli.progress import FetchProgress, copied, counted, waited
 from gateway.core.clock import ManualClock
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
+from tests.support.standins import Terminal
 
 
 def told(stream: io.StringIO) -> str:

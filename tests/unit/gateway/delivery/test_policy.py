@@ -24,16 +24,10 @@ from gateway.delivery.policy import (
     after_failure,
     before_attempt,
 )
+from tests.support.standins import Middle
 
 NOW = 1_000_000
 HOUR = 3_600_000
-
-
-class Middle:
-    """Always the middle: no jitter."""
-
-    def uniform(self, a: float, b: float) -> float:
-        return (a + b) / 2
 
 
 MIDDLE = Middle()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import cast
 
@@ -15,32 +15,13 @@ from gateway.events import log as module
 from gateway.events.log import EVERYTHING, CaughtUp, Event, EventLog, Filter, Gap, Notification
 from gateway.store.base.conversations import PutContent
 from gateway.store.base.events import EventRow
-from gateway.store.base.query import Query, Row
 from gateway.store.base.retention import PruneEvents, RaiseLogFloor
 from gateway.store.base.store import NewEvent, Store, Unit
-from gateway.store.sqlite.store import open_sqlite
 from tests.unit.gateway.runs.stores import FlakyStore
 
 
-class CountingStore(FlakyStore):
-    """Counts reads."""
-
-    reads = 0
-
-    async def read(self, query: Query[Row]) -> list[Row]:
-        self.reads += 1
-        return await super().read(query)
-
-
 @pytest.fixture
-async def store() -> AsyncIterator[CountingStore]:
-    opened = CountingStore(await open_sqlite(None))
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def log(store: CountingStore) -> EventLog:
+async def log(store: FlakyStore) -> EventLog:
     opened = EventLog(store)
     await opened.open()
     return opened
@@ -73,7 +54,7 @@ def shown(items: list[Notification]) -> list[tuple[str, int, int]]:
     return [(type(item).__name__, item.prev_seq, item.seq) for item in items]
 
 
-async def test_a_subscription_replays_and_goes_on_live(store: CountingStore, log: EventLog) -> None:
+async def test_a_subscription_replays_and_goes_on_live(store: FlakyStore, log: EventLog) -> None:
     """Each entry names the one before it, so a reader can see that none is missing."""
     await write(store, "a", "b")
     await write(store, "c")
@@ -87,7 +68,7 @@ async def test_a_subscription_replays_and_goes_on_live(store: CountingStore, log
 
 
 async def test_entries_of_an_earlier_process_are_read_from_the_store(
-    store: CountingStore,
+    store: FlakyStore,
 ) -> None:
     """Page after page, then from memory."""
     await write(store, *("old",) * (2 * module.PAGE + 1))
@@ -106,7 +87,7 @@ async def test_entries_of_an_earlier_process_are_read_from_the_store(
 
 
 async def test_a_filter_shows_what_it_asks_for_and_keeps_the_chain(
-    store: CountingStore, log: EventLog
+    store: FlakyStore, log: EventLog
 ) -> None:
     """`prev_seq` is the number the reader was told of last, not the one it never saw."""
     await write(store, "turn.started", session="s1", turn="t1")
@@ -145,7 +126,7 @@ def test_every_field_that_is_set_must_match(wanted: Filter, matches: bool) -> No
 
 
 async def test_a_reader_of_nothing_is_moved_on_once_a_pause(
-    store: CountingStore, log: EventLog
+    store: FlakyStore, log: EventLog
 ) -> None:
     """So that resuming does not read it all again; nothing is said when nothing happened."""
     reader = Reader(log, 0, Filter(kinds=("never",)))
@@ -159,7 +140,7 @@ async def test_a_reader_of_nothing_is_moved_on_once_a_pause(
     assert await waiting == [CaughtUp(4, 3)]
 
 
-async def test_what_retention_took_is_said(store: CountingStore, log: EventLog) -> None:
+async def test_what_retention_took_is_said(store: FlakyStore, log: EventLog) -> None:
     """The gap ends before the oldest entry that is left."""
     await write(store, *"abcdef")
     await prune(store, 2)
@@ -177,9 +158,7 @@ async def test_what_retention_took_is_said(store: CountingStore, log: EventLog) 
     assert shown(await reader.take(1)) == [("Event", 6, 7)]
 
 
-async def test_a_gap_follows_the_last_entry_that_was_told(
-    store: CountingStore, log: EventLog
-) -> None:
+async def test_a_gap_follows_the_last_entry_that_was_told(store: FlakyStore, log: EventLog) -> None:
     """A slow reader's place was pruned while it was reading; the chain has no hole."""
     await write(store, *"abc")
     reader = Reader(log)
@@ -197,7 +176,7 @@ async def test_a_gap_follows_the_last_entry_that_was_told(
 
 
 async def test_a_reader_slower_than_memory_falls_back_to_the_store(
-    store: CountingStore, log: EventLog
+    store: FlakyStore, log: EventLog
 ) -> None:
     """It misses nothing, and holds nothing up."""
     await write(store, "first")
@@ -213,7 +192,7 @@ async def test_a_reader_slower_than_memory_falls_back_to_the_store(
     assert store.reads > 0
 
 
-async def test_memory_is_bounded_by_words_too(store: CountingStore) -> None:
+async def test_memory_is_bounded_by_words_too(store: FlakyStore) -> None:
     """A few large messages leave it as many small ones would; nothing is missed."""
     log = EventLog(store, recent_chars=1000)
     await log.open()
@@ -231,7 +210,7 @@ async def test_memory_is_bounded_by_words_too(store: CountingStore) -> None:
     assert store.reads == 0
 
 
-async def test_a_number_from_the_future_means_now(store: CountingStore, log: EventLog) -> None:
+async def test_a_number_from_the_future_means_now(store: FlakyStore, log: EventLog) -> None:
     """A client of a database that was restored from a backup sees it by `prev_seq`."""
     await write(store, "a")
     for after in (1, 100):
@@ -242,13 +221,13 @@ async def test_a_number_from_the_future_means_now(store: CountingStore, log: Eve
         assert item.seq == log.head
 
 
-async def test_a_negative_number_means_the_beginning(store: CountingStore, log: EventLog) -> None:
+async def test_a_negative_number_means_the_beginning(store: FlakyStore, log: EventLog) -> None:
     """Not a gap."""
     await write(store, "a")
     assert shown(await Reader(log, -5).take(1)) == [("Event", 0, 1)]
 
 
-async def test_many_readers_see_the_same(store: CountingStore, log: EventLog) -> None:
+async def test_many_readers_see_the_same(store: FlakyStore, log: EventLog) -> None:
     """However they interleave with the writer and each other."""
     owner = TaskOwner("test", lambda name, error: None)
     readers = [
@@ -262,7 +241,7 @@ async def test_many_readers_see_the_same(store: CountingStore, log: EventLog) ->
 
 
 async def test_ending_a_subscription_leaves_nothing_behind(
-    store: CountingStore, log: EventLog
+    store: FlakyStore, log: EventLog
 ) -> None:
     """In the middle of a page or while it waits."""
     await write(store, "a", "b")
@@ -278,7 +257,7 @@ async def test_ending_a_subscription_leaves_nothing_behind(
 
 
 async def test_a_silent_store_ends_a_subscription_that_needs_it(
-    store: CountingStore, log: EventLog
+    store: FlakyStore, log: EventLog
 ) -> None:
     """The reader subscribes again after the last number it has."""
     await write(store, "a", "b")
@@ -290,7 +269,7 @@ async def test_a_silent_store_ends_a_subscription_that_needs_it(
     assert shown(await Reader(log).take(2)) == [("Event", 0, 1), ("Event", 1, 2)]
 
 
-async def test_entries_written_while_the_log_opens_are_not_missed(store: CountingStore) -> None:
+async def test_entries_written_while_the_log_opens_are_not_missed(store: FlakyStore) -> None:
     """They are heard of before it is known where the log stands."""
     await write(store, "a", "b")
     log = EventLog(store)
@@ -300,7 +279,7 @@ async def test_entries_written_while_the_log_opens_are_not_missed(store: Countin
     assert [item.seq for item in await Reader(log, 2).take(2)] == [3, 4]
 
 
-async def test_blanked_words_are_not_remembered(store: CountingStore, log: EventLog) -> None:
+async def test_blanked_words_are_not_remembered(store: FlakyStore, log: EventLog) -> None:
     """Once told to forget, a replay shows what the store has."""
     content = PutContent("c1", "s1", '"secret"')
     await store.commit(Unit((content,), (NewEvent(1, "said", content_id="c1"),)))
@@ -313,7 +292,7 @@ async def test_blanked_words_are_not_remembered(store: CountingStore, log: Event
     assert store.reads == 1
 
 
-async def test_a_page_can_be_read_without_subscribing(store: CountingStore, log: EventLog) -> None:
+async def test_a_page_can_be_read_without_subscribing(store: FlakyStore, log: EventLog) -> None:
     """Strictly after a number, at most so many."""
     await write(store, *"abcd")
     assert [row.kind for row in await log.read(1, 2)] == ["b", "c"]

@@ -37,10 +37,7 @@ from gateway.runs.functions import TaskFunction
 from gateway.store.base.credentials import PutCredential
 from gateway.store.base.store import Unit
 from gateway.store.sqlite.store import open_sqlite
-from tests.support.cutting import CuttableStore
-
-PATIENCE_S = 4.0
-"""Longest anything here takes in real time."""
+from tests.support.cutting import PATIENCE_S, CuttableStore
 
 USER = frozenset({Scope.READ, Scope.CHAT})
 ALICE = Principal("alice", USER, "k_alice")
@@ -223,8 +220,7 @@ class World:
         """Wait until nothing moves without time passing: the writer and the readers are quiet."""
         # Nothing is counted in rounds: while somebody writes, SQLite lets a reader of a database in
         # memory sleep for up to a tenth of a second, and time must not be moved under its feet.
-        async with asyncio.timeout(PATIENCE_S):
-            await self.store.quiet()
+        await self.store.quiet()
 
     async def idle(self) -> None:
         """Wait until every turn that can end has ended."""

@@ -1,4 +1,4 @@
-"""A store in memory, a clock that stands still, and processes on both."""
+"""Processes on the store in memory and the clock that stands still."""
 
 from collections.abc import AsyncIterator, Callable
 
@@ -6,18 +6,10 @@ import pytest
 
 from gateway.core.clock import ManualClock
 from gateway.core.ids import SequentialIds
-from gateway.store.sqlite.store import open_sqlite
 from tests.unit.gateway.runs.scripts import Body, Process, Script
 from tests.unit.gateway.runs.stores import FlakyStore
 
 Start = Callable[..., Process]
-
-
-@pytest.fixture
-async def store() -> AsyncIterator[FlakyStore]:
-    opened = FlakyStore(await open_sqlite(None))
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ class FlakyStore:
         self.refuses: Callable[[Unit], bool] = lambda unit: False
         self.refused = 0
         self.commits: list[Unit] = []
+        self.reads = 0
         self._busy = 0
         self._idle = asyncio.Event()
 
@@ -46,6 +47,7 @@ class FlakyStore:
         self.inner.post(unit)
 
     async def read(self, query: Query[Row]) -> list[Row]:
+        self.reads += 1
         if self.down:
             raise StoreUnavailable("the store says nothing")
         with self._working():

@@ -7,13 +7,7 @@ import pytest
 from gateway.core.errors import Busy, InvalidInput, ModelFailed, StepResultTooLarge
 from gateway.core.ids import seeded_chance
 from gateway.runs.retry import ONCE, RetryPolicy
-
-
-class Middle:
-    """No jitter, whatever is asked."""
-
-    def uniform(self, a: float, b: float) -> float:
-        return (a + b) / 2
+from tests.support.standins import Middle
 
 
 def pause(

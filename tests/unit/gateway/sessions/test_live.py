@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import tracemalloc
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import orjson
@@ -21,31 +20,13 @@ from gateway.sessions.live import IDLE_S, MAX_LIVE, LiveSessions
 from gateway.store.base.conversations import AppendEntry, BlankSession, PutContent
 from gateway.store.base.query import Query, Row
 from gateway.store.base.store import Unit
-from gateway.store.sqlite.store import open_sqlite
 from tests.unit.gateway.runs.stores import FlakyStore
 
 KEY = "agent:main:main"
 
 
-class CountingStore(FlakyStore):
-    """Counts reads."""
-
-    reads = 0
-
-    async def read(self, query: Query[Row]) -> list[Row]:
-        self.reads += 1
-        return await super().read(query)
-
-
 @pytest.fixture
-async def store() -> AsyncIterator[CountingStore]:
-    opened = CountingStore(await open_sqlite(None))
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-def sessions(store: CountingStore, clock: ManualClock) -> LiveSessions:
+def sessions(store: FlakyStore, clock: ManualClock) -> LiveSessions:
     return LiveSessions(store, clock)
 
 
@@ -72,7 +53,7 @@ async def use(sessions: LiveSessions, key: str) -> None:
 
 
 async def test_a_conversation_is_loaded_once_and_extended_in_memory(
-    store: CountingStore, sessions: LiveSessions
+    store: FlakyStore, sessions: LiveSessions
 ) -> None:
     """The store is read when somebody begins to talk, not at each turn."""
     await keep(store, "hi", "there")
@@ -94,7 +75,7 @@ async def test_a_new_conversation_is_empty(sessions: LiveSessions) -> None:
 
 
 async def test_users_at_the_same_time_share_a_conversation(
-    store: CountingStore, sessions: LiveSessions
+    store: FlakyStore, sessions: LiveSessions
 ) -> None:
     """Also when they came while it was being loaded."""
     await keep(store, "hi")
@@ -108,7 +89,7 @@ async def test_users_at_the_same_time_share_a_conversation(
 
 
 async def test_a_blanked_entry_keeps_its_position_and_says_nothing(
-    store: CountingStore, sessions: LiveSessions
+    store: FlakyStore, sessions: LiveSessions
 ) -> None:
     """The next message does not take the place of one that was deleted."""
     await keep(store, "secret", "secret too")
@@ -120,7 +101,7 @@ async def test_a_blanked_entry_keeps_its_position_and_says_nothing(
 
 
 async def test_an_entry_nobody_can_read_is_reported_and_skipped(
-    store: CountingStore, sessions: LiveSessions
+    store: FlakyStore, sessions: LiveSessions
 ) -> None:
     """One broken row must not silence a conversation."""
     for position, body in enumerate(("{", '{"role": "alien"}', "[]")):
@@ -134,7 +115,7 @@ async def test_an_entry_nobody_can_read_is_reported_and_skipped(
 
 
 async def test_an_idle_conversation_leaves_after_a_while(
-    store: CountingStore, sessions: LiveSessions, clock: ManualClock
+    store: FlakyStore, sessions: LiveSessions, clock: ManualClock
 ) -> None:
     """Counted from when it was last let go of."""
     async with sessions.using("a"):
@@ -152,7 +133,7 @@ async def test_an_idle_conversation_leaves_after_a_while(
 
 
 async def test_the_least_recently_used_leave_when_there_are_too_many(
-    store: CountingStore, clock: ManualClock
+    store: FlakyStore, clock: ManualClock
 ) -> None:
     """By when they were let go of last, however long they had been used."""
     sessions = LiveSessions(store, clock, max_live=2)
@@ -170,7 +151,7 @@ async def test_the_least_recently_used_leave_when_there_are_too_many(
 
 
 async def test_the_least_recently_used_leave_when_too_much_was_said(
-    store: CountingStore, clock: ManualClock
+    store: FlakyStore, clock: ManualClock
 ) -> None:
     """Somebody who sends the largest messages into many conversations takes no more memory."""
     sessions = LiveSessions(store, clock, max_chars=1000)
@@ -187,7 +168,7 @@ async def test_the_least_recently_used_leave_when_too_much_was_said(
     assert len(sessions) == 2, "what has left counts no longer"
 
 
-async def test_a_conversation_in_use_never_leaves(store: CountingStore, clock: ManualClock) -> None:
+async def test_a_conversation_in_use_never_leaves(store: FlakyStore, clock: ManualClock) -> None:
     """Neither by age nor by number; the bound holds again once they are let go of."""
     sessions = LiveSessions(store, clock, max_live=2)
     async with AsyncExitStack() as stack:
@@ -203,7 +184,7 @@ async def test_a_conversation_in_use_never_leaves(store: CountingStore, clock: M
 
 
 async def test_a_forgotten_conversation_is_read_again(
-    store: CountingStore, sessions: LiveSessions
+    store: FlakyStore, sessions: LiveSessions
 ) -> None:
     """Who is using it keeps what it has, and does not bring it back."""
     async with sessions.using(KEY) as old:
@@ -218,9 +199,7 @@ async def test_a_forgotten_conversation_is_read_again(
     sessions.forget("nobody")
 
 
-async def test_a_load_that_fails_leaves_nothing(
-    store: CountingStore, sessions: LiveSessions
-) -> None:
+async def test_a_load_that_fails_leaves_nothing(store: FlakyStore, sessions: LiveSessions) -> None:
     """The next user reads again."""
     store.down = True
     with pytest.raises(StoreUnavailable):
@@ -245,11 +224,11 @@ async def test_whoever_is_cut_off_lets_go(sessions: LiveSessions) -> None:
 
 @pytest.mark.timeout(30)
 async def test_memory_is_flat_over_ten_thousand_people(
-    store: CountingStore, sessions: LiveSessions
+    store: FlakyStore, sessions: LiveSessions
 ) -> None:
     """Each says something once; at most so many stay."""
 
-    class Empty(CountingStore):
+    class Empty(FlakyStore):
         async def read(self, query: Query[Row]) -> list[Row]:
             return []
 

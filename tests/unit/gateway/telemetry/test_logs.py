@@ -13,16 +13,10 @@ import pytest
 import structlog
 
 from gateway.telemetry import logs
+from tests.support.standins import Terminal
 
 CANARY = "canary-4711-secret"
 NASTY = "\x1b[31mred\x1b]0;title\x07\x9b2J\r\n12:00:00 info forged\u2028x\u202ey\x00\ud800"
-
-
-class Terminal(io.StringIO):
-    """A stream somebody reads."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.fixture(autouse=True)
