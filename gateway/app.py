@@ -68,7 +68,7 @@ from gateway.turns.lanes import Lanes
 from gateway.turns.slots import TurnSlots
 from gateway.turns.task import TurnTask
 from gateway.turns.waiting import TurnWaiters
-from gateway.turns.world import World, by_name
+from gateway.turns.world import Compacting, World, by_name
 from gateway.workspace import declared_agents, declared_router
 
 DRAIN_S = 20.0
@@ -91,6 +91,7 @@ class Chosen:
     """What stands in for the usual parts; tests and embedders fill some in.
 
     `around` wraps a model that is asked alone; where there are profiles, they tell who watches.
+    `compacting` sees the beginning of a conversation before a summary stands for it.
     """
 
     clock: Clock | None = None
@@ -103,6 +104,7 @@ class Chosen:
     store: Store | None = None
     progress: Progress | None = None
     around: Callable[[Model], Model] = lambda model: model
+    compacting: Compacting | None = None
 
 
 @asynccontextmanager
@@ -167,6 +169,7 @@ async def open_gateway(
                 by_name(chosen.tools),
                 previews,
                 turn_s=settings.turngate_turn_seconds,
+                compacting=chosen.compacting,
             ),
             sessions=sessions,
             boundary=Boundary(clock=clock, ids=ids, outbox=outbox),

@@ -149,6 +149,7 @@ class Taking:
 
         async def work(attempt: Attempt) -> Json:
             context = replace(self._asking(_unseen, max(self._left_s(), 0)), aside=True)
+            await self._world.remember(self._agent.id, self._session.key, effect.beginning)
             outcome = await self._call(effect, attempt, context)
             sizes: dict[str, str | int] = {
                 "messages": len(effect.beginning),

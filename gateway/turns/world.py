@@ -8,24 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
 from agents.base.agents import Agent
 from agents.base.effects import CallModel, Compact, ModelFailure, ModelOutcome
-from agents.base.messages import ToolCall
+from agents.base.messages import Messages, ToolCall
 from agents.base.models import Model, ModelContext
 from agents.base.tools import Effect, Tool, ToolContext, ToolResult
 from gateway.core.clock import Clock
 from gateway.core.errors import BudgetSpent, ModelFailed, RunError, TurngateError, describe
-from gateway.core.ids import Ids
+from gateway.core.ids import AgentId, Ids
 from gateway.events.previews import Previews
 
 log = structlog.get_logger(__name__)
 
+
 TURN_S = 30 * 60.0
 """Longest a turn may work at a stretch; what it waited parked, or for a process to run it, is not
 counted."""
+COMPACTING_S = 10.0
+"""Longest that taking notes may hold a turn up."""
+
+
+class Compacting(Protocol):
+    """Sees what is about to be summarised, to keep what must not be lost."""
+
+    async def __call__(
+        self, agent_id: AgentId, session_key: str, beginning: Messages, /
+    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,19 @@ class World:
     tools: Mapping[str, Tool]
     previews: Previews
     turn_s: float = TURN_S
+    compacting: Compacting | None = None
+
+    async def remember(self, agent_id: AgentId, session_key: str, beginning: Messages) -> None:
+        """Let others see what a summary is about to stand for; their failures are their own."""
+        if self.compacting is None:
+            return
+        try:
+            async with self.clock.timeout(COMPACTING_S):
+                await self.compacting(agent_id, session_key, beginning)
+        except RunError:
+            raise
+        except Exception:  # a boundary: who takes notes must not keep the turn from its answer
+            log.exception("compaction.hook_failed", session_key=session_key)
 
     async def call_model(self, effect: CallModel | Compact, context: ModelContext) -> ModelOutcome:
         """Ask the model once."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 
-from agents.base.messages import SummaryMessage
+from agents.base.messages import Messages, SummaryMessage, UserMessage
 from agents.base.models import ModelContext, ModelReply, ModelRequest, Usage
 from agents.models.openai import OpenAIModel
 from agents.models.profile import Profile
@@ -15,13 +15,15 @@ from agents.resilience import shrinking
 from agents.resilience.policy import Endpoint, Resilient
 from channels.memory import Gate
 from gateway.core.errors import ModelFailed
+from gateway.core.ids import AgentId
+from gateway.core.parts import Text
 from gateway.simulate.answers import Reply, document, refusal
 from gateway.simulate.asked import Asked
 from gateway.simulate.catalog import find
 from gateway.simulate.server import simulating
 from gateway.simulate.simulator import Answer
 from gateway.turns.profile_state import StoredProfileState
-from tests.support.house import House, Notebook, open_house
+from tests.support.house import MAIN, House, Notebook, open_house
 
 LONG = "x" * 2000
 """Five hundred tokens."""
@@ -67,7 +69,13 @@ def counted(call: Asked, *, at_most: int = 1_000_000) -> Answer:
 
 async def test_a_conversation_goes_on_past_the_window(tmp_path: Path) -> None:
     model = Windowed(4000)
+    seen: list[tuple[AgentId, Messages]] = []
+
+    async def notes(agent_id: AgentId, session_key: str, beginning: Messages, /) -> None:
+        seen.append((agent_id, beginning))
+
     house = House(tmp_path, model=model)
+    house.compacting = notes
     async with open_house(house):
         for _ in range(20):
             assert await house.ask(LONG) == "fine"
@@ -79,6 +87,9 @@ async def test_a_conversation_goes_on_past_the_window(tmp_path: Path) -> None:
     assert 0 < model.summaries < 10
     assert len(compacted) == model.summaries
     assert orjson.loads(compacted[0])["messages"] >= 2
+    assert len(seen) == model.summaries, "who keeps notes sees what a summary will stand for"
+    agent_id, beginning = seen[0]
+    assert (agent_id, beginning[0]) == (MAIN, UserMessage((Text(LONG),)))
     assert sum(isinstance(said, SummaryMessage) for said in transcript) == model.summaries
     assert len(transcript) == 42 + model.summaries, "originals stay"
 

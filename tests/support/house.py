@@ -34,6 +34,7 @@ from gateway.store.base.conversations import LoadTranscript
 from gateway.store.base.events import EventRow, ReadEvents
 from gateway.store.base.inputs import GetInput, InputRow
 from gateway.store.sqlite.store import open_sqlite
+from gateway.turns.world import Compacting
 from tests.support.cutting import PATIENCE_S, CuttableStore
 
 T = TypeVar("T")
@@ -142,6 +143,7 @@ class House:
         )
         self._able = able
         self._lazy = lazy
+        self.compacting: Compacting | None = None
         self._owner = TaskOwner("house", self._failed)
         self._up = asyncio.Event()
         self._down = asyncio.Event()
@@ -207,6 +209,7 @@ class House:
             agents=self.agents,
             tools=self.tools,
             store=self.store,
+            compacting=self.compacting,
         )
         async with open_gateway(self.settings, channels=[self.channel], chosen=chosen) as gateway:
             self.gateway = gateway

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agents.base.effects import CallModel, ModelFailure
-from agents.base.messages import ToolCall, UserMessage
+from agents.base.messages import Messages, ToolCall, UserMessage
 from agents.base.models import Model, ModelContext, ModelReply, ModelRequest
 from agents.base.tools import Effect, Tool, ToolContext, ToolResult
 from agents.models.scripted import Rule, ScriptedModel
 from channels.memory import Gate
 from gateway.core.clock import ManualClock, settle
 from gateway.core.errors import LeaseLost, StoreUnavailable, ToolError
-from gateway.core.ids import SequentialIds
+from gateway.core.ids import AgentId, SequentialIds
 from gateway.core.parts import Text
 from gateway.events.previews import Previews
-from gateway.turns.world import World, by_name
-from tests.support.house import Notebook, agent
+from gateway.turns.world import COMPACTING_S, World, by_name
+from tests.support.house import MAIN, Notebook, agent
 
 
 def world(*tools: Tool, model: Model | None = None, clock: ManualClock | None = None) -> World:
@@ -196,3 +197,43 @@ def test_a_call_has_the_effect_of_its_tool() -> None:
     assert here.effect_of(call("pay")) is Effect.UNSAFE
     assert here.effect_of(call("look")) is Effect.PURE
     assert here.effect_of(call("nothing")) is Effect.PURE
+
+
+class Notes:
+    """Takes notes of what is about to be summarised: slowly, or not at all."""
+
+    def __init__(self, *, error: Exception | None = None, gate: Gate | None = None) -> None:
+        self.taken: list[Messages] = []
+        self._error = error
+        self._gate = gate
+
+    async def __call__(self, agent_id: AgentId, session_key: str, beginning: Messages, /) -> None:
+        self.taken.append(beginning)
+        if self._gate is not None:
+            await self._gate.passed()
+        if self._error is not None:
+            raise self._error
+
+
+BEGINNING: Messages = (UserMessage((Text("my name is Ann"),)),)
+
+
+@pytest.mark.parametrize("error", [None, StoreUnavailable("full"), ValueError("a bug")])
+async def test_who_takes_notes_before_a_summary_sees_it_and_harms_nobody(
+    error: Exception | None,
+) -> None:
+    notes = Notes(error=error)
+    await replace(world(), compacting=notes).remember(MAIN, "s", BEGINNING)
+    assert notes.taken == [BEGINNING]
+
+
+async def test_notes_that_take_too_long_are_not_waited_for() -> None:
+    clock, notes = ManualClock(), Notes(gate=Gate())
+    slow = replace(world(clock=clock), compacting=notes)
+    async with asyncio.TaskGroup() as group:
+        taking = group.create_task(slow.remember(MAIN, "s", BEGINNING))
+        await settle()
+        await clock.advance(COMPACTING_S - 1)
+        assert not taking.done()
+        await clock.advance(1)
+    assert notes.taken == [BEGINNING]
