@@ -131,7 +131,9 @@ def _paired(history: tuple[Said, ...]) -> Iterator[Said]:
     """Each call with its result right behind it; results that belong to no call are gone."""
     taken: set[str] = set()
     for head, tail in _stretches(history):
-        if head is not None:
+        if head is not None and not head.tool_calls and not head.partial:
+            yield head  # most are like that, and long conversations are repaired for each call
+        elif head is not None:
             calls = tuple(_valid_calls(head.tool_calls, taken))
             yield replace(head, text=_marked(head), tool_calls=calls)
             yield from _results(head.tool_calls, calls, tail)
@@ -227,5 +229,7 @@ def _merged(messages: Iterable[Said]) -> list[Said]:
 
 def _filled(message: UserMessage) -> UserMessage:
     """Without blank text, which some providers refuse; with a word where nothing is left."""
-    kept = tuple(p for p in message.parts if not isinstance(p, Text) or p.text.strip())
+    kept = tuple([p for p in message.parts if not isinstance(p, Text) or p.text.strip()])
+    if kept and len(kept) == len(message.parts):
+        return message
     return UserMessage(kept or (Text(EMPTY_MESSAGE),))
