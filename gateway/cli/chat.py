@@ -24,12 +24,12 @@ from gateway.app import open_terminal
 from gateway.cli.attached import Attached
 from gateway.cli.ends import Ends
 from gateway.cli.hosting import AGAIN_S, COMMAND, hosting, take_over
+from gateway.cli.options import HOME, LOG_LEVEL, MODEL, WORKSPACE
 from gateway.cli.target import Target, running
 from gateway.client import Client
 from gateway.config import Settings, doubts, load_settings
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import GatewayUnreachable, StoreLocked
-from gateway.core.ids import TurnId
 from gateway.http.signals import stop_on_signals
 from gateway.running import Gateway
 from gateway.telemetry import logs
@@ -49,18 +49,10 @@ def command(name: str) -> click.Command:
         name,
         params=[
             click.Option(["--json", "as_json"], is_flag=True, help="Speak NDJSON."),
-            click.Option(["--workspace"], help="Folder with routes and agents (WORKSPACE_DIR)."),
-            click.Option(["--home"], help="Folder for the database (TURNGATE_HOME)."),
-            click.Option(
-                ["--model"],
-                type=click.Choice(["auto", "local", "scripted", "openai"]),
-                help="Which model answers (TURNGATE_MODEL).",
-            ),
-            click.Option(
-                ["--log-level"],
-                type=click.Choice(["debug", "info", "warning", "error"]),
-                help="How much is logged to stderr (TURNGATE_LOG_LEVEL).",
-            ),
+            WORKSPACE,
+            HOME,
+            MODEL,
+            LOG_LEVEL,
         ],
         callback=_chat,
         help="Talk to an agent in this terminal; a line in, a message out.",
@@ -189,13 +181,7 @@ async def _attached(sitting: Sitting, target: Target, client: Client) -> bool:
 async def _alone(sitting: Sitting, gateway: Gateway) -> bool:
     """Over a gateway in this process, which hands its answers to the terminal by itself."""
 
-    async def follow(turn_id: TurnId) -> TurnEnd | None:
-        ended = await gateway.waiters.ended(turn_id)
-        if ended is None:
-            return None
-        return TurnEnd(turn_id, ended.state, ended.kind, ended.turn_id)
-
-    ends = Ends(gateway.intake, sitting.terminal, follow)
+    ends = Ends(gateway.intake, sitting.terminal, gateway.waiters.ended)
 
     async def idle() -> None:
         await gateway.idle()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import click
 
 from gateway import setting_words
+from gateway.cli.options import JSON
 from gateway.cli.output import show
 from gateway.config import KNOWN, Settings, load_settings, sources
 from gateway.core.errors import InvalidInput
@@ -16,11 +17,10 @@ from gateway.setting_sources import FILE_SUFFIX, Given
 def command(name: str) -> click.Group:
     """The group with its two commands."""
     group = click.Group(name, help="Settings of the gateway that would start here.")
-    json_flag = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON for programs.")
     group.add_command(
         click.Command(
             "show",
-            params=[json_flag],
+            params=[JSON],
             callback=_show,
             help="Every setting in force, and where it comes from.",
         )
@@ -28,7 +28,7 @@ def command(name: str) -> click.Group:
     group.add_command(
         click.Command(
             "explain",
-            params=[click.Argument(["key"]), json_flag],
+            params=[click.Argument(["key"]), JSON],
             callback=_explain,
             help="One setting: what it does, what it takes, its value, where that came from.",
         )

@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from gateway.cli.options import JSON, RUNNING_HOME
 from gateway.cli.output import show
 from gateway.cli.target import find
 from gateway.conformance.run import Verdict, examine
@@ -23,8 +24,8 @@ def command(name: str) -> click.Command:
         name,
         params=[
             click.Argument(["url"], required=False),
-            click.Option(["--home"], help="Folder `up` was started with (TURNGATE_HOME)."),
-            click.Option(["--json", "as_json"], is_flag=True, help="Print JSON for programs."),
+            RUNNING_HOME,
+            JSON,
         ],
         callback=_conformance,
         help="Check that the server at URL speaks this protocol; its model answers a few turns.",

@@ -14,11 +14,12 @@ from gateway.core.errors import TurngateError
 from gateway.core.ids import TurnId
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.telemetry.tasks import task_failed
+from gateway.turns.waiting import Ended
 
 FOLLOWED = 1000
 """Turns whose end is waited for at once; then the terminal accepts no more until one has ended."""
 
-Follow = Callable[[TurnId], Awaitable[TurnEnd | None]]
+Follow = Callable[[TurnId], Awaitable[Ended | None]]
 
 
 class Ends:
@@ -66,8 +67,8 @@ class Ends:
 
     async def _followed(self, follow: Follow, turn_id: TurnId) -> None:
         try:
-            end = await follow(turn_id)
-            if end is not None:
-                await self.tell(end)
+            ended = await follow(turn_id)
+            if ended is not None:
+                await self.tell(TurnEnd(turn_id, ended.state, ended.kind, ended.turn_id))
         finally:
             self._room.release()

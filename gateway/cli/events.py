@@ -14,8 +14,9 @@ from typing import Any, TextIO
 import click
 
 from gateway.cli import methods
+from gateway.cli.options import rpc_command
 from gateway.cli.output import json_text
-from gateway.cli.target import connected, speaks_rpc
+from gateway.cli.target import connected
 from gateway.cli.visible import visible
 
 
@@ -23,23 +24,19 @@ def command(name: str) -> click.Group:
     """The namespace's methods, and `follow`."""
     group = methods.command(name)
     group.add_command(
-        click.Command(
+        rpc_command(
             "follow",
-            params=[
-                click.Option(["--after-seq"], type=int, help="Begin after this number."),
-                click.Option(["--session", "session_key"], help="Of this conversation only."),
-                click.Option(["--turn", "turn_id"], help="Of this turn only."),
-                click.Option(["--kind", "kinds"], multiple=True, help="Of this kind or family."),
-                *reversed(getattr(_follow, "__click_params__", ())),
-            ],
-            callback=_follow,
+            _follow,
+            click.Option(["--after-seq"], type=int, help="Begin after this number."),
+            click.Option(["--session", "session_key"], help="Of this conversation only."),
+            click.Option(["--turn", "turn_id"], help="Of this turn only."),
+            click.Option(["--kind", "kinds"], multiple=True, help="Of this kind or family."),
             help="Print events as they happen, over any reconnect, until interrupted.",
         )
     )
     return group
 
 
-@speaks_rpc
 async def _follow(
     after_seq: int | None,
     session_key: str | None,

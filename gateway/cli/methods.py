@@ -10,9 +10,10 @@ from typing import Any
 
 import click
 
+from gateway.cli.options import rpc_command
 from gateway.cli.output import show
 from gateway.cli.parameters import named, parameters_of
-from gateway.cli.target import connected, speaks_rpc
+from gateway.cli.target import connected
 from gateway.rpc.catalog import METHODS
 from gateway.rpc.method import Method
 
@@ -45,15 +46,9 @@ def command(name: str) -> click.Group:
 
 
 def _command(verb: str, method: Method[Any]) -> click.Command:
-    parameters = parameters_of(method.params)
-
-    @speaks_rpc
     async def run(url: str | None, home: str | None, as_json: bool, **given: Any) -> None:
         params = named(method.params, given)
         async with connected(url, home) as client:
             show(await client.call(method.name, params, again=False), as_json=as_json)
 
-    flags = list(getattr(run, "__click_params__", ()))
-    return click.Command(
-        verb, params=[*parameters, *reversed(flags)], callback=run, help=method.summary
-    )
+    return rpc_command(verb, run, *parameters_of(method.params), help=method.summary)

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from gateway.answering import local_weights
+from gateway.cli.options import JSON
 from gateway.cli.output import show
 from gateway.cli.progress import FetchProgress
 from gateway.config import load_settings
@@ -25,7 +26,6 @@ NO_ENGINE = (
 def command(name: str) -> click.Group:
     """The group with its commands."""
     group = click.Group(name, help="The small local model that answers when no other is set.")
-    json_flag = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON for programs.")
     group.add_command(
         click.Command(
             "pull",
@@ -44,7 +44,7 @@ def command(name: str) -> click.Group:
     group.add_command(
         click.Command(
             "status",
-            params=[json_flag],
+            params=[JSON],
             callback=_status,
             help="Whether the weights are there and whole, and whether they can be run.",
         )

@@ -10,8 +10,9 @@ import click
 import orjson
 
 from gateway.cli import methods
+from gateway.cli.options import rpc_command
 from gateway.cli.output import json_text, show
-from gateway.cli.target import connected, speaks_rpc
+from gateway.cli.target import connected
 from gateway.cli.visible import visible
 from gateway.client import Client
 from gateway.core.errors import InvalidInput
@@ -25,19 +26,17 @@ def command(name: str) -> click.Group:
     """The group with its own `follow`, `export` and `import`."""
     group = methods.command(name)
     run_id = click.Argument(["run_id"])
-    group.add_command(_command("follow", _follow, run_id, "Print what a run says until it ends."))
-    group.add_command(_command("export", _export, run_id, "Print a run as a document."))
+    group.add_command(
+        rpc_command("follow", _follow, run_id, help="Print what a run says until it ends.")
+    )
+    group.add_command(rpc_command("export", _export, run_id, help="Print a run as a document."))
     file = click.Argument(["file"], type=click.Path(path_type=Path, allow_dash=True))
-    group.add_command(_command("import", _import, file, "Keep the run of a document; - is stdin."))
+    group.add_command(
+        rpc_command("import", _import, file, help="Keep the run of a document; - is stdin.")
+    )
     return group
 
 
-def _command(verb: str, work: Any, argument: click.Argument, text: str) -> click.Command:
-    flags = reversed(getattr(work, "__click_params__", ()))
-    return click.Command(verb, params=[argument, *flags], callback=work, help=text)
-
-
-@speaks_rpc
 async def _follow(run_id: str, url: str | None, home: str | None, as_json: bool) -> None:
     after, is_open = 0, False
     async with connected(url, home) as client:
@@ -65,7 +64,6 @@ def _print(piece: dict[str, Any], *, as_json: bool) -> bool:
     return not shown.endswith("\n")
 
 
-@speaks_rpc
 async def _export(run_id: str, url: str | None, home: str | None, as_json: bool) -> None:
     async with connected(url, home) as client:
         found = await client.call("runs.export", {"run_id": run_id})
@@ -80,7 +78,6 @@ async def _export(run_id: str, url: str | None, home: str | None, as_json: bool)
     click.echo(json_text(document, option=option))
 
 
-@speaks_rpc
 async def _import(file: Path, url: str | None, home: str | None, as_json: bool) -> None:
     document = _document(file)
     text = orjson.dumps(document)

@@ -6,9 +6,10 @@ import sys
 
 import click
 
+from gateway.cli.options import rpc_command
 from gateway.cli.output import say, show
 from gateway.cli.progress import waited
-from gateway.cli.target import connected, speaks_rpc
+from gateway.cli.target import connected
 from gateway.wire.methods.turns import DEFAULT_WAIT_MS, MAX_WAIT_MS, OPEN_STATES
 
 TRY_LATER = 75
@@ -17,27 +18,23 @@ FAILED = 1
 
 def command(name: str) -> click.Command:
     """The command under its name."""
-    return click.Command(
+    return rpc_command(
         name,
-        params=[
-            click.Argument(["text"], nargs=-1, required=True),
-            click.Option(["--agent", "agent_id"], help="Which agent answers."),
-            click.Option(["--peer", "peer_id"], default="cli", help="Whose conversation it is."),
-            click.Option(
-                ["--wait", "wait_s"],
-                type=click.FloatRange(0, MAX_WAIT_MS / 1000),
-                default=DEFAULT_WAIT_MS / 1000,
-                help="Seconds to wait at most.",
-            ),
-            click.Option(["--key", "idempotency_key"], help="Send again with the same key safely."),
-            *reversed(getattr(_send, "__click_params__", ())),
-        ],
-        callback=_send,
+        _send,
+        click.Argument(["text"], nargs=-1, required=True),
+        click.Option(["--agent", "agent_id"], help="Which agent answers."),
+        click.Option(["--peer", "peer_id"], default="cli", help="Whose conversation it is."),
+        click.Option(
+            ["--wait", "wait_s"],
+            type=click.FloatRange(0, MAX_WAIT_MS / 1000),
+            default=DEFAULT_WAIT_MS / 1000,
+            help="Seconds to wait at most.",
+        ),
+        click.Option(["--key", "idempotency_key"], help="Send again with the same key safely."),
         help="Send a message and print the answer.",
     )
 
 
-@speaks_rpc
 async def _send(
     text: tuple[str, ...],
     agent_id: str | None,

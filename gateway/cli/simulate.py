@@ -11,6 +11,7 @@ from typing import Any
 import click
 import orjson
 
+from gateway.cli.options import JSON
 from gateway.cli.output import show
 from gateway.cli.steering import PORT, steering
 from gateway.core.addresses import is_loopback
@@ -53,7 +54,7 @@ def command(name: str) -> click.Group:
                 help="Token for steering it; made up where other machines can connect.",
             ),
             click.Option(["--list", "listing"], is_flag=True, help="Show every fault and end."),
-            click.Option(["--json", "as_json"], is_flag=True, help="Print JSON for programs."),
+            JSON,
         ],
         callback=_simulate,
         help="Serve an OpenAI-compatible model that answers by rules and fails on request.",

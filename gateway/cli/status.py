@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
+from gateway.cli.options import rpc_command
 from gateway.cli.output import EMPTY, show
-from gateway.cli.target import connected, speaks_rpc
+from gateway.cli.target import connected
 
 OLDER_NAMES = frozenset({"uptime_secs", "agent_count", "binding_count"})
 """Say what others say; for clients that know only them."""
@@ -13,15 +14,9 @@ OLDER_NAMES = frozenset({"uptime_secs", "agent_count", "binding_count"})
 
 def command(name: str) -> click.Command:
     """The command under its name."""
-    return click.Command(
-        name,
-        params=list(reversed(getattr(_status, "__click_params__", ()))),
-        callback=_status,
-        help="How the gateway is.",
-    )
+    return rpc_command(name, _status, help="How the gateway is.")
 
 
-@speaks_rpc
 async def _status(url: str | None, home: str | None, as_json: bool) -> None:
     async with connected(url, home) as client:
         found = await client.call("status")

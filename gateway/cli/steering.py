@@ -7,6 +7,7 @@ from typing import Any
 import click
 import httpx2
 
+from gateway.cli.options import JSON
 from gateway.cli.output import show
 from gateway.cli.parameters import named, parameters_of
 from gateway.client import error_in
@@ -49,7 +50,7 @@ def _command(name: str, method: str, first: str) -> click.Command:
             *parameters_of(shape, first=first),
             click.Option(["--url"], default=f"http://127.0.0.1:{PORT}", help="The simulator."),
             click.Option(["--token"], default="", help="Its token, on another machine."),
-            click.Option(["--json", "as_json"], is_flag=True, help="Print JSON for programs."),
+            JSON,
         ],
         callback=run,
         help=handler.__doc__,

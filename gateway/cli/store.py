@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from gateway import keeping
+from gateway.cli.options import JSON, RUNNING_HOME
 from gateway.cli.output import show
 from gateway.cli.progress import copied
 from gateway.config import Settings, load_settings
@@ -25,11 +26,7 @@ def command(name: str) -> click.Group:
         ("migrate", _migrate, None, "Bring its schema up to date, with a backup first."),
         ("copy", _copy, url, "Copy it into an empty PostgreSQL; no gateway may run."),
     ):
-        params: list[click.Parameter] = [] if argument is None else [argument]
-        params += [
-            click.Option(["--home"], help="Folder `up` was started with (TURNGATE_HOME)."),
-            click.Option(["--json", "as_json"], is_flag=True, help="Print JSON for programs."),
-        ]
+        params = [*([] if argument is None else [argument]), RUNNING_HOME, JSON]
         group.add_command(click.Command(verb, params=params, callback=work, help=text))
     return group
 

@@ -6,24 +6,17 @@ is never taken from an address, and never sent anywhere but to the address it wa
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
 
-import click
 import orjson
 
 from gateway.client import Client
 from gateway.config import TOKEN_FILE, Settings, load_settings
 from gateway.core import home as home_folder
 from gateway.core.errors import ConfigError, GatewayUnreachable
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 GATEWAY_FILE = "gateway.json"
 
@@ -80,21 +73,6 @@ async def connected(url: str | None, home: str | None) -> AsyncIterator[Client]:
     target = find(url=url, home=home)
     async with Client(target.url, target.token, name="turngate-cli") as client:
         yield client
-
-
-def speaks_rpc(
-    work: Callable[P, Coroutine[Any, Any, R]],
-) -> Callable[P, R]:
-    """Run an async command body, with the flags every command that speaks to a gateway has."""
-
-    @click.option("--url", help="Address of the gateway (TURNGATE_URL).")
-    @click.option("--home", help="Folder `up` was started with (TURNGATE_HOME).")
-    @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
-    @wraps(work)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        return asyncio.run(work(*args, **kwargs))
-
-    return run
 
 
 def _is_ours(url: str, settings: Settings) -> bool:

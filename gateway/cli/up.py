@@ -14,6 +14,7 @@ import uvloop
 from gateway.answering import who_answers
 from gateway.app import Chosen
 from gateway.cli.init.files import put, workspace_files
+from gateway.cli.options import HOME, LOG_LEVEL, MODEL, WORKSPACE
 from gateway.cli.output import fitted
 from gateway.cli.processes import stop_with_parent, supervise
 from gateway.cli.progress import FetchProgress
@@ -35,23 +36,15 @@ def command(name: str) -> click.Command:
         params=[
             click.Option(["--host"], help="Address to listen on (TURNGATE_HOST)."),
             click.Option(["--port"], type=int, help="Port, 0 picks one (TURNGATE_PORT)."),
-            click.Option(["--workspace"], help="Folder with routes and agents (WORKSPACE_DIR)."),
-            click.Option(["--home"], help="Folder for database and token (TURNGATE_HOME)."),
-            click.Option(
-                ["--model"],
-                type=click.Choice(["auto", "local", "scripted", "openai"]),
-                help="Which model answers (TURNGATE_MODEL).",
-            ),
+            WORKSPACE,
+            HOME,
+            MODEL,
             click.Option(["--tls-cert"], type=Path, help="Certificate (TURNGATE_TLS_CERT)."),
             click.Option(["--tls-key"], type=Path, help="Its key (TURNGATE_TLS_KEY)."),
             click.Option(
                 ["--processes"], type=int, help="How many, on PostgreSQL (TURNGATE_PROCESSES)."
             ),
-            click.Option(
-                ["--log-level"],
-                type=click.Choice(["debug", "info", "warning", "error"]),
-                help="How much is logged to stderr (TURNGATE_LOG_LEVEL).",
-            ),
+            LOG_LEVEL,
         ],
         callback=_up,
         help="Serve WebSocket, HTTP and probes on one port, until a signal.",

@@ -12,6 +12,7 @@ import click
 from gateway.cli.doctor.catalog import CHECKS
 from gateway.cli.doctor.check import Check, Finding, Level, Scene
 from gateway.cli.doctor.running import run
+from gateway.cli.options import HOME, JSON, WORKSPACE
 from gateway.cli.output import fitted, show
 from gateway.cli.progress import counted
 from gateway.cli.target import Target, running
@@ -28,10 +29,10 @@ def command(name: str) -> click.Command:
     return click.Command(
         name,
         params=[
-            click.Option(["--home"], help="Folder for database and token (TURNGATE_HOME)."),
-            click.Option(["--workspace"], help="Folder with routes and agents (WORKSPACE_DIR)."),
+            HOME,
+            WORKSPACE,
             click.Option(["--online"], is_flag=True, help="Ask the model's provider once."),
-            click.Option(["--json", "as_json"], is_flag=True, help="Print JSON for programs."),
+            JSON,
         ],
         callback=_doctor,
         help="Look at everything a gateway needs, and say what to do. Ends with 1 if it would not "

@@ -16,6 +16,7 @@ from gateway.cli.init.files import IGNORES, Put, missing_ignores, put, workspace
 from gateway.cli.init.finding import Offer, offers
 from gateway.cli.init.settings_file import secrets_file, settings_file
 from gateway.cli.model_servers import find_local
+from gateway.cli.options import JSON
 from gateway.cli.output import show
 from gateway.core.errors import InvalidInput
 
@@ -49,7 +50,7 @@ def command(name: str) -> click.Command:
             click.Option(["--yes", "-y"], is_flag=True, help="Ask nothing, take what is found."),
             click.Option(["--llm-model"], default="", help="Name of the model that answers."),
             click.Option(["--llm-base-url"], default="", help="Where its server listens."),
-            click.Option(["--json", "as_json"], is_flag=True, help="Print JSON for programs."),
+            JSON,
         ],
         callback=_init,
         help="Write a first agent, routes and settings that explain themselves. Looks for keys in "
