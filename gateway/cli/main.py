@@ -14,7 +14,7 @@ from contextlib import suppress
 
 import click
 
-from gateway.cli.visible import visible
+from gateway.cli.visible import fitted, visible
 from gateway.core.errors import TurngateError, describe
 
 # name → (module, what `--help` says). A namespace of RPC methods is one line too.
@@ -85,12 +85,12 @@ class Turngate(click.Group):
         try:
             return super().invoke(ctx)
         except TurngateError as error:
-            click.echo(f"turngate: {visible(str(error))}", err=True)
+            _say(visible(str(error)))
             ctx.exit(describe(error).exit_code)
         except OSError as error:
             if error.errno == errno.EPIPE:  # whoever read has enough; click ends without a word
                 raise
-            click.echo(f"turngate: {error.strerror or error}{_where(error)}", err=True)
+            _say(f"{error.strerror or error}{_where(error)}")
             _give_up_output()
             ctx.exit(IO_FAILED)
         except KeyboardInterrupt:  # click would say "Aborted!" and 1
@@ -105,6 +105,10 @@ class Turngate(click.Group):
 @click.version_option(package_name="turngate", prog_name="turngate")
 def turngate() -> None:
     """A self-hosted gateway for LLM agents that never loses or repeats a turn."""
+
+
+def _say(sentence: str) -> None:
+    click.echo(fitted(f"turngate: {sentence}", 0, sys.stderr), err=True)
 
 
 def _where(error: OSError) -> str:

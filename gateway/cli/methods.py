@@ -24,6 +24,10 @@ _LIST_FIRST = ("profiles", "models")
 """Groups that list when nothing else is asked for."""
 
 
+_TOLD = {"routes.explain": "text"}
+"""Members that tell people all of a result."""
+
+
 class _ListFirst(click.Group):
     """`turngate profiles` is `turngate profiles list`."""
 
@@ -49,6 +53,8 @@ def _command(verb: str, method: Method[Any]) -> click.Command:
     async def run(url: str | None, home: str | None, as_json: bool, **given: Any) -> None:
         params = named(method.params, given)
         async with connected(url, home) as client:
-            show(await client.call(method.name, params, again=False), as_json=as_json)
+            found = await client.call(method.name, params, again=False)
+        told = "" if as_json else _TOLD.get(method.name, "")
+        show(found[told] if told else found, as_json=as_json)
 
     return rpc_command(verb, run, *parameters_of(method.params), help=method.summary)

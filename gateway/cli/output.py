@@ -7,18 +7,31 @@ from __future__ import annotations
 
 import shutil
 import sys
-import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any
 
 import click
 import orjson
 
-from gateway.cli.visible import escaped, visible
+from gateway.cli.visible import escaped, fitted, visible
 
 MAX_CELL = 60
 """Longest cell of a table; the whole value is in `--json`."""
+
+MIN_WORDS = 30
+"""Narrowest column of sentences; what is longer goes on in the next line."""
+
+GAP = 2
+"""Blanks between columns."""
+
+SOUGHT = {
+    name: place
+    for place, name in enumerate(
+        ("state", "status", "kind", "role", "task", "session_key", "last_active_at", "at")
+    )
+}
+"""Which columns people look for, when not all of them fit a terminal."""
 
 EMPTY: tuple[Any, ...] = (None, "", [], {})
 """Columns with nothing else are left out, and so are such words of an entry."""
@@ -54,23 +67,6 @@ def say(text: str) -> None:
     click.echo(visible(text) if sys.stdout.isatty() else text)
 
 
-def fitted(text: str, indent: int, stream: TextIO) -> str:
-    """The text broken between words for a terminal, its further lines indented; else unchanged."""
-    if not stream.isatty() or "\n" in text:
-        return text
-    width = max(shutil.get_terminal_size().columns, indent + 20)
-    margin = " " * indent
-    lines = textwrap.fill(
-        text,
-        width,
-        initial_indent=margin,
-        subsequent_indent=margin,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return lines[indent:]
-
-
 def _rows(result: Any) -> Sequence[Any] | None:
     """The list a result is about: itself, or its only list member."""
     if isinstance(result, list):
@@ -92,23 +88,63 @@ def _table(rows: Sequence[Any]) -> None:
             click.echo(_cell(row))
         return
     names = [name for name in rows[0] if any(row.get(name) not in EMPTY for row in rows)]
-    cells = [names, *([_short(row.get(name), name) for name in names] for row in rows)]
-    widths = [max(len(row[index]) for row in cells) for index in range(len(names))]
-    if (
-        sys.stdout.isatty()
-        and sum(widths) + 2 * len(widths) - 2 > shutil.get_terminal_size().columns
-    ):
-        for row in rows:
-            _pairs({name: row.get(name) for name in names if row.get(name) not in EMPTY})
+    cells = {name: [name, *(_short(row.get(name), name) for row in rows)] for name in names}
+    widths = {name: max(map(len, column)) for name, column in cells.items()}
+    left_out: list[str] = []
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    if room is not None and sum(widths.values()) + GAP * (len(names) - 1) > room:
+        shown = _fitting(names, widths, _words(rows, names), room) if len(rows) > 1 else []
+        if not shown:
+            _blocks(rows, names)
+            return
+        left_out = [name for name in names if name not in shown]
+        names = shown
+    for line in zip(*(cells[name] for name in names), strict=True):
+        lead = "".join(
+            cell.ljust(widths[name] + GAP) for name, cell in zip(names[:-1], line[:-1], strict=True)
+        )
+        click.echo((lead + fitted(line[-1], len(lead), sys.stdout)).rstrip())
+    if left_out:
+        said = f"also, in a wider window or with --json: {', '.join(left_out)}"
+        click.echo(fitted(said, 0, sys.stderr), err=True)
+
+
+def _blocks(rows: Sequence[Any], names: Sequence[str]) -> None:
+    for number, row in enumerate(rows):
+        if number:
             click.echo()
-        return
-    for row in cells:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo(line.rstrip())
+        _pairs({name: row.get(name) for name in names})
+
+
+def _fitting(names: Sequence[str], widths: Mapping[str, int], words: str, room: int) -> list[str]:
+    """The columns that fit, those people look for before others; empty when nearly none does.
+
+    The first says which row it is and stays. `words` comes last, for it may take several lines.
+    """
+    shown = {names[0]}
+    used = widths[names[0]] + (GAP + MIN_WORDS if words else 0)
+    for name in sorted(names[1:], key=lambda name: SOUGHT.get(name, len(SOUGHT))):
+        if name != words and used + GAP + widths[name] <= room:
+            shown.add(name)
+            used += GAP + widths[name]
+    if used > room or len(shown) == 1:
+        return []
+    return [name for name in names if name in shown] + ([words] if words else [])
+
+
+def _words(rows: Sequence[Any], names: Sequence[str]) -> str:
+    """The first column of sentences that may be broken; empty when there is none."""
+    for name in names[1:]:
+        texts = [row.get(name) or "" for row in rows]
+        if all(isinstance(text, str) for text in texts) and any(
+            len(text) > MIN_WORDS and " " in text for text in texts
+        ):
+            return name
+    return ""
 
 
 def _pairs(value: Mapping[str, Any], indent: str = "") -> None:
-    value = {visible(name): item for name, item in value.items()}
+    value = {visible(name): item for name, item in value.items() if item not in (None, "", {})}
     width = max((len(name) for name in value), default=0)
     for name, item in value.items():
         if isinstance(item, Mapping) and item:
@@ -120,7 +156,8 @@ def _pairs(value: Mapping[str, Any], indent: str = "") -> None:
                 _entry(entry, indent + "  ")
         else:
             lead = f"{indent}{name.ljust(width)}  "
-            click.echo((lead + fitted(_cell(item, name), len(lead), sys.stdout)).rstrip())
+            shown = fitted(_cell(item, name) or "none", len(lead), sys.stdout)
+            click.echo((lead + shown).rstrip())
 
 
 def _entry(entry: Mapping[str, Any], indent: str) -> None:
@@ -155,4 +192,6 @@ def _cell(value: Any, name: str = "") -> str:
         return visible(value).replace("\t", " ")
     if isinstance(value, (int, float)):
         return str(value)
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return visible(", ".join(value))
     return json_text(value)

@@ -15,10 +15,10 @@ from gateway.answering import who_answers
 from gateway.app import Chosen
 from gateway.cli.init.files import put, workspace_files
 from gateway.cli.options import HOME, LOG_LEVEL, MODEL, WORKSPACE
-from gateway.cli.output import fitted
 from gateway.cli.processes import stop_with_parent, supervise
 from gateway.cli.progress import FetchProgress
 from gateway.cli.target import running
+from gateway.cli.visible import fitted
 from gateway.config import Settings, doubts, load_settings
 from gateway.core.errors import ConfigError, StoreLocked
 from gateway.serving import serving

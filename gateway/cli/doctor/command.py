@@ -13,10 +13,10 @@ from gateway.cli.doctor.catalog import CHECKS
 from gateway.cli.doctor.check import Check, Finding, Level, Scene
 from gateway.cli.doctor.running import run
 from gateway.cli.options import HOME, JSON, WORKSPACE
-from gateway.cli.output import fitted, show
+from gateway.cli.output import show
 from gateway.cli.progress import counted
 from gateway.cli.target import Target, running
-from gateway.cli.visible import visible
+from gateway.cli.visible import fitted, visible
 from gateway.config import Settings, read_settings
 from gateway.core.clock import SystemClock
 from gateway.core.errors import ConfigError

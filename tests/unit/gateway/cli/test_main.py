@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -69,6 +70,19 @@ def test_the_short_name_for_credentials_works_too() -> None:
     done = CliRunner().invoke(turngate, ["token", "create", "--help"])
     assert done.exit_code == 0
     assert "Usage: turngate token create" in done.output
+
+
+def test_a_sentence_about_an_error_fits_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    with pytest.raises(SystemExit):
+        turngate(["status", "--home", "none"], prog_name="turngate")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert max(map(len, lines)) <= 60
 
 
 def test_an_output_that_cannot_be_written_is_a_sentence(shell: Shell) -> None:

@@ -34,26 +34,72 @@ def test_programs_get_all_of_it_as_it_came(capsys: pytest.CaptureFixture[str]) -
     assert json.loads(capsys.readouterr().out) == ROWS
 
 
+def at_a_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+
+
 TABLE_COLUMNS = len("t_1      answered  2026-01-01 00:00:00Z")
 
 
-def test_a_table_wider_than_the_terminal_becomes_a_block_a_row(
+def test_a_table_wider_than_the_terminal_leaves_out_what_few_look_for_and_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    monkeypatch.setenv("COLUMNS", str(TABLE_COLUMNS))
+    at_a_terminal(monkeypatch, TABLE_COLUMNS)
     show(ROWS, as_json=False)
     assert len(capsys.readouterr().out.splitlines()) == 3
     monkeypatch.setenv("COLUMNS", str(TABLE_COLUMNS - 1))
     show(ROWS, as_json=False)
+    said = capsys.readouterr()
+    assert said.out.splitlines() == ["turn_id  state", "t_1      answered", "t_2      failed"]
+    assert "accepted_at" in said.err
+
+
+def test_one_row_that_is_too_wide_becomes_a_block(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at_a_terminal(monkeypatch, TABLE_COLUMNS - 1)
+    show(ROWS["turns"][:1], as_json=False)
     assert capsys.readouterr().out.splitlines() == [
         "turn_id      t_1",
         "state        answered",
         "accepted_at  2026-01-01 00:00:00Z",
-        "",
-        "turn_id  t_2",
-        "state    failed",
-        "",
+    ]
+
+
+def test_sentences_in_a_table_take_the_room_that_is_left_and_several_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "a sentence that is longer than the room there is"
+    rows = [{"seq": n, "text": said, "kind": "turn.started", "url": "u" * 30} for n in (1, 2)]
+    at_a_terminal(monkeypatch, 50)
+    show(rows, as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "seq  kind          text",
+        "1    turn.started  a sentence that is longer than",
+        "                   the room there is",
+        "2    turn.started  a sentence that is longer than",
+        "                   the room there is",
+    ]
+
+
+def test_rows_of_which_nothing_fits_side_by_side_become_a_block_each(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at_a_terminal(monkeypatch, 20)
+    show([{"key": "k" * 15, "url": "u" * 15}] * 2, as_json=False)
+    block = [f"key  {'k' * 15}", f"url  {'u' * 15}"]
+    assert capsys.readouterr().out.splitlines() == [*block, "", *block]
+
+
+def test_people_see_no_brackets_and_nothing_that_is_empty(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show({"scopes": ["chat", "read"], "problems": [], "ended_at": None, "n": 0}, as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "scopes    chat, read",
+        "problems  none",
+        "n         0",
     ]
 
 
