@@ -65,9 +65,9 @@ def _up(workspace: str | None, **given: object) -> None:
 
 
 async def _serve(settings: Settings, made: Sequence[Path]) -> None:
-    chosen = Chosen(progress=FetchProgress(sys.stderr))
+    progress = FetchProgress(sys.stderr)
     try:
-        await _served(settings, chosen, made)
+        await _served(settings, progress, made)
     except StoreLocked as error:
         if other := running(settings):
             raise StoreLocked(
@@ -78,11 +78,17 @@ async def _serve(settings: Settings, made: Sequence[Path]) -> None:
         raise
 
 
-async def _served(settings: Settings, chosen: Chosen, made: Sequence[Path]) -> None:
-    async with serving(settings, chosen=chosen) as served:
+async def _served(settings: Settings, progress: FetchProgress, made: Sequence[Path]) -> None:
+    def announce(url: str) -> None:
+        progress.end()  # its bar may stand where the address belongs
+        click.echo(url)
+
+    chosen = Chosen(progress=progress)
+    async with serving(settings, announce=announce, chosen=chosen) as served:
         if settings.turngate_sockets:
             stop_with_parent()
         else:
+            progress.end()
             _hints(settings, made)
         await served.server.asked_to_stop()
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
+import pty
 import signal
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -100,3 +105,34 @@ def test_a_newcomer_is_told_how_to_talk_to_it(shell: Shell) -> None:
     assert out == ""
     for word in ("scripted model", "make chat", 'turngate send "hello"', str(shell.home / "token")):
         assert word in err
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("xllamacpp") is None, reason="nothing is fetched that cannot run here"
+)
+def test_the_address_stands_on_a_line_of_its_own_while_the_model_is_fetched(shell: Shell) -> None:
+    """From an index that never answers; its bar is there before the port is."""
+    ours, theirs = pty.openpty()
+    with socket.create_server(("127.0.0.1", 0)) as silent, os.fdopen(ours, "rb", 0) as screen:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gateway", "up", "--port", "0"],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            cwd=shell.folder,
+            env=shell.environment(
+                TURNGATE_MODEL="local",
+                TURNGATE_CACHE=str(shell.folder / "nothing"),
+                PIP_INDEX_URL=f"http://127.0.0.1:{silent.getsockname()[1]}/simple",
+            ),
+        )
+        try:
+            os.close(theirs)
+            seen = b""
+            while b"token:" not in seen or b" 0 %" not in seen:
+                seen += screen.read(4096)
+        finally:
+            process.terminate()
+            process.wait(PATIENCE_S)
+    lines = seen.decode().replace("\r\n", "\n").split("\n")
+    assert next(line for line in lines if "http://" in line).startswith("http://"), lines
