@@ -116,6 +116,9 @@ def who_answers(settings: Settings) -> tuple[str, ...]:
         who = "The scripted model answers: no key, no network, no thought."
     else:
         return (f"{settings.llm_model} answers.",)
+    if settings.llm_model:
+        forced = f"TURNGATE_MODEL={settings.turngate_model}"
+        return who, f"{settings.llm_model} is not asked, because {forced} is set."
     return who, "For a better one set LLM_BASE_URL, LLM_MODEL and LLM_API_KEY."
 
 

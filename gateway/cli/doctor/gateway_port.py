@@ -43,6 +43,8 @@ async def gateway(scene: Scene) -> Finding:
     saw = f"{target.url} runs {status.version}, {status.model} answers"
     if status.version != version("turngate"):
         return warn(f"{saw}; this is {version('turngate')}", "restart the gateway")
+    if status.model_problem:
+        return warn(f"{saw} nobody: {status.model_problem}", "mend that, then restart the gateway")
     return ok(f"{saw}, {status.turns_waiting} turns wait")
 
 

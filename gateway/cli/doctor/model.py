@@ -42,6 +42,11 @@ async def model(scene: Scene) -> Finding:
 
 
 def _built_in(scene: Scene) -> Finding:
+    if scene.settings.llm_model:
+        return warn(
+            f"{scene.settings.llm_model} is not asked: TURNGATE_MODEL={scene.settings.provider}",
+            "take TURNGATE_MODEL away; turngate config explain TURNGATE_MODEL says where it is set",
+        )
     hint = "set LLM_BASE_URL, LLM_MODEL and LLM_API_KEY; turngate config explain tells each"
     if scene.settings.openai_api_key.get_secret_value():
         return warn(

@@ -131,7 +131,7 @@ def test_what_an_entry_is_made_of_stands_below_it(
     head = ["steps", "  - path=1", "    requests"]
     first, second = "      - profile=one  why=first", "      - profile=two  why=one/big: rate"
     assert capsys.readouterr().out.splitlines() == [
-        *(*head, f"{first}  category=rate", second, "merged  []"),
+        *(*head, f"{first}  category=rate", second, "merged  none"),
         *(*head, first, "        category=rate"),
-        *("      - profile=two", "        why=one/big: rate", "merged  []"),
+        *("      - profile=two", "        why=one/big: rate", "merged  none"),
     ]

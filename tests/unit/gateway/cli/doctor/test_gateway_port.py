@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
@@ -13,6 +14,7 @@ from gateway.cli.doctor.check import Level
 from gateway.cli.doctor.gateway_port import gateway, port
 from gateway.cli.target import Target
 from tests.unit.gateway.cli.doctor.scene import scene
+from tests.unit.gateway.cli.shell import Shell
 
 
 async def test_a_port_that_is_taken_names_its_owner_and_another(tmp_path: Path) -> None:
@@ -68,3 +70,20 @@ async def test_after_kill_9_the_next_start_is_all_it_takes(tmp_path: Path) -> No
 
 async def test_without_a_gateway_all_is_well(tmp_path: Path) -> None:
     assert (await gateway(scene(tmp_path))).level is Level.OK
+
+
+@pytest.mark.timeout(60)
+def test_a_gateway_whose_model_could_not_be_opened_says_why(shell: Shell) -> None:
+    """It answers status, and nobody else."""
+    lost = {
+        "TURNGATE_MODEL": "local",
+        "TURNGATE_CACHE": str(shell.folder / "nothing"),
+        "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
+        "PIP_NO_INDEX": "1",
+    }
+    with shell.up(**lost):
+        assert shell.run("send", "hello").returncode == 1
+        found = json.loads(shell.run("doctor", "--json", **lost).stdout)
+    [finding] = [each for each in found if each["check"] == "gateway"]
+    assert finding["level"] == "warn"
+    assert "answers nobody" in finding["saw"]

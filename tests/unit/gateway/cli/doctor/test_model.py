@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from gateway.answering import local_weights
+from gateway.answering import local_weights, who_answers
 from gateway.cli.doctor.check import Level
 from gateway.cli.doctor.model import model
 from tests.support.canned import canned
@@ -25,6 +25,16 @@ async def test_without_a_model_the_way_to_one_is_told(tmp_path: Path) -> None:
     assert "LLM_BASE_URL" in finding.fix
     finding = await model(scene(tmp_path, openai_api_key=KEY))
     assert "OPENAI_API_KEY" in finding.saw
+
+
+async def test_a_model_that_is_set_and_not_asked_is_told(tmp_path: Path) -> None:
+    """As after the first page, which has its reader choose the scripted one."""
+    here = scene(tmp_path, turngate_model="scripted", llm_model="large-model")
+    finding = await model(here)
+    assert finding.level is Level.WARN
+    for said in (finding.saw, who_answers(here.settings)[-1]):
+        assert "large-model is not asked" in said
+        assert "TURNGATE_MODEL=scripted" in said
 
 
 async def test_weights_that_are_damaged_are_a_failure(tmp_path: Path) -> None:
