@@ -123,7 +123,8 @@ class ClientConnection:
                 self._flush_soon()
             return
         sizes = self._bounds.sizes
-        if (
+        # As in the queue, one message that is larger than the bound may wait when it is alone.
+        if self._waiting and (
             len(self._waiting) >= sizes.queue_frames
             or self._waiting_bytes + len(frame) > sizes.queue_bytes
         ):

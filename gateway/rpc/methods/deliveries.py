@@ -104,7 +104,7 @@ OLD_STATS = Method(
     summary="The same as `deliveries.stats`, under the name older clients know.",
 )
 LIST = Method("deliveries.list", Scope.OPERATOR, list_)
-GET = Method("deliveries.get", Scope.OPERATOR, get, errors=(NotFound,))
+GET = Method("deliveries.get", Scope.OPERATOR, get, whole=True, errors=(NotFound,))
 RETRY = Method(
     "deliveries.retry", Scope.OPERATOR, retry, errors=(NotFound, Conflict), adds_work=True
 )

@@ -160,6 +160,21 @@ async def test_a_later_small_message_does_not_overtake_a_waiting_large_one(made:
     assert [message[:1] for message in made.socket.sent] == [b"a", b"b", b"c"]
 
 
+async def test_one_message_larger_than_the_bound_waits_when_it_is_alone(made: Made) -> None:
+    """A model's answer may be that long, as an event and as the result somebody waits for."""
+    made.connection.become(ANN)
+    made.socket.is_writable = False
+    event, answer = b"e" * 3000, b"a" * 3000
+    await made.connection.respond(event)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(made.connection.respond(answer))
+        await settle()
+        assert made.socket.closed == []
+        made.socket.flow()
+    await settle()
+    assert made.socket.sent == [event, answer]
+
+
 async def test_little_waits_for_a_client_nobody_knows() -> None:
     """What answers without a credential answers much, and a stranger opens many connections."""
     made = Made(Bounds())
