@@ -12,6 +12,7 @@ from gateway.core.errors import Forbidden
 from gateway.core.ids import AgentId
 from gateway.core.keys import DEFAULT_ACCOUNT, RouteKey
 from gateway.identity.principal import Principal, Scope
+from gateway.wire.methods.routing import Route
 from gateway.wire.methods.turns import FilePart, ImagePart, PartShape, StartTurn, TextPart
 
 CHANNEL = "websocket"
@@ -21,21 +22,23 @@ CHANNEL = "websocket"
 def inbound(principal: Principal, params: StartTurn) -> Inbound:
     """The message as intake takes it; raises `Forbidden` for a place that is not the sender's."""
     return Inbound(
-        route=place(
-            principal,
-            RouteKey(
-                params.channel,
-                params.account_id or DEFAULT_ACCOUNT,
-                params.guild_id,
-                params.group_id,
-                params.thread_id,
-                params.peer_id,
-            ),
-        ),
+        route=place(principal, named(params)),
         parts=said(params),
         principal=principal.name,
         idempotency_key=params.idempotency_key,
         agent=AgentId(params.agent_id) if params.agent_id else None,
+    )
+
+
+def named(params: StartTurn | Route) -> RouteKey:
+    """The place that parameters name."""
+    return RouteKey(
+        params.channel,
+        params.account_id or DEFAULT_ACCOUNT,
+        params.guild_id,
+        params.group_id,
+        params.thread_id,
+        params.peer_id,
     )
 
 

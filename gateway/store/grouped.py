@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast, get_args
 
 from gateway.core.errors import StoreUnavailable, TurngateError
-from gateway.store.base.catalog import Op
 from gateway.store.base.query import Query, Row
-from gateway.store.base.store import Committed, Listener, Meter, NewEvent, Receipt, Unit
+from gateway.store.base.store import Committed, Listener, Meter, Receipt, Unit
 
 PENDING_UNITS = 10_000
 """Most units waiting for the writer; past it `commit` waits, which slows their makers down."""
@@ -114,17 +113,3 @@ def row_type(query: type[Query[Row]]) -> type[Row]:
     """`Query[EventRow]` says which tuple a statement's rows become."""
     bases = cast("tuple[Any, ...]", query.__orig_bases__)  # type: ignore[attr-defined]  # typing's own record of the parameter
     return cast("type[Row]", get_args(bases[0])[0])
-
-
-def said(error: type[TurngateError], op: Op) -> str:
-    """The sentence of a refusal: which operation on what, and the error's own summary."""
-    name = type(op).__name__
-    what = next(iter(op), "")
-    summary = (error.__doc__ or "").split("\n")[0].rstrip(".")
-    return f"{name} {what!r}: {summary[:1].lower()}{summary[1:]}"
-
-
-def check_event(event: NewEvent) -> None:
-    """Raises what binding it would raise: events are bound after their unit can be refused."""
-    "".join(event[1:]).encode()
-    event.at.to_bytes(8, signed=True)

@@ -136,13 +136,7 @@ class Taking:
                 live.flush()
             return records.outcome_to_json(outcome)
 
-        value = await self._context.step(
-            f"model:{effect.round}",
-            work,
-            kind="llm",
-            input={"round": effect.round, "revision": snapshot.revision},
-        )
-        return self._used(records.outcome_from_json(value))
+        return await self._recorded("model", effect, snapshot, work)
 
     async def _summarise(self, effect: Compact, snapshot: Snapshot) -> Outcome:
         """A recorded summary; nobody sees it on its way."""
@@ -159,16 +153,23 @@ class Taking:
                 self._tell(attempt, Kind.TURN_COMPACTED, sizes)
             return records.outcome_to_json(outcome) | {"compacted": sizes}
 
+        return await self._recorded("compact", effect, snapshot, work)
+
+    async def _recorded(
+        self,
+        intent: str,
+        effect: CallModel | Compact,
+        snapshot: Snapshot,
+        work: Callable[[Attempt], Awaitable[Json]],
+    ) -> ModelOutcome:
         value = await self._context.step(
-            f"compact:{effect.round}",
+            f"{intent}:{effect.round}",
             work,
             kind="llm",
             input={"round": effect.round, "revision": snapshot.revision},
         )
-        return self._used(records.outcome_from_json(value))
-
-    def _used(self, outcome: ModelOutcome) -> ModelOutcome:
-        """Count it, whichever process asked: the turn's budget outlives them."""
+        outcome = records.outcome_from_json(value)
+        # Counted whichever process asked: the turn's budget outlives them.
         self._calls += 1
         if isinstance(outcome, ModelReply):
             self._tokens += outcome.usage.input_tokens + outcome.usage.output_tokens

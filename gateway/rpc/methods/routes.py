@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from gateway.core.errors import UnknownAgent
 from gateway.core.ids import AgentId
-from gateway.core.keys import DEFAULT_ACCOUNT, RouteKey
 from gateway.identity.principal import Scope
 from gateway.routing.explanation import Refusal, Resolution, Trial
 from gateway.routing.scopes import session_key
+from gateway.rpc import speaking
 from gateway.rpc.call import Call
 from gateway.rpc.method import Method
 from gateway.wire.methods import routing as wire
@@ -29,14 +29,7 @@ async def resolve(call: Call, params: wire.Route) -> wire.Resolved:
 async def explain(call: Call, params: wire.Route) -> wire.RouteExplained:
     """Every rule that is asked, in order, and what decides."""
     router = call.gateway.router
-    route = RouteKey(
-        params.channel,
-        params.account_id or DEFAULT_ACCOUNT,
-        params.guild_id,
-        params.group_id,
-        params.thread_id,
-        params.peer_id,
-    )
+    route = speaking.named(params)
     override = AgentId(params.agent_id) if params.agent_id else None
     explanation = router.table.explain(route, override)
     outcome = explanation.outcome

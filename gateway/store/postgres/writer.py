@@ -18,15 +18,22 @@ import structlog
 
 from gateway.core.clock import Clock
 from gateway.core.crashpoints import crashpoint
-from gateway.core.errors import Conflict, InvalidInput, StoreUnavailable, TurngateError
+from gateway.core.errors import StoreUnavailable, TurngateError
 from gateway.store.base.catalog import GUARDS
-from gateway.store.base.conversations import PutContent
-from gateway.store.base.events import EventRow
 from gateway.store.base.store import Committed, Durability, NewEvent, Receipt
-from gateway.store.grouped import Submitted, check_event, said
+from gateway.store.grouped import Submitted
 from gateway.store.postgres.connecting import FAILURES, Dial, is_lost
 from gateway.store.postgres.order import Placed, together
 from gateway.store.postgres.statements import Statements, bound
+from gateway.store.writing import (
+    check_event,
+    next_batch,
+    numbered,
+    refusal,
+    said,
+    unavailable,
+    words_written,
+)
 
 BATCH_OPS = 512
 """Most operations in one transaction: bounds how long the first waits for the last."""
@@ -121,21 +128,12 @@ class Writer:
                     return
                 self._wake.clear()
                 await self._wake.wait()
-            batch = self._drain()
+            batch = next_batch(self._queue, BATCH_OPS)
             try:
                 await self._write(batch)
             except _Apart:
                 for item in batch:
                     await self._write([item])
-
-    def _drain(self) -> list[Submitted]:
-        batch: list[Submitted] = []
-        operations = 0
-        while self._queue and operations < BATCH_OPS:
-            item = self._queue.popleft()
-            operations += len(item.unit.ops) + 1
-            batch.append(item)
-        return batch
 
     async def _write(self, items: list[Submitted]) -> None:
         """Write units in one transaction and tell; raises `_Apart` when that cannot be."""
@@ -147,7 +145,7 @@ class Writer:
         # A boundary: whatever it was, the writer goes on and everybody who waits is told.
         except Exception as error:  # noqa: BLE001
             for item in items:
-                item.error = _unavailable(error)
+                item.error = unavailable(error)
         await self._settle(items, committed)
 
     async def _insist(self, items: list[Submitted]) -> Committed | None:
@@ -182,7 +180,9 @@ class Writer:
                 if len(items) > 1:
                     raise _Apart from error
                 await connection.execute("ROLLBACK")
-                items[0].error = _refusal(error)
+                items[0].error = refusal(
+                    error, foreign=isinstance(error, asyncpg.ForeignKeyViolationError)
+                )
                 return None
             transaction, committed = await self._append(connection, items, told)
             crashpoint("store.in_transaction")
@@ -284,31 +284,13 @@ class Writer:
         new = [event for item in items for event in item.unit.events]
         if not new:
             return told or await connection.fetchval(self._this_transaction), None
-        bodies = await self._bodies(connection, items, new)
-        columns = [list(column) for column in zip(*new, strict=True)]
-        head, transaction = await connection.fetchrow(self._append_events, *columns)
-        first = int(head) - len(new) + 1
-        events = tuple(
-            EventRow._make((seq, *event, bodies.get(event.content_id)))
-            for seq, event in enumerate(new, start=first)
-        )
-        return transaction, Committed(first - 1, events)
-
-    async def _bodies(
-        self, connection: Any, items: list[Submitted], new: list[NewEvent]
-    ) -> dict[str, str | None]:
-        """The words of new events, so that a listener is told what a reader would see."""
-        bodies: dict[str, str | None] = {
-            op.content_id: op.body
-            for item in items
-            for op in item.unit.ops
-            if isinstance(op, PutContent)
-        }
-        missing = {event.content_id for event in new} - bodies.keys() - {""}
+        words, missing = words_written(items, new)
         if missing:
             rows = await connection.fetch(self._load_bodies, sorted(missing))
-            bodies.update({row[0]: row[1] for row in rows})
-        return bodies
+            words.update({row[0]: row[1] for row in rows})
+        columns = [list(column) for column in zip(*new, strict=True)]
+        head, transaction = await connection.fetchrow(self._append_events, *columns)
+        return transaction, numbered(int(head), new, words)
 
     async def _give_up(self, connection: Any, error: BaseException) -> None:
         """Leave a transaction behind; raises `_Lost` when the connection went with it."""
@@ -371,24 +353,3 @@ class Writer:
             await self._connection.close(timeout=1)
         except Exception:  # noqa: BLE001  # it is gone either way
             self._connection.terminate()
-
-
-def _refusal(error: Exception) -> TurngateError:
-    if isinstance(error, TurngateError):
-        return error
-    if isinstance(error, asyncpg.ForeignKeyViolationError):
-        refusal: TurngateError = Conflict(f"the store refused a row: {error}")
-    else:
-        refusal = InvalidInput(f"the store cannot keep a value: {error}")
-    refusal.__cause__ = error
-    return refusal
-
-
-def _unavailable(error: Exception) -> StoreUnavailable:
-    if isinstance(error, StoreUnavailable):
-        # One for each who waits: a traceback is attached to the one that is raised.
-        refusal = StoreUnavailable(str(error), retry_after_ms=error.retry_after_ms)
-    else:
-        refusal = StoreUnavailable(f"the store did not take the write: {error}")
-    refusal.__cause__ = error
-    return refusal

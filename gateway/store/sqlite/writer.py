@@ -15,15 +15,23 @@ from contextlib import suppress
 from pathlib import Path
 
 from gateway.core.crashpoints import crashpoint
-from gateway.core.errors import Conflict, InvalidInput, StoreUnavailable, TurngateError
+from gateway.core.errors import StoreUnavailable
 from gateway.store.base.catalog import GUARDS, Op
-from gateway.store.base.conversations import PutContent
 from gateway.store.base.events import EventRow
-from gateway.store.base.store import Committed, Durability, NewEvent
-from gateway.store.grouped import Submitted, check_event, said
+from gateway.store.base.store import Committed, Durability
+from gateway.store.grouped import Submitted
 from gateway.store.sqlite import statements
 from gateway.store.sqlite.database import BUSY_TIMEOUT_MS
 from gateway.store.sqlite.lock import FileLock
+from gateway.store.writing import (
+    check_event,
+    next_batch,
+    numbered,
+    refusal,
+    said,
+    unavailable,
+    words_written,
+)
 
 BATCH_OPS = 1024
 """Most operations in one transaction: bounds how long the first waits for the last."""
@@ -110,13 +118,7 @@ class Writer:
                     return None
                 if not self._wake.wait(IDLE_S if self._dirty else None):
                     return []
-            batch: list[Submitted] = []
-            operations = 0
-            while self._queue and operations < BATCH_OPS:
-                item = self._queue.popleft()
-                operations += len(item.unit.ops) + 1
-                batch.append(item)
-            return batch
+            return next_batch(self._queue, BATCH_OPS)
 
     def _execute(self, batch: list[Submitted]) -> Committed | None:
         """Run a batch in one transaction; every item ends with its receipt or its error."""
@@ -175,7 +177,10 @@ class Writer:
                 self._connection.execute("RELEASE unit")
             if isinstance(error, sqlite3.OperationalError):
                 raise
-            item.error = _refusal(error)
+            foreign = (
+                isinstance(error, sqlite3.IntegrityError) and error.sqlite_errorcode == _FOREIGN
+            )
+            item.error = refusal(error, foreign=foreign)
 
     def _operate(self, item: Submitted, index: int, op: Op) -> None:
         guard = GUARDS[type(op)]
@@ -200,38 +205,21 @@ class Writer:
         if not new:
             return None
         ((head,),) = self._connection.execute(self._raise_head, (len(new),)).fetchall()
-        first = int(head) - len(new) + 1
-        bodies = self._bodies(items, new)
-        events = tuple(
-            EventRow._make((seq, *event, bodies.get(event.content_id)))
-            for seq, event in enumerate(new, start=first)
-        )
-        self._connection.executemany(self._append_event, [row[:-1] for row in events])
-        return Committed(first - 1, events)
-
-    def _bodies(self, items: list[Submitted], new: list[NewEvent]) -> dict[str, str | None]:
-        """The words of new events, so that a listener is told what a reader would see."""
-        bodies: dict[str, str | None] = {
-            op.content_id: op.body
-            for item in items
-            for op in item.unit.ops
-            if isinstance(op, PutContent)
-        }
-        for content_id in {event.content_id for event in new} - bodies.keys() - {""}:
+        words, missing = words_written(items, new)
+        for content_id in missing:
             found = self._connection.execute(self._load_body, (content_id,)).fetchall()
-            bodies[content_id] = found[0][0] if found else None
-        return bodies
+            words[content_id] = found[0][0] if found else None
+        committed = numbered(int(head), new, words)
+        self._connection.executemany(self._append_event, [row[:-1] for row in committed.events])
+        return committed
 
     def _reject(self, batch: list[Submitted], cause: Exception) -> None:
         if self._connection.in_transaction:
             # Should even that fail, the next batch cannot begin, and is rejected with the reason.
             with suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
-        ours = isinstance(cause, StoreUnavailable)
-        reason = str(cause) if ours else f"the store did not take the write: {cause}"
         for item in batch:
-            item.error = StoreUnavailable(reason)
-            item.error.__cause__ = cause
+            item.error = unavailable(cause)
 
     def _checkpoint(self, *, idle: bool) -> None:
         """Move pages from the WAL into the database, when that is in nobody's way or must be."""
@@ -263,16 +251,5 @@ class Writer:
 
 _FULL = "PRAGMA synchronous = FULL"
 _NORMAL = "PRAGMA synchronous = NORMAL"
+_FOREIGN = sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
 _UNIQUE = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
-
-
-def _refusal(error: Exception) -> TurngateError:
-    if isinstance(error, TurngateError):
-        return error
-    foreign = sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
-    if isinstance(error, sqlite3.IntegrityError) and error.sqlite_errorcode == foreign:
-        refusal: TurngateError = Conflict(f"the store refused a row: {error}")
-    else:
-        refusal = InvalidInput(f"the store cannot keep a value: {error}")
-    refusal.__cause__ = error
-    return refusal
