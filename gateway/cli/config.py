@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import click
 
 from gateway import setting_words
-from gateway.cli.options import JSON
+from gateway.cli.options import JSON, Group
 from gateway.cli.output import show
 from gateway.config import KNOWN, Settings, load_settings, sources
 from gateway.core.errors import InvalidInput
@@ -16,7 +16,7 @@ from gateway.setting_sources import FILE_SUFFIX, Given
 
 def command(name: str) -> click.Group:
     """The group with its two commands."""
-    group = click.Group(name, help="Settings of the gateway that would start here.")
+    group = Group(name, help="Settings of the gateway that would start here.")
     group.add_command(
         click.Command(
             "show",

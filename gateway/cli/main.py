@@ -93,14 +93,15 @@ class Turngate(click.Group):
             _say(f"{error.strerror or error}{_where(error)}")
             _give_up_output()
             ctx.exit(IO_FAILED)
-        except KeyboardInterrupt:  # click would say "Aborted!" and 1
+        except (KeyboardInterrupt, click.Abort):  # click would say "Aborted!" and 1
             ctx.exit(INTERRUPTED)
 
 
 @click.group(
     cls=Turngate,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog='Completion for bash (or zsh, fish): eval "$(_TURNGATE_COMPLETE=bash_source turngate)"',
+    epilog="\b\nCompletion for bash (or zsh, fish):\n"
+    '  eval "$(_TURNGATE_COMPLETE=bash_source turngate)"',
 )
 @click.version_option(package_name="turngate", prog_name="turngate")
 def turngate() -> None:

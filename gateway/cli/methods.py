@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.options import rpc_command
+from gateway.cli.options import Group, rpc_command
 from gateway.cli.output import show
 from gateway.cli.parameters import named, parameters_of
 from gateway.cli.target import connected
@@ -24,11 +24,14 @@ _LIST_FIRST = ("profiles", "models")
 """Groups that list when nothing else is asked for."""
 
 
+_INNER = ("runs.piece", "runs.keep_piece")
+"""Methods that `runs export` and `runs import` call; nobody types a document."""
+
 _TOLD = {"routes.explain": "text"}
 """Members that tell people all of a result."""
 
 
-class _ListFirst(click.Group):
+class _ListFirst(Group):
     """`turngate profiles` is `turngate profiles list`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -40,11 +43,12 @@ class _ListFirst(click.Group):
 def command(name: str) -> click.Group:
     """The group of a namespace."""
     spaces = _NAMESPACES.get(name, (name,))
-    kind = _ListFirst if name in _LIST_FIRST else click.Group
+    kind = _ListFirst if name in _LIST_FIRST else Group
     group = kind(name, help=f"Methods of {name} on a running gateway.")
     for method in METHODS:
         space, _, verb = method.name.partition(".")
-        if space in spaces and verb and not method.lasting and verb not in group.commands:
+        shown = space in spaces and verb and not method.lasting and method.name not in _INNER
+        if shown and verb not in group.commands:
             group.add_command(_command(verb, method))
     return group
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from gateway.answering import local_weights
-from gateway.cli.options import JSON
+from gateway.cli.options import JSON, Group
 from gateway.cli.output import show
 from gateway.cli.progress import FetchProgress
 from gateway.config import load_settings
@@ -25,7 +25,7 @@ NO_ENGINE = (
 
 def command(name: str) -> click.Group:
     """The group with its commands."""
-    group = click.Group(name, help="The small local model that answers when no other is set.")
+    group = Group(name, help="The small local model that answers when no other is set.")
     group.add_command(
         click.Command(
             "pull",

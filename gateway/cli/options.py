@@ -25,6 +25,16 @@ RUNNING_HOME = click.Option(["--home"], help="Folder `up` was started with (TURN
 _URL = click.Option(["--url"], help="Address of the gateway (TURNGATE_URL).")
 
 
+class Group(click.Group):
+    """Commands with a whole sentence each, where click would cut it short."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, self.commands[name].help or "") for name in self.list_commands(ctx)]
+            )
+
+
 def rpc_command(
     name: str,
     work: Callable[..., Coroutine[Any, Any, None]],

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import orjson
 
-from gateway.cli.options import JSON
+from gateway.cli.options import JSON, Group
 from gateway.cli.output import show
 from gateway.cli.steering import PORT, steering
 from gateway.core.addresses import is_loopback
@@ -28,7 +28,7 @@ from gateway.telemetry import logs
 
 def command(name: str) -> click.Group:
     """The command under its name: without a word behind it, it serves."""
-    return click.Group(
+    return Group(
         name,
         commands=steering(),
         invoke_without_command=True,

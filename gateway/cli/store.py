@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from gateway import keeping
-from gateway.cli.options import JSON, RUNNING_HOME
+from gateway.cli.options import JSON, RUNNING_HOME, Group
 from gateway.cli.output import show
 from gateway.cli.progress import copied
 from gateway.config import Settings, load_settings
@@ -16,7 +16,7 @@ from gateway.config import Settings, load_settings
 
 def command(name: str) -> click.Group:
     """The group with its five commands."""
-    group = click.Group(name, help="The database of the gateway that would start here.")
+    group = Group(name, help="The database of the gateway that would start here.")
     file = click.Argument(["file"], type=click.Path(path_type=Path))
     url = click.Argument(["url"])
     for verb, work, argument, text in (

@@ -38,6 +38,8 @@ def test_every_command_has_help(words: tuple[str, ...]) -> None:
     done = CliRunner().invoke(turngate, [*words, "--help"])
     assert done.exit_code == 0, done.output
     assert done.output.startswith("Usage: ")
+    cut = [line for line in done.output.splitlines()[1:] if line.endswith("...")]
+    assert not cut, "a sentence without its end"
 
 
 def test_the_help_of_the_whole_loads_nothing_heavy(shell: Shell) -> None:
@@ -58,6 +60,7 @@ def test_the_help_of_the_whole_loads_nothing_heavy(shell: Shell) -> None:
     )
     assert done.stderr == "[]\n"
     assert all(name in done.stdout for name in COMMANDS)
+    assert 'eval "$(_TURNGATE_COMPLETE=bash_source turngate)"\n' in done.stdout, "to be copied"
 
 
 def test_a_command_that_is_not_there_is_a_wrong_command_line(shell: Shell) -> None:
