@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -400,7 +401,8 @@ class Client:
                     socket.transport.abort()
                     raise
         except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
-            why = str(error) or "no answer"
+            number = error.errno if isinstance(error, OSError) else None
+            why = (os.strerror(number) if number else str(error)) or "no answer"
             raise GatewayUnreachable(f"no gateway answers at {self._url} ({why}); {_HINT}") from (
                 error
             )

@@ -169,8 +169,8 @@ def check_open_bind(listen: Listen, *, token_was_set: bool) -> str | None:
         return None
     if not token_was_set:
         raise ConfigError(
-            f"TURNGATE_HOST={', '.join(outside)} lets other machines connect: set TURNGATE_TOKEN, "
-            "or make a credential with turngate token create"
+            f"TURNGATE_HOST={', '.join(outside)} lets other machines connect: set TURNGATE_TOKEN "
+            "to a secret of your own; openssl rand -hex 32 prints one"
         )
     if listen.tls_cert is None and not listen.trusted_proxies:
         return (

@@ -20,6 +20,7 @@ from gateway.core.addresses import counted_as
 from gateway.core.clock import Clock
 from gateway.core.errors import (
     ConfigError,
+    Conflict,
     InvalidInput,
     NotFound,
     RateLimited,
@@ -161,7 +162,13 @@ class Credentials:
         for scope in wanted:
             by.require(scope)
         token = self._ids.secret()
-        return await self._put(name, wanted, token), token
+        try:
+            return await self._put(name, wanted, token), token
+        except Conflict as error:
+            raise Conflict(
+                f"there is a credential {name!r}; take another name, or end that one: "
+                f"turngate token revoke {name}"
+            ) from error
 
     async def revoke(self, name_or_id: str) -> Credential:
         """End a credential; who is connected with it is told at once. Raises `NotFound`."""

@@ -77,11 +77,11 @@ def unavailable(error: Exception) -> StoreUnavailable:
 
 
 def said(error: type[TurngateError], op: Op) -> str:
-    """The sentence of a refusal: which operation on what, and the error's own summary."""
+    """The sentence of a refusal: what it is about, the error's own summary, which operation."""
     name = type(op).__name__
     what = next(iter(op), "")
     summary = (error.__doc__ or "").split("\n")[0].rstrip(".")
-    return f"{name} {what!r}: {summary[:1].lower()}{summary[1:]}"
+    return f"{what}: {summary[:1].lower()}{summary[1:]} ({name})"
 
 
 def check_event(event: NewEvent) -> None:

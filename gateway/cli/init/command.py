@@ -18,10 +18,12 @@ from gateway.cli.init.settings_file import secrets_file, settings_file
 from gateway.cli.model_servers import find_local
 from gateway.cli.options import JSON
 from gateway.cli.output import show
+from gateway.cli.visible import fitted
 from gateway.core.errors import InvalidInput
 
 WORKSPACE = Path("workspace")
 ENV = Path(".env")
+SETTINGS = Path("turngate.toml")
 HOW = "put llm_model and llm_base_url into turngate.toml, LLM_API_KEY into .env"
 """The page docs/howto/real-model.md in a line: who has installed a package has no pages."""
 
@@ -123,7 +125,7 @@ def ask(found: list[Offer], prompt: Callable[..., Any], confirm: Callable[..., b
 def write(folder: Path, answers: Answers) -> Put:
     files = {
         **{folder / path: text for path, text in workspace_files(WORKSPACE).items()},
-        folder / "turngate.toml": settings_file(answers.settings),
+        folder / SETTINGS: settings_file(answers.settings),
         folder / ".env.example": secrets_file(),
         folder / ".gitignore": "".join(f"{line}\n" for line in IGNORES),
     }
@@ -144,7 +146,7 @@ def _steps(folder: Path, found: list[Offer], answers: Answers, done: Put) -> lis
     if folder != Path():
         steps.append(f"cd {folder}")
     for path, values in (
-        (folder / "turngate.toml", answers.settings),
+        (folder / SETTINGS, answers.settings),
         (folder / ENV, answers.secrets),
     ):
         if path in done.kept and values:
@@ -154,7 +156,7 @@ def _steps(folder: Path, found: list[Offer], answers: Answers, done: Put) -> lis
         steps.append(f"add {' and '.join(missing)} to .gitignore, which was kept as it is")
     if answers.key_variable:
         steps.append(f'export LLM_API_KEY="${answers.key_variable}"')
-    if not answers.settings:
+    if not answers.settings and folder / SETTINGS not in done.kept:
         steps += [
             f"for a real model ({offer.told}): {HOW}" for offer in found[:1] if offer.variable
         ] or [f"for a real model: {HOW}"]
@@ -181,10 +183,12 @@ def _tell(folder: Path, found: list[Offer], answers: Answers, done: Put) -> None
         click.echo(f"made  {path}")
     for path in done.kept:
         click.echo(f"kept  {path}")
-    model = answers.settings.get("llm_model")
-    click.echo(
-        f"\n{model} answers." if model else "\nThe small local model answers, until another is set."
-    )
-    click.echo("Next:")
+    if model := answers.settings.get("llm_model"):
+        who = f"{model} answers."
+    else:
+        who = "The small local model answers, until another is set."
+    if folder / SETTINGS in done.kept:
+        who = f"{SETTINGS} says who answers, as before."
+    click.echo(f"\n{who}\nNext:")
     for step in _steps(folder, found, answers, done):
-        click.echo(f"  {step}")
+        click.echo(fitted(f"  {step}", 0, sys.stdout))

@@ -26,6 +26,16 @@ writer checkpoints, so that the file's size says how much waits for one."""
 _memory_names = itertools.count(1)
 
 
+def why(error: Exception) -> str:
+    """What SQLite says, and what to do where the file itself is at fault."""
+    damaged = getattr(error, "sqlite_errorcode", 0) in (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    )
+    fix = "; put a backup in its place: turngate store restore FILE" if damaged else ""
+    return f"{error}{fix}"
+
+
 class Database:
     """Where connections lead: a file, or memory shared by this process's connections.
 
@@ -68,7 +78,9 @@ class Database:
                 undo.pop_all()
                 return connection
         except (sqlite3.Error, OSError) as error:
-            raise StoreUnavailable(f"cannot open {self.path or ':memory:'}: {error}") from error
+            raise StoreUnavailable(
+                f"cannot open {self.path or ':memory:'}: {why(error)}"
+            ) from error
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS:d}")

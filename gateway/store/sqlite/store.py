@@ -17,7 +17,7 @@ from gateway.core.errors import StoreUnavailable
 from gateway.store.base.query import Query, Row
 from gateway.store.grouped import GroupedStore, Submitted, row_type
 from gateway.store.sqlite import statements
-from gateway.store.sqlite.database import BUSY_TIMEOUT_MS, Database
+from gateway.store.sqlite.database import BUSY_TIMEOUT_MS, Database, why
 from gateway.store.sqlite.lock import FileLock
 from gateway.store.sqlite.writer import Writer
 
@@ -62,7 +62,7 @@ class SqliteStore(GroupedStore):
             # One hop to the reader's thread: no read transaction is open across an await.
             found = await reader.execute_fetchall(sql, parameters)
         except sqlite3.Error as error:
-            raise StoreUnavailable(f"the store did not answer: {error}") from error
+            raise StoreUnavailable(f"the store did not answer: {why(error)}") from error
         finally:
             self._readers.put_nowait(reader)
         return [make(*row) for row in found]

@@ -84,6 +84,8 @@ def back_up(path: Path, target: Path, progress: Progress) -> str:
     """
     if target.exists():
         raise Conflict(f"{target} is there already; a backup overwrites nothing")
+    if not target.parent.is_dir():
+        raise NotFound(f"there is no folder {target.parent} to put the backup in")
     partial = target.with_name(f"{target.name}.partial")
     with closing(_open(path)) as connection:
         _version(connection, path)

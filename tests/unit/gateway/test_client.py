@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
@@ -187,6 +188,14 @@ async def test_a_request_may_be_as_large_as_the_gateway_says(
     async with staged(stage) as url, Client(url, "t") as client:
         with pytest.raises(InvalidInput, match=f"takes {bound}$"):
             await client.send("x" * bound)
+
+
+async def test_where_nobody_listens_the_reason_is_in_words() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        url = f"http://127.0.0.1:{gone.getsockname()[1]}"
+    with pytest.raises(GatewayUnreachable, match=r"\(Connection refused\); start one with"):
+        async with Client(url, "t"):
+            pass
 
 
 async def test_limits_that_are_none_come_from_no_gateway() -> None:

@@ -88,6 +88,7 @@ def test_listening_for_other_machines_needs_a_token(shell: Shell) -> None:
     refused = shell.run("up", "--port", "0", "--host", "0.0.0.0")
     assert refused.returncode == 78
     assert "TURNGATE_TOKEN" in refused.stderr
+    assert "openssl rand" in refused.stderr, "a made credential would not do; a way to this one"
 
 
 def test_a_preset_token_is_the_operators(shell: Shell) -> None:

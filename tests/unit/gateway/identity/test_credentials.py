@@ -226,7 +226,7 @@ async def test_names_are_checked_and_unique_among_the_valid(credentials: Credent
     with pytest.raises(InvalidInput, match="at least one scope"):
         await credentials.create("none", [], by=ADMIN)
     await credentials.create("bot", [Scope.READ], by=ADMIN)
-    with pytest.raises(Conflict):
+    with pytest.raises(Conflict, match="turngate token revoke bot"):
         await credentials.create("bot", [Scope.READ], by=ADMIN)
     await credentials.revoke("bot")
     await credentials.create("bot", [Scope.READ], by=ADMIN)

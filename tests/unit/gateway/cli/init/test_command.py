@@ -35,6 +35,10 @@ def test_a_second_time_keeps_everything_and_says_so(shell: Shell) -> None:
     assert first.returncode == 0, first.stderr
     assert {line.split()[1] for line in first.stdout.splitlines() if line[:4] == "made"} == FILES
     (shell.folder / "turngate.toml").write_text("turngate_port = 9000\n")
+    told = shell.run("init", "--yes").stdout
+    assert "turngate.toml says who answers" in told, (
+        "the file that was kept, not what init would set"
+    )
     second = json.loads(shell.run("init", "--json").stdout)
     assert set(second["kept"]) == FILES
     assert second["made"] == []

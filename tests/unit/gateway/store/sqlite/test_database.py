@@ -168,7 +168,9 @@ async def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
 async def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
     """It is named and left as it is, and the lock is let go."""
     write(path, b"these are not the pages you are looking for" * 100)
-    with pytest.raises(StoreUnavailable, match=r"turngate\.db: file is not a database"):
+    with pytest.raises(
+        StoreUnavailable, match=r"turngate\.db: file is not a database; .* restore FILE"
+    ):
         await open_sqlite(path)
     assert content(path).startswith(b"these are not the pages")
     FileLock(path).release()

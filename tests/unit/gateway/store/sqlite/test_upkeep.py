@@ -144,6 +144,13 @@ async def test_a_backup_is_made_while_a_gateway_writes(tmp_path: Path, database:
         await store.close()
 
 
+def test_a_backup_into_a_folder_that_is_not_there_names_the_folder(
+    database: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(NotFound, match=r"no folder .*/nowhere to put"):
+        upkeep.back_up(database, tmp_path / "nowhere" / "copy.db", quiet)
+
+
 def test_a_damaged_database_makes_no_backup(database: Path, tmp_path: Path) -> None:
     """A copy that only looks like one would be found out too late."""
     change(database, "DELETE FROM events WHERE seq = 1")
