@@ -18,7 +18,7 @@ import orjson
 from gateway.core.errors import Row, TurngateError, describe
 
 MAX_FRAME_BYTES = 1 << 20
-"""Longest frame read: the largest message a client may send, see `gateway.intake`."""
+"""Longest frame read, unless a setting says otherwise; how long a message may be, intake says."""
 MAX_BATCH = 50
 """Most members of a batch: enough to fill a page of a console, too few to hide a flood in."""
 MAX_DEPTH = 64
