@@ -26,9 +26,6 @@ class Scope(StrEnum):
     """Credentials, bindings, agents."""
 
 
-ALL_SCOPES = frozenset(Scope)
-
-
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Somebody with a credential. `credential_id` names it without being a secret."""

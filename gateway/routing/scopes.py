@@ -26,17 +26,8 @@ def session_key(agent: Agent, route: RouteKey, links: Identities) -> SessionKey:
     route = completed(route)
     if not route.group:
         return _direct(agent, route, links)
-    if not route.thread:
-        return SessionKey(
-            SessionScope.GROUP,
-            agent.id,
-            channel=route.channel,
-            account=route.account,
-            guild=route.guild,
-            group=route.group,
-        )
     return SessionKey(
-        SessionScope.THREAD,
+        SessionScope.THREAD if route.thread else SessionScope.GROUP,
         agent.id,
         channel=route.channel,
         account=route.account,

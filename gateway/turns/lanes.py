@@ -8,10 +8,9 @@ through `requeue`, ahead of what was said since.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, suppress
 
-import orjson
 import structlog
 
 from channels.base.messages import SourceClass
@@ -22,22 +21,18 @@ from gateway.core.ids import RunId, TurnId
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.events.kinds import Kind
 from gateway.runs.engine import Engine
-from gateway.store.base.catalog import Op
 from gateway.store.base.inputs import (
-    EndInput,
-    EndQueued,
     GetInput,
     InputRow,
-    MergeInput,
     OpenInputs,
     QueuedInputs,
     SessionTurn,
     StaleInputs,
-    StartInput,
 )
 from gateway.store.base.runs import GetRun, RunRow
-from gateway.store.base.store import Committed, Durability, NewEvent, Store, Unit
+from gateway.store.base.store import Committed, NewEvent, Store, Unit
 from gateway.telemetry.tasks import task_failed
+from gateway.turns import units
 from gateway.turns.lane import Lane
 from gateway.turns.merging import next_group
 from gateway.turns.slots import TurnSlots
@@ -255,7 +250,7 @@ class Lanes:
                 return
             crashpoint("lane.before_claim")
             try:
-                await self._store.commit(self._claim_unit(group))
+                await self._store.commit(self._claimed(group))
             except Conflict:
                 await self._learn(lane)
                 return
@@ -279,8 +274,11 @@ class Lanes:
                 return
             lane.returned.popleft()
             lane.lost = False
-            data = {"epoch": run.epoch + 1, "recoveries": run.recoveries}
-            resumed = [self._event(row, Kind.TURN_RESUMED, data) for row in rows]
+            now, again = (
+                self._clock.now_ms(),
+                {"epoch": run.epoch + 1, "recoveries": run.recoveries},
+            )
+            resumed = [units.event(row, Kind.TURN_RESUMED, now, **again) for row in rows]
             await self._execute(lane, RunId(run.run_id), events=resumed)
 
     async def _execute(
@@ -371,24 +369,17 @@ class Lanes:
         for row in await self._store.read(GetInput(turn_id)):
             if row.state in ("running", "waiting"):
                 log.error("lane.input_left_open", turn_id=turn_id)
-                end = EndInput(turn_id, "failed", "internal", self._clock.now_ms())
-                event = self._event(row, Kind.TURN_FAILED, {"kind": "internal", "delivery_key": ""})
-                await self._store.commit(Unit((end,), (event,), Durability.CRITICAL))
+                await self._store.commit(units.close(row, self._clock.now_ms()))
 
-    def _claim_unit(self, group: tuple[InputRow, ...]) -> Unit:
-        lead, *others = group
-        now = self._clock.now_ms()
-        ops: list[Op] = [StartInput(lead.turn_id)]
-        events = [self._event(lead, Kind.TURN_STARTED, {"inputs": len(group)})]
-        for row in others:
-            ops.append(MergeInput(row.turn_id, lead.turn_id, now))
-            events.append(self._event(row, Kind.INPUT_MERGED, {"into": lead.turn_id}))
-        run_id = RunId(lead.turn_id)
+    def _claimed(self, group: tuple[InputRow, ...]) -> Unit:
+        lead = group[0]
         opening = self._engine.opening(
-            run_id, manifest(group), session_key=lead.session_key, principal=lead.principal
+            RunId(lead.turn_id),
+            manifest(group),
+            session_key=lead.session_key,
+            principal=lead.principal,
         )
-        ops.append(opening)
-        return Unit(tuple(ops), tuple(events))
+        return units.claim(group, opening, self._clock.now_ms())
 
     async def _watch_expiry(self) -> None:
         """A lane may be held for an hour by a parked turn; who waits behind it learns in time."""
@@ -449,9 +440,7 @@ class Lanes:
         return bool(late)
 
     async def _end_queued(self, row: InputRow, state: str, kind: Kind) -> None:
-        end = EndQueued(row.turn_id, state, self._clock.now_ms())
-        unit = Unit((end,), (self._event(row, kind, {}),), Durability.CRITICAL)
-        await self._store.commit(unit)
+        await self._store.commit(units.end_queued(row, state, kind, self._clock.now_ms()))
         lane = self._lanes.get(row.session_key)
         if lane is not None:
             self._take_out(lane, [row.turn_id])
@@ -464,13 +453,3 @@ class Lanes:
         lane.take_out(turn_ids)
         if lane.source != waited_as:
             self._slots.withdraw(lane.key)
-
-    def _event(self, row: InputRow, kind: Kind, data: Mapping[str, str | int]) -> NewEvent:
-        return NewEvent(
-            self._clock.now_ms(),
-            kind,
-            row.session_key,
-            row.agent_id,
-            row.turn_id,
-            orjson.dumps(data).decode(),
-        )

@@ -7,8 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
-import orjson
-
 from agents.base.agents import Agents
 from agents.base.effects import TurnProgram, TurnResult
 from gateway.core.errors import Conflict, RunCancelled, TurngateError, UnknownAgent, describe
@@ -19,7 +17,8 @@ from gateway.runs.task import Finish, Manifest, Pause
 from gateway.sessions.live import LiveSessions
 from gateway.store.base.inputs import InputRow, InputsOfTurn, PauseInput, ResumeInput
 from gateway.store.base.runs import RunRow
-from gateway.store.base.store import NewEvent, Store, Unit
+from gateway.store.base.store import Store, Unit
+from gateway.turns import units
 from gateway.turns.boundary import Boundary
 from gateway.turns.records import storable
 from gateway.turns.taking import Taking
@@ -115,15 +114,8 @@ class TurnTask:
 
     async def pause(self, run_id: RunId, reason: str) -> Pause:
         lead = (await self._inputs(run_id))[0]
-        event = NewEvent(
-            self._world.clock.now_ms(),
-            Kind.TURN_WAITING,
-            lead.session_key,
-            lead.agent_id,
-            lead.turn_id,
-            orjson.dumps({"reason": reason}).decode(),
-        )
-        return Pause((PauseInput(lead.turn_id, reason),), (event,))
+        told = units.event(lead, Kind.TURN_WAITING, self._world.clock.now_ms(), reason=reason)
+        return Pause((PauseInput(lead.turn_id, reason),), (told,))
 
     def requeue(self, run: RunRow, *, alone: bool) -> None:
         self._lanes.requeue(run, alone=alone)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from gateway.core.errors import RateLimited, Unauthenticated
-from gateway.identity.principal import ALL_SCOPES, Principal, Scope
+from gateway.identity.principal import Principal, Scope
 
 OPERATOR_TOKEN = "operator-token-of-the-tests-0123456789"
 CHAT_TOKEN = "chat-token-of-the-tests-0123456789abcdef"
 READ_TOKEN = "read-token-of-the-tests-0123456789abcdef"
 
 PRINCIPALS: Mapping[str, Principal] = {
-    OPERATOR_TOKEN: Principal("operator", ALL_SCOPES, "k_operator"),
+    OPERATOR_TOKEN: Principal("operator", frozenset(Scope), "k_operator"),
     CHAT_TOKEN: Principal("ann", frozenset({Scope.CHAT}), "k_ann"),
     READ_TOKEN: Principal("eye", frozenset({Scope.READ}), "k_eye"),
 }

@@ -28,7 +28,7 @@ from gateway.config import Settings
 from gateway.core.clock import ManualClock
 from gateway.core.errors import Conflict
 from gateway.core.ids import Ids, SequentialIds, seeded_chance
-from gateway.identity.principal import ALL_SCOPES, Principal, Scope
+from gateway.identity.principal import Principal, Scope
 from gateway.rpc.dispatch import Dispatcher
 from gateway.rpc.rpc import Rpc
 from gateway.rpc.session import RpcSession
@@ -43,7 +43,7 @@ USER = frozenset({Scope.READ, Scope.CHAT})
 ALICE = Principal("alice", USER, "k_alice")
 BOB = Principal("bob", USER, "k_bob")
 OPERATOR = Principal("olga", USER | {Scope.OPERATOR}, "k_olga")
-ADMIN = Principal("root", ALL_SCOPES, "k_root")
+ADMIN = Principal("root", frozenset(Scope), "k_root")
 NOBODY = Principal("", frozenset(), "")
 
 CREDENTIALS = [
