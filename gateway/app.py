@@ -62,6 +62,7 @@ from gateway.store.base.store import Store
 from gateway.store.postgres.opening import inspect_postgres, open_postgres
 from gateway.store.sqlite.inspection import Inspection, inspect
 from gateway.store.sqlite.store import open_sqlite
+from gateway.telemetry.health import Health
 from gateway.telemetry.tasks import task_failed
 from gateway.turns.boundary import Boundary
 from gateway.turns.lanes import Lanes
@@ -192,6 +193,7 @@ async def open_gateway(
         intake = Intake(store=store, clock=clock, ids=ids, router=router, turns=lanes)
         gateway = Gateway(
             about=_about(settings, clock),
+            health=Health(clock),
             clock=clock,
             ids=ids,
             store=store,

@@ -25,6 +25,7 @@ from gateway.runs.operating import Operations
 from gateway.runs.queue import RunQueue
 from gateway.sessions.live import LiveSessions
 from gateway.store.base.store import Store
+from gateway.telemetry.health import Health
 from gateway.turns.lanes import Lanes
 from gateway.turns.opening import Opening
 from gateway.turns.waiting import TurnWaiters
@@ -46,6 +47,7 @@ class Gateway:
     """A running gateway, as surfaces and tests see it. Who listens opens `credentials`."""
 
     about: About
+    health: Health
     clock: Clock
     ids: Ids
     store: Store

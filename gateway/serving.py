@@ -36,6 +36,7 @@ from gateway.store.base.store import Store, Unit
 from gateway.telemetry.health import Health
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tasks import task_failed
+from gateway.watching import watch
 
 LOAD_S = 0.5
 """How often the share of requests being worked on is looked at."""
@@ -95,7 +96,7 @@ async def serving(
     async with open_gateway(settings, channels=channels, chosen=chosen) as gateway:
         count(gateway, metrics)
         await _open_credentials(gateway.credentials, settings)
-        health = Health(clock)
+        health = gateway.health
         admission = Admission(health, clock, metrics.shed, waiting=lambda: gateway.lanes.waiting)
         rpc = open_rpc(
             gateway,
@@ -126,6 +127,7 @@ async def serving(
             # An input is durable before any model is: its turn waits until the model is open.
             health.ready()
             watching.start("load", _load(admission, health, clock), ending=Ending.ETERNAL)
+            watching.start("health", watch(gateway), ending=Ending.ETERNAL)
             try:
                 yield Served(gateway, server, health)
             finally:

@@ -45,6 +45,7 @@ class GroupedStore:
         self._room = asyncio.Event()
         self._closed = False
         self._meter: Meter | None = None
+        self._refuses = False
         self.posted_refused = 0
         """Posted units that were dropped, refused by a guard, or lost with their batch."""
 
@@ -78,6 +79,10 @@ class GroupedStore:
     def pending(self) -> int:
         return self._pending
 
+    @property
+    def refuses(self) -> bool:
+        return self._refuses
+
     def measure(self, meter: Meter) -> None:
         self._meter = meter
 
@@ -87,6 +92,8 @@ class GroupedStore:
         self._room.set()
         if self._meter is not None and batch:
             self._meter(len(batch), asyncio.get_running_loop().time() - batch[0].since)
+        if batch:
+            self._refuses = any(isinstance(item.error, StoreUnavailable) for item in batch)
         if committed is not None:
             self._tell(committed)
         for item in batch:

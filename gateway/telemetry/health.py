@@ -1,6 +1,6 @@
 """How the gateway is: one state that probes, metrics, methods and pages all show.
 
-starting → ready ⇄ overloaded → draining → stopped
+starting → ready ⇄ degraded ⇄ overloaded → draining → stopped
 
 Pure: facts and a monotonic time go in, a state comes out. Whatever may flicker has two thresholds
 and a time to hold, so that a load at the edge does not switch readiness each second. The probe of
@@ -17,10 +17,12 @@ from gateway.core.clock import Clock
 
 
 class State(StrEnum):
-    """In the order of life; ready and overloaded follow each other, the last two are final."""
+    """In the order of life; the three in the middle follow each other, the last two end it."""
 
     STARTING = "starting"
     READY = "ready"
+    DEGRADED = "degraded"
+    """Takes and keeps every message, while something that answers them is missing."""
     OVERLOADED = "overloaded"
     """Works on what it has; new work is better sent elsewhere or later."""
     DRAINING = "draining"
@@ -40,6 +42,11 @@ LAG = Thresholds(enter=0.5, leave=0.1, hold_s=3.0)
 """Seconds the loop is late: at half a second people notice, and one slow call is no overload."""
 IN_FLIGHT = Thresholds(enter=1.0, leave=0.8, hold_s=2.0)
 """Share of the requests that may be worked on at once."""
+MISSING = Thresholds(enter=1.0, leave=0.0, hold_s=5.0)
+"""1 while something is missing: a key that rests for a moment is no reason to wake anybody."""
+
+OVERLOADS = {"loop_lag": LAG, "in_flight": IN_FLIGHT}
+DEGRADES = dict.fromkeys(("model_not_open", "no_model_ready", "store_refuses"), MISSING)
 
 
 class Hysteresis:
@@ -70,7 +77,7 @@ class Health:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._phase = State.STARTING
-        self._measures = {"loop_lag": Hysteresis(LAG), "in_flight": Hysteresis(IN_FLIGHT)}
+        self._measures = {name: Hysteresis(at) for name, at in (OVERLOADS | DEGRADES).items()}
         self._high: set[str] = set()
         self._listeners: list[Callable[[State], None]] = []
         self._told = State.STARTING
@@ -82,7 +89,14 @@ class Health:
         """The word for it."""
         if self._phase is not State.READY:
             return self._phase
-        return State.OVERLOADED if self._high else State.READY
+        if self._high:
+            return State.OVERLOADED if self._high & OVERLOADS.keys() else State.DEGRADED
+        return State.READY
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it is degraded or overloaded, in alphabetical order."""
+        return tuple(sorted(self._high))
 
     @property
     def accepts(self) -> bool:
@@ -97,7 +111,7 @@ class Health:
     @property
     def invites(self) -> bool:
         """Whether new work should be sent here: what a load balancer asks."""
-        return self.state is State.READY
+        return self.state in (State.READY, State.DEGRADED)
 
     def listen(self, listener: Callable[[State], None]) -> None:
         """Call with each new state, when a fact or the probe brings it to light."""
@@ -120,7 +134,8 @@ class Health:
         self._move(State.STOPPED)
 
     def observe(self, measure: str, value: float) -> None:
-        """A fresh value of `loop_lag` (seconds) or `in_flight` (share of the most)."""
+        """A fresh value of `loop_lag` (seconds), `in_flight` (share of the most), or 1 for one of
+        `DEGRADES` that holds and 0 for one that does not."""
         if self._measures[measure].observe(value, self._clock.monotonic()):
             self._high.add(measure)
         else:

@@ -33,6 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "gateway.client",
         "gateway.conformance",
         "gateway.counting",
+        "gateway.watching",
     ),
     ("gateway.rpc", "gateway.commands"),
     ("gateway.running",),
@@ -193,6 +194,11 @@ REASONS: tuple[tuple[str, str, str], ...] = (
         "*",
         "gateway.counting",
         "the network root feeds the numbers; a part that counts itself would know Prometheus",
+    ),
+    (
+        "*",
+        "gateway.watching",
+        "the network root has the parts looked at; they answer questions and know no health",
     ),
     (
         "*",

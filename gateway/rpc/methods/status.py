@@ -24,6 +24,8 @@ async def status(call: Call, params: NoParams) -> Status:
     return Status(
         running=True,
         version=gateway.about.version,
+        state=gateway.health.state.value,
+        reasons=list(gateway.health.reasons),
         model=gateway.about.model,
         model_note=gateway.about.note,
         model_state=gateway.opening.state,

@@ -123,6 +123,11 @@ class Measured(Protocol):
         """Units handed in that do not hold yet."""
         ...
 
+    @property
+    def refuses(self) -> bool:
+        """Whether the last batch could not be written: a full disk, a server that is away."""
+        ...
+
     def measure(self, meter: Meter) -> None:
         """Call `meter` on the loop after each batch, held or refused; a later one takes over."""
         ...

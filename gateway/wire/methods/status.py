@@ -25,6 +25,12 @@ class Status(Result):
 
     running: bool
     version: str
+    state: Literal["starting", "ready", "degraded", "overloaded", "draining", "stopped"]
+    reasons: list[str] = Field(
+        default=[],
+        description="Why it is degraded (`model_not_open`, `no_model_ready`, `store_refuses`) or "
+        "overloaded (`loop_lag`, `in_flight`).",
+    )
     model: str
     model_note: str = Field("", description="What to know of it; empty for a model server.")
     model_state: Literal["loading", "downloading", "ready", "failed"] = Field(

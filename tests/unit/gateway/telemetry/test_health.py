@@ -46,6 +46,40 @@ def test_what_a_state_means_for_work(
     assert (health.accepts, health.invites, health.ends) == (accepts, invites, ends)
 
 
+async def test_what_is_missing_counts_once_it_was_missing_for_a_while(
+    clock: ManualClock, health: Health
+) -> None:
+    """Work is still welcome: messages are kept until somebody can answer them."""
+
+    async def missing(value: float, seconds: int) -> None:
+        for _ in range(seconds):
+            health.observe("store_refuses", value)
+            health.observe("no_model_ready", 0.0)
+            await clock.advance(1)
+
+    await missing(1, 5)
+    await missing(0, 1)
+    assert (health.state, health.reasons) == ("ready", ())
+    await missing(1, 6)
+    assert (health.state, health.reasons) == ("degraded", ("store_refuses",))
+    assert health.accepts
+    assert health.invites
+    await missing(0, 5)
+    assert health.state == "degraded"
+    await missing(0, 1)
+    assert health.state == "ready"
+
+
+async def test_overload_is_told_before_what_is_missing(clock: ManualClock, health: Health) -> None:
+    """It is what a load balancer must know."""
+    for _ in range(7):
+        health.observe("store_refuses", 1)
+        health.observe("loop_lag", 1)
+        await clock.advance(1)
+    assert (health.state, health.reasons) == ("overloaded", ("loop_lag", "store_refuses"))
+    assert not health.invites
+
+
 async def test_overload_takes_a_while_to_come_and_to_go(clock: ManualClock, health: Health) -> None:
     async def lag(value: float, seconds: int) -> None:
         for _ in range(seconds):

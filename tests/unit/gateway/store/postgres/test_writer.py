@@ -79,6 +79,7 @@ async def test_while_nobody_answers_writes_and_reads_are_refused_and_then_go_on(
                 await put(store, a_session())
             with pytest.raises(StoreUnavailable):
                 await store.read(GetSession("s"))
+        refused = [store.refuses]
         gate.closed = False
         for _ in range(100):
             try:
@@ -86,6 +87,7 @@ async def test_while_nobody_answers_writes_and_reads_are_refused_and_then_go_on(
                 break
             except StoreUnavailable:
                 await SystemClock().sleep(0.05)
+        assert [*refused, store.refuses] == [True, False]
         assert len(await store.read(ListSessions(2**40, "", 9))) == 1
         await store.close()
 

@@ -1,0 +1,56 @@
+"""What ails a running gateway, looked at again and again and told to its health.
+
+Facts in memory only, except that a store which refused the last write is asked whether it takes one
+again: nobody else may write for a long time.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import structlog
+
+from gateway.core.errors import StoreUnavailable
+from gateway.running import Gateway
+from gateway.store.base.store import Measured, Unit
+from gateway.telemetry.health import State
+
+EVERY_S = 1.0
+"""Between two looks: a state has to hold for five seconds anyway."""
+
+log = structlog.get_logger(__name__)
+
+
+async def watch(gateway: Gateway) -> None:
+    """Look for ever; cancelling ends it."""
+    gateway.health.listen(lambda state: _say(gateway, state))
+    while True:
+        await gateway.clock.sleep(EVERY_S)
+        if refuses(gateway):
+            with suppress(StoreUnavailable):
+                await gateway.store.commit(Unit())
+        look(gateway)
+
+
+def look(gateway: Gateway) -> None:
+    """Tell its health what is missing now."""
+    models = [at for info in gateway.profiles.seen() for at in info.models]
+    missing = {
+        "model_not_open": gateway.opening.state == "failed",
+        "no_model_ready": all(at.state == "resting" for at in models),
+        "store_refuses": refuses(gateway),
+    }
+    for name, holds in missing.items():
+        gateway.health.observe(name, float(holds))
+
+
+def refuses(gateway: Gateway) -> bool:
+    """Whether the store did not take the last write."""
+    return isinstance(gateway.store, Measured) and gateway.store.refuses
+
+
+def _say(gateway: Gateway, state: State) -> None:
+    if gateway.health.ends:
+        return  # a stop has lines of its own
+    tell = log.warning if state in (State.DEGRADED, State.OVERLOADED) else log.info
+    tell("health.changed", state=state.value, reasons=list(gateway.health.reasons))

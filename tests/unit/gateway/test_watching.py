@@ -1,0 +1,118 @@
+"""What is missing in a running gateway becomes its state, and its state is told to who asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from agents.base.models import ModelContext, ModelReply, ModelRequest
+from agents.models.profile import Profile
+from agents.resilience.policy import Endpoint, Resilient
+from gateway.core.errors import ModelFailed, StoreUnavailable
+from gateway.running import Gateway
+from gateway.store.base.store import Meter, Receipt, Unit
+from gateway.telemetry.health import MISSING
+from gateway.watching import EVERY_S, look, watch
+from tests.support.cutting import CuttableStore
+from tests.support.house import House, open_house
+
+pytestmark = pytest.mark.timeout(20)
+
+
+class Failing:
+    """A model server that refuses its key."""
+
+    async def open(self) -> None:
+        """There is nothing to open."""
+
+    async def complete(self, request: ModelRequest, context: ModelContext) -> ModelReply:
+        raise ModelFailed("auth", "no such key")
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+class Full(CuttableStore):
+    """A store that took nothing last time, and takes it again when it is asked."""
+
+    refuses = True
+    pending = 0
+
+    def measure(self, meter: Meter) -> None:
+        """Nobody counts here."""
+
+    async def commit(self, unit: Unit) -> Receipt:
+        if self.full:
+            raise StoreUnavailable("the disk is full")
+        self.refuses = False
+        return await super().commit(unit)
+
+    full = True
+
+
+@asynccontextmanager
+async def watched(house: House, gateway: Gateway) -> AsyncIterator[None]:
+    gateway.health.ready()
+    async with asyncio.TaskGroup() as group:
+        watching = group.create_task(watch(gateway))
+        yield
+        watching.cancel()
+
+
+async def pass_(house: House, seconds: float) -> None:
+    for _ in range(int(seconds / EVERY_S)):
+        await house.clock.advance(EVERY_S)
+
+
+async def test_a_gateway_whose_every_key_rests_says_so(tmp_path: Path) -> None:
+    house = House(tmp_path, models=("big",))
+    server = Profile("http://localhost", "k", "big", name="k1", models=("big",))
+    house.model = Resilient([Endpoint(server, Failing())], clock=house.clock)
+    async with open_house(house), watched(house, house.gateway):
+        await pass_(house, 20)
+        assert house.gateway.health.state == "ready"
+        await house.ask("hello")
+        with capture_logs() as lines:
+            await pass_(house, MISSING.hold_s + 2)
+        assert house.gateway.health.reasons == ("no_model_ready",)
+        assert {"event": "health.changed", "log_level": "warning"}.items() <= lines[-1].items()
+        assert lines[-1]["reasons"] == ["no_model_ready"]
+        house.gateway.profiles.clear()
+        await pass_(house, MISSING.hold_s + 2)
+        assert house.gateway.health.state == "ready"
+
+
+async def test_a_store_that_refused_is_asked_until_it_takes_writes_again(tmp_path: Path) -> None:
+    """Nobody else may write for hours, and then a gateway would look ill for hours."""
+    house = House(tmp_path)
+    async with open_house(house):
+        full = Full(house.store)
+        async with watched(house, replace(house.gateway, store=full)):
+            await pass_(house, MISSING.hold_s + 2)
+            assert house.gateway.health.reasons == ("store_refuses",)
+            full.full = False
+            await pass_(house, MISSING.hold_s + 2)
+            assert house.gateway.health.state == "ready"
+
+
+async def test_a_model_that_could_not_be_opened_is_a_reason(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    async with open_house(house):
+        gateway = house.gateway
+        gateway.health.ready()
+        gateway.opening.failed("no weights")
+        for _ in range(7):
+            look(gateway)
+            await house.clock.advance(1)
+        assert gateway.health.reasons == ("model_not_open",)
+        gateway.opening.succeeded()
+        for _ in range(7):
+            look(gateway)
+            await house.clock.advance(1)
+        assert gateway.health.state == "ready"
