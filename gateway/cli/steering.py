@@ -10,8 +10,8 @@ import httpx2
 from gateway.cli.options import JSON
 from gateway.cli.output import show
 from gateway.cli.parameters import named, parameters_of
-from gateway.client import error_in
 from gateway.core.errors import GatewayUnreachable
+from gateway.link import error_in
 from gateway.simulate.control import METHODS
 
 PORT = 8766

@@ -20,7 +20,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from gateway.app import Chosen
-from gateway.client import Client, ConnectionLost
+from gateway.client import Client
 from gateway.config import TOKEN_FILE, Settings
 from gateway.core.clock import SystemClock
 from gateway.core.errors import (
@@ -33,6 +33,7 @@ from gateway.core.errors import (
 )
 from gateway.core.ids import seeded_chance
 from gateway.http.bounds import Bounds, Deadlines
+from gateway.link import ConnectionLost
 from gateway.serving import Served, serving
 from tests.support.house import PatientModel
 from tests.support.standins import Brisk

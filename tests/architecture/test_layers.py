@@ -35,7 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "gateway.counting",
         "gateway.watching",
     ),
-    ("gateway.rpc", "gateway.commands"),
+    ("gateway.rpc", "gateway.commands", "gateway.link"),
     ("gateway.running",),
     ("gateway.turns",),
     ("gateway.schedules", "gateway.network", "gateway.work"),
@@ -204,6 +204,11 @@ REASONS: tuple[tuple[str, str, str], ...] = (
         "*",
         "gateway.client",
         "the client speaks to a gateway over the wire; inside the gateway one calls functions",
+    ),
+    (
+        "*",
+        "gateway.link",
+        "a connection to a gateway is for its clients; inside the gateway one calls functions",
     ),
     (
         "*",

@@ -22,9 +22,10 @@ from typing import Any
 import asyncpg
 import orjson
 
-from gateway.client import Client, ConnectionLost
+from gateway.client import Client
 from gateway.core.clock import SystemClock
 from gateway.core.errors import Busy, StoreUnavailable
+from gateway.link import ConnectionLost
 from gateway.simulate.asked import Asked
 from gateway.simulate.server import simulating
 from tests.crash.fleet import LEASE_S, TOKEN, Gate, fleet

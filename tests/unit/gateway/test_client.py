@@ -15,7 +15,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from gateway.client import PENDING_EVENTS, Client, ConnectionLost
+from gateway.client import PENDING_EVENTS, Client
 from gateway.core.errors import (
     Bug,
     Busy,
@@ -25,6 +25,7 @@ from gateway.core.errors import (
     InvalidInput,
     RunError,
 )
+from gateway.link import ConnectionLost
 from gateway.wire.jsonrpc import MAX_FRAME_BYTES
 from tests.support.standins import Brisk
 
