@@ -31,11 +31,11 @@ class Method(Generic[P]):
     """One line of the catalogue.
 
     `scope` None: anybody may call it, authenticated or not (only `connect` and discovery).
-    `always`: admitted however busy the connection is (cancel, status). `adds_work`: makes something
-    run that did not, so it is refused while the gateway starts or stops, and rated by principal.
-    `lasting`: needs a connection that stays. `in_batch` False: refused within a batch, because it
-    may wait long. `whole`: answers one message or turn, or pages that keep themselves short, so the
-    answer is sent however long its words are.
+    `always`: admitted however busy the connection is (cancel, approve, status).
+    `adds_work`: makes something run that did not, so it is refused while the gateway starts or
+    stops, and rated by principal. `lasting`: needs a connection that stays. `in_batch` False:
+    refused within a batch, because it may wait long. `whole`: answers one message or turn, or
+    pages that keep themselves short, so the answer is sent however long its words are.
     `errors` are those beyond what every method may answer. `ready` raises `Busy` when nobody may
     call it now; it is asked before a request costs anything, and the handler asks again.
     """

@@ -175,8 +175,15 @@ RESUME = Method(
 )
 RETRY = Method("runs.retry", Scope.OPERATOR, retry, errors=(NotFound, Conflict), adds_work=True)
 FORK = Method("runs.fork", Scope.OPERATOR, fork, errors=(NotFound, Conflict), adds_work=True)
-DECIDE = Method("runs.decide", Scope.OPERATOR, decide, errors=(NotFound, Conflict, EventEmitRace))
-EMIT = Method("runs.emit", Scope.OPERATOR, emit, errors=(NotFound, EventEmitRace))
+# What a run waits for, an approval or a decision, may be the way out of the load.
+DECIDE = Method(
+    "runs.decide",
+    Scope.OPERATOR,
+    decide,
+    always=True,
+    errors=(NotFound, Conflict, EventEmitRace),
+)
+EMIT = Method("runs.emit", Scope.OPERATOR, emit, always=True, errors=(NotFound, EventEmitRace))
 STREAM = Method("runs.stream", Scope.OPERATOR, stream, in_batch=False, errors=(NotFound,))
 EXPORT = Method("runs.export", Scope.OPERATOR, export, errors=(NotFound, TooLarge))
 PIECE = Method("runs.piece", Scope.OPERATOR, piece, errors=(NotFound,))

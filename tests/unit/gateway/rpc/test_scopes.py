@@ -75,7 +75,8 @@ def test_what_must_always_get_through_does() -> None:
     """However busy a connection is."""
     always = {method.name for method in METHODS if method.always}
     cancels = {m.name for m in METHODS if m.name.endswith((".cancel", ".unsubscribe", ".off"))}
-    assert always == cancels | {"connect", "rpc.login", "status", "$/cancelRequest"}
+    decides = {"runs.decide", "runs.emit"}
+    assert always == cancels | decides | {"connect", "rpc.login", "status", "$/cancelRequest"}
 
 
 def test_what_may_wait_long_is_not_for_batches() -> None:
