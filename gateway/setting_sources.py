@@ -11,10 +11,12 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic.fields import FieldInfo
 
 from gateway.setting_words import is_secret, nearest
@@ -166,10 +168,16 @@ def _read_dotenv(path: Path, problems: list[str]) -> dict[str, str]:
     try:
         if not path.is_file():
             return {}
-        return {name: value or "" for name, value in dotenv_values(path).items()}
+        with path.open(encoding="utf-8") as file:
+            lines = list(parse_stream(file))
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"{path}: cannot be read: {error}")
         return {}
+    problems += [
+        f"{path} line {each.original.line}: not NAME=value" for each in lines if each.error
+    ]
+    good = StringIO("".join(each.original.string for each in lines if not each.error))
+    return {name: value or "" for name, value in dotenv_values(stream=good).items()}
 
 
 def _read_toml(path: Path, problems: list[str]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def _armed(setting: str) -> Callable[[str], None]:
     wanted, _, count = setting.partition(":")
     if wanted not in POINTS:
         raise SystemExit(
-            f"TURNGATE_CRASHPOINT={setting!r}: no such point; one of {', '.join(POINTS)}"
+            f"turngate: TURNGATE_CRASHPOINT={setting!r}: no such point; one of {', '.join(POINTS)}"
         )
     left = int(count or "1")
 

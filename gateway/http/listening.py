@@ -146,10 +146,13 @@ def tls_context(listen: Listen) -> ssl.SSLContext | None:
     context.set_alpn_protocols(["http/1.1"])
     try:
         context.load_cert_chain(listen.tls_cert, listen.tls_key, password=_no_password)
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+    except (OSError, ValueError) as error:
+        why = str(getattr(error, "strerror", None) or error)
+        if isinstance(error, ssl.SSLError):
+            why = f"one of them is not PEM, or they are no pair ({error.reason or why})"
         raise ConfigError(
             f"cannot use the certificate {listen.tls_cert} with the key "
-            f"{listen.tls_key or listen.tls_cert}: {error}"
+            f"{listen.tls_key or listen.tls_cert}: {why}"
         ) from error
     return context
 

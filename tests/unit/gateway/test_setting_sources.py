@@ -117,6 +117,22 @@ def test_what_the_file_says_wrongly_is_told(tmp_path: Path, text: str, said: str
     assert said in problem
 
 
+def test_a_line_of_dotenv_that_sets_nothing_is_told_and_the_others_hold(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A key behind a forgotten equals sign would be missed without a word."""
+    (tmp_path / ".env").write_text("LLM_MODEL=m\nLLM_API_KEY sk-1\nexport TURNGATE_PORT=9\n")
+    found = looked(tmp_path)
+    assert [problem.rpartition("/")[2] for problem in found.problems] == [
+        ".env line 2: not NAME=value"
+    ]
+    assert {name: each.value for name, each in found.given.items()} == {
+        "llm_model": "m",
+        "turngate_port": "9",
+    }
+    assert not caplog.records
+
+
 def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
     (tmp_path / "turngate.toml").write_bytes(b"\xff")
     (tmp_path / ".env").write_bytes(b"\xff\xfe\x00")

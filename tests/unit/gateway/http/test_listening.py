@@ -85,7 +85,7 @@ def test_a_certificate_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         tls_context(Listen(tls_cert=tmp_path / "missing.pem"))
     broken = tmp_path / "broken.pem"
     broken.write_text("no certificate", "ascii")
-    with pytest.raises(ConfigError, match=r"broken\.pem"):
+    with pytest.raises(ConfigError, match=r"broken\.pem: one of them is not PEM"):
         tls_context(Listen(tls_cert=broken))
 
 
