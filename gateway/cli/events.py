@@ -18,6 +18,8 @@ from gateway.cli.options import rpc_command
 from gateway.cli.output import json_text
 from gateway.cli.target import connected
 from gateway.cli.visible import visible
+from gateway.events.kinds import Kind
+from gateway.setting_words import nearest
 
 
 def command(name: str) -> click.Group:
@@ -30,11 +32,26 @@ def command(name: str) -> click.Group:
             click.Option(["--after-seq"], type=int, help="Begin after this number."),
             click.Option(["--session", "session_key"], help="Of this conversation only."),
             click.Option(["--turn", "turn_id"], help="Of this turn only."),
-            click.Option(["--kind", "kinds"], multiple=True, help="Of this kind or family."),
+            click.Option(
+                ["--kind", "kinds"], multiple=True, callback=_known, help="Of this kind or family."
+            ),
             help="Print events as they happen, over any reconnect, until interrupted.",
         )
     )
     return group
+
+
+def _known(
+    _context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]
+) -> tuple[str, ...]:
+    """A kind that is never told would be waited for in silence."""
+    known = {*Kind, *(f"{kind.partition('.')[0]}." for kind in Kind)}
+    for kind in given:
+        if kind not in known:
+            near = nearest(kind, known)
+            hint = f"did you mean {near}?" if near else f"there are {', '.join(sorted(known))}"
+            raise click.BadParameter(f"there is no kind or family {kind!r}; {hint}")
+    return given
 
 
 async def _follow(

@@ -8,6 +8,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import click
 import orjson
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from gateway.wire.methods.base import Params
@@ -88,6 +89,8 @@ def _json(_context: click.Context, parameter: click.Parameter, value: str | None
 
 def _help(info: FieldInfo) -> str:
     text = info.description or ""
-    if not info.is_required() and info.default not in (None, "", (), []):
-        return f"{text} [default: {info.default}]".strip()
-    return text
+    default = info.default
+    if info.is_required() or default in (None, "", (), [], {}) or isinstance(default, BaseModel):
+        return text
+    shown = ", ".join(default) if isinstance(default, list | tuple) else str(default).lower()
+    return f"{text} [default: {shown}]".strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 
 import click
@@ -46,14 +47,19 @@ async def _send(
     as_json: bool,
 ) -> None:
     where = {"agent_id": agent_id} if agent_id else {}
-    async with connected(url, home) as client, waited("waiting for the answer"):
-        answer = await client.send(
-            " ".join(text),
-            wait_ms=round(wait_s * 1000),
-            idempotency_key=idempotency_key or "",
-            peer_id=peer_id,
-            **where,
-        )
+    async with connected(url, home) as client:
+        try:
+            async with waited("waiting for the answer"):
+                answer = await client.send(
+                    " ".join(text),
+                    wait_ms=round(wait_s * 1000),
+                    idempotency_key=idempotency_key or "",
+                    peer_id=peer_id,
+                    **where,
+                )
+        except asyncio.CancelledError:  # Ctrl-C ends the wait alone
+            click.echo("turngate: the turn goes on; see: turngate turns list", err=True)
+            raise
     if as_json:
         show(answer.model_dump(mode="json"), as_json=True)
     elif answer.reply is not None:

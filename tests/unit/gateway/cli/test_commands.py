@@ -43,6 +43,12 @@ def test_send_says_when_the_wait_is_over_before_the_turn(shell: Shell) -> None:
             assert shell.run("turns", "cancel", turn_id).returncode == 0
             waited = json.loads(shell.run("turns", "wait", turn_id, "--json").stdout)
             assert waited["state"] == "cancelled"
+            with shell.started("send", "and now?", "--peer", "impatient") as asking:
+                while "impatient" not in shell.run("turns", "list").stdout:
+                    assert asking.poll() is None
+                asking.send_signal(signal.SIGINT)
+                _, err = asking.communicate(timeout=PATIENCE_S)
+            assert (asking.returncode, "the turn goes on" in err) == (130, True), err
 
 
 def test_send_fails_with_a_failed_turn(served: Shell) -> None:
@@ -88,6 +94,15 @@ def test_events_are_listed_and_followed_until_interrupted(served: Shell) -> None
         _, err = following.communicate(timeout=PATIENCE_S)
         assert following.returncode == 130
         assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"), [("turn", "turn."), ("turn.complete", "turn.completed")]
+)
+def test_a_kind_that_is_never_told_is_not_waited_for(shell: Shell, wrong: str, meant: str) -> None:
+    done = shell.run("events", "follow", "--kind", wrong)
+    assert done.returncode == 2
+    assert f"did you mean {meant}?" in done.stderr
 
 
 def test_a_reader_that_leaves_is_no_news(served: Shell) -> None:

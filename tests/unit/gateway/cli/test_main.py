@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ def test_every_command_has_help(words: tuple[str, ...]) -> None:
     assert done.exit_code == 0, done.output
     assert done.output.startswith("Usage: ")
     cut = [line for line in done.output.splitlines()[1:] if line.endswith("...")]
+    assert not re.search(r"None|\[\]|\['", done.output.partition("\n")[2]), "Python's own words"
     assert not cut, "a sentence without its end"
 
 
