@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import get_args
 
 from agents.base.messages import (
     AssistantMessage,
@@ -79,21 +80,7 @@ HELLO = (
     "set LLM_BASE_URL, LLM_MODEL and LLM_API_KEY and start again."
 )
 
-CATEGORIES: tuple[ModelCategory, ...] = (
-    "rate",
-    "quota",
-    "auth",
-    "overloaded",
-    "server",
-    "timeout",
-    "overflow",
-    "too_large",
-    "filtered",
-    "not_found",
-    "bad_request",
-    "truncated",
-    "bad_response",
-)
+CATEGORIES: tuple[ModelCategory, ...] = get_args(ModelCategory)
 
 DEFAULT_RULES: tuple[Rule, ...] = (
     Rule(r"^\s*(?:hello|hi|hey)\b", HELLO),

@@ -14,7 +14,7 @@ from agents.base.messages import (
     UserMessage,
 )
 from agents.base.models import ModelContext, ModelReply, ModelRequest, ToolSpec
-from agents.models.scripted import CATEGORIES, DEFAULT_RULES, Call, Rule, ScriptedModel
+from agents.models.scripted import DEFAULT_RULES, Call, Rule, ScriptedModel
 from agents.tools.catalog import TOOLS
 from gateway.core.clock import ManualClock
 from gateway.core.errors import ConfigError, ModelCategory, ModelFailed
@@ -81,10 +81,6 @@ async def test_a_tool_that_is_not_offered_is_not_asked_for() -> None:
     reply = await ask("time?", tools=())
     assert reply.tool_calls == ()
     assert reply.text == "I would call current_time, but this agent has no such tool."
-
-
-def test_every_category_can_be_rehearsed() -> None:
-    assert set(CATEGORIES) == set(get_args(ModelCategory))
 
 
 @pytest.mark.parametrize("category", get_args(ModelCategory))
