@@ -16,9 +16,10 @@ RESERVE = 0.25
 
 @dataclass(slots=True)
 class Room:
-    """What was left after the last answer, less what was begun since."""
+    """What was left after the last answer, at `since_ms`, less what was begun since."""
 
     left: Left
+    since_ms: int = 0
     requests: int = 0
     tokens: int = 0
 
@@ -33,6 +34,8 @@ class Room:
         Of what is left each of so many `processes` takes its share: none sees what the others have
         under way.
         """
+        if now_ms < self.since_ms:
+            return 0  # the clock was set back: nothing is known of the limit's end any more
         left, share = self.left, RESERVE if background else 0.0
         requests = (self.requests + 1) * processes
         taken = (self.tokens + tokens) * processes

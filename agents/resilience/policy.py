@@ -140,6 +140,8 @@ class Resilient:
 
     def clear(self, profile: str = "") -> int:
         """End the pauses of one profile, or of all; returns how many records were forgotten."""
+        for key in [key for key in self.rooms if profile in ("", key[0])]:
+            del self.rooms[key]
         return self.standings.clear(profile, now_ms=self._clock.now_ms())
 
     def watch(self, watch: Watch) -> None:

@@ -80,8 +80,7 @@ class Search:
         small = 0
         for one in able:
             window = self._policy.window(one)
-            tokens = self._request.guess * self._policy.scale(one.model).ratio
-            if window and tokens > shrinking.room(window, self._request.max_tokens):
+            if window and self._tokens(one) > shrinking.room(window, self._request.max_tokens):
                 small = max(small, window)
             else:
                 fitting.append(one)
@@ -120,7 +119,7 @@ class Search:
         now_ms = self._context.clock.now_ms()
         background = self._context.patience_s > PATIENCE_S
         until_ms = room.ready_ms(
-            self._request.guess,
+            self._tokens(candidate),
             background=background,
             now_ms=now_ms,
             processes=self._policy.processes,
@@ -131,7 +130,9 @@ class Search:
             standing,
             failures=max(standing.failures, 1),
             category="rate",
-            failed_ms=now_ms - cooldown.PROBE_MS,
+            # A person may see whether there is room all the same; what is kept for people is there,
+            # and background work does not look.
+            failed_ms=now_ms if background else now_ms - cooldown.PROBE_MS,
             until_ms=until_ms,
         )
 
@@ -153,7 +154,7 @@ class Search:
         candidate, clock = choice.candidate, self._context.clock
         policy, standings = self._policy, self._policy.standings
         if candidate.key in policy.rooms:
-            policy.rooms[candidate.key].begin(self._request.guess)
+            policy.rooms[candidate.key].begin(self._tokens(candidate))
         if standings.of(*candidate.key).failures:
             standings.probed(*candidate.key, now_ms=clock.now_ms())
         if self._emitted:
@@ -182,7 +183,7 @@ class Search:
         self.attempts.append(attempt(""))
         policy.ended(self.attempts[-1], reply.usage.input_tokens, reply.usage.output_tokens)
         if reply.left is not None:
-            policy.rooms[candidate.key] = Room(reply.left)
+            policy.rooms[candidate.key] = Room(reply.left, clock.now_ms())
         standings.succeeded(*candidate.key, now_ms=clock.now_ms())
         notices = [
             policy.answered(self._session, candidate, self._request.model),
@@ -215,8 +216,12 @@ class Search:
         window, wanted = self._policy.window(candidate), self._request.max_tokens
         if not window:
             return wanted
-        tokens = round(SURELY * self._request.guess * self._policy.scale(candidate.model).ratio)
+        tokens = round(SURELY * self._tokens(candidate))
         return min(wanted, max(window - tokens, window // 4, 1))
+
+    def _tokens(self, candidate: Candidate) -> int:
+        """How large the prompt is, as this model counts."""
+        return round(self._request.guess * self._policy.scale(candidate.model).ratio)
 
     def _emit(self, text: str) -> None:
         self._emitted = True

@@ -370,16 +370,58 @@ async def test_every_request_is_counted_by_how_it_ended() -> None:
         assert counted == [("k1", "rate", 0), ("k2", "", 5)]
 
 
+def left(requests: int, *, reset: str) -> Raw:
+    """An answer whose headers say that so many of a hundred requests are left until then."""
+    limits = {
+        "x-ratelimit-limit-requests": "100",
+        "x-ratelimit-remaining-requests": f"{requests}",
+        "x-ratelimit-reset-requests": reset,
+    }
+    reply = Reply("fine").render(1, "big", stream=True)
+    return replace(reply, headers={**reply.headers, **limits})
+
+
 async def test_a_key_whose_limit_is_used_up_is_not_asked_until_it_is_back() -> None:
     """The refusal would have been known: no request is spent on it."""
-
     async with open_failover("k1", "k2") as failover:
-        reply = Reply("fine").render(1, "big", stream=True)
-        limits = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "10s"}
-        failover.on("k1", replace(reply, headers={**reply.headers, **limits}))
+        failover.on("k1", left(0, reset="10s"))
         for _ in range(3):
             await failover.ask()
         assert failover.asked == ["k1/big", "k2/big", "k2/big"]
         await failover.clock.advance(301)
         await failover.ask()
         assert failover.asked[3:] == ["k1/big"]
+
+
+async def test_who_clears_a_key_has_its_limit_forgotten_too() -> None:
+    async with open_failover("k1", "k2") as failover:
+        failover.on("k1", left(0, reset="10m"))
+        for session in ("a", "b"):
+            await failover.ask(session=session)
+        failover.policy.clear("k1")
+        await failover.ask(session="c")
+        assert failover.asked == ["k1/big", "k2/big", "k1/big"]
+
+
+async def test_background_work_leaves_people_their_share_however_far_its_end_is() -> None:
+    """Nor does it look whether there is room: what it would take is the share itself."""
+    async with open_failover("k1") as failover:
+        failover.on("k1", left(20, reset="10m"))
+        await failover.ask()
+        for _ in range(3):
+            assert (await failure(failover, patience_s=120)).category == "rate"
+        assert len(failover.asked) == 1
+        await failover.ask()
+        await failover.clock.advance(600)
+        await failover.ask(patience_s=120)
+        assert len(failover.asked) == 3
+
+
+async def test_what_is_left_is_held_against_a_prompt_as_its_model_counts() -> None:
+    async with open_failover("k1", "k2") as failover:
+        reply = Reply("fine", usage=(3000, 1)).render(1, "big", stream=True)
+        limits = {"x-ratelimit-remaining-tokens": "2000", "x-ratelimit-reset-tokens": "10m"}
+        failover.on("k1", replace(reply, headers={**reply.headers, **limits}))
+        for _ in range(2):
+            await failover.ask(text="word " * 800)
+        assert failover.asked == ["k1/big", "k2/big"]

@@ -50,3 +50,10 @@ def test_the_last_quarter_is_for_people() -> None:
 def test_what_never_fits_and_what_nobody_said_is_not_waited_for() -> None:
     assert ready(room(), 20_000) == 0
     assert ready(Room(Left(None, None, 0, None, None, 0)), 10**9) == 0
+
+
+def test_a_clock_that_was_set_back_ends_the_wait() -> None:
+    """A limit of this minute would otherwise last until the old time is reached again."""
+    used_up = Room(Left(0, 100, NOW + 1000, None, None, 0), NOW)
+    assert ready(used_up, 1) == NOW + 1000
+    assert used_up.ready_ms(1, background=False, now_ms=NOW - 3600_000) == 0
