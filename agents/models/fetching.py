@@ -98,7 +98,7 @@ class Fetcher:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
-            env=os.environ | {"TMPDIR": str(scratch), "PIP_RETRIES": "2", "NO_COLOR": "1"},
+            env=_environment() | {"TMPDIR": str(scratch), "PIP_RETRIES": "2", "NO_COLOR": "1"},
             start_new_session=True,  # Ctrl-C is ours: we end it, and clean up behind it
         )
         try:
@@ -123,6 +123,8 @@ class Fetcher:
 
 
 LOCK = "fetching.lock"
+OURS = ("LLM_", "TURNGATE_", "OPENAI_", "DISCORD_")
+"""How settings begin that are no installer's business, keys among them."""
 
 
 def _locked(descriptor: int) -> bool:
@@ -131,6 +133,11 @@ def _locked(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _environment() -> dict[str, str]:
+    """What an installer may see: its own settings and the machine's, none of our keys."""
+    return {name: said for name, said in os.environ.items() if not name.startswith(OURS)}
 
 
 def _installer(cache: WeightsCache, scratch: Path, index_url: str) -> tuple[list[str], Path]:

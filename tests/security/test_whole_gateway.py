@@ -15,12 +15,16 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from gateway.rpc.catalog import METHODS
+from tests.support.canned import canned
 from tests.unit.gateway.cli.shell import Shell
 
 pytestmark = pytest.mark.timeout(60)  # gateways are started
 
 SQL = ("'; DROP TABLE inputs; --", '" OR "1"="1', "x') UNION SELECT token_hash FROM credentials --")
 REVOKED_WITHIN_S = 5.0
+KEY = "Zq7-canary-of-a-key-0123456789"
+"""Has the shape of no provider's keys, so that only knowing it can hide it."""
+TOKEN = "canary-of-the-operators-token-0123456789"
 
 
 @pytest.fixture
@@ -48,6 +52,9 @@ class Caller:
     def ready(self) -> bool:
         """Whether it takes work: a model may take seconds to load."""
         return self._http.get("/readyz").status_code == 200
+
+    def metrics(self) -> str:
+        return self._http.get("/metrics", headers=self.headers).text
 
     def close(self) -> None:
         self._http.close()
@@ -154,3 +161,36 @@ def test_no_text_becomes_a_statement(shell: Shell) -> None:
                 assert kind not in ("internal", "store_unavailable"), (method, name, answer)
         kept = operator.call("turns.list", limit=100)["turns"]
         assert any("kept" in turn["session_key"] for turn in kept)
+
+
+def test_no_secret_of_the_settings_is_kept_or_shown(shell: Shell) -> None:
+    """The model server repeats the key in its refusal, as some do; the log says all it can."""
+    echo = json.dumps({"error": {"message": f"{KEY} opens nothing here"}}).encode()
+    with canned(echo, status=401) as server:
+        model = {"LLM_BASE_URL": server.base_url, "LLM_MODEL": "m", "LLM_API_KEY": KEY}
+        environment = {"TURNGATE_MODEL": "", "TURNGATE_TOKEN": TOKEN, **model}
+        with shell.up("--log-level", "debug", **environment) as (process, url):
+            operator = Caller(url, TOKEN)
+            answer = operator.call("send", text="hello")
+            said = [answer, operator.post("status", {"token": TOKEN})]
+            run = {"run_id": operator.call("runs.list")["runs"][0]["run_id"]}
+            said += [operator.call(name, **run) for name in ("runs.steps", "runs.export")]
+            turn = {"turn_id": answer["turn_id"]}
+            said += [operator.call(name, **turn) for name in ("turns.get", "turns.explain")]
+            lists = ("events.list", "deliveries.list", "profiles.list", "models.list")
+            said.extend(map(operator.call, lists))
+            said.append(operator.metrics())
+            for words in ("config show", "config explain LLM_API_KEY", "doctor --online"):
+                done = shell.run(*words.split(), **environment)
+                said.append(done.stdout + done.stderr)
+            operator.close()
+            process.send_signal(signal.SIGTERM)
+            said.extend(process.communicate(timeout=20))
+    assert server.asked
+    assert {asked for _, asked in server.asked} == {f"Bearer {KEY}"}
+    assert answer["kind"] == "auth"
+    kept = [path for path in shell.folder.rglob("*") if path.is_file() and path.name != "token"]
+    said.extend(path.read_bytes().decode("latin-1") for path in kept)
+    assert any(path.name == "turngate.db" for path in kept)
+    told = [json.dumps(each) for each in said]
+    assert not [each for each in told if KEY in each or TOKEN in each]

@@ -151,3 +151,22 @@ async def test_uv_does_it_where_there_is_no_pip(
     monkeypatch.setenv("UV_OFFLINE", "1")
     assert (await fetcher.fetch(Heard())).read_bytes() == CONTENT
     assert kept(fetcher) == ["fetching.lock", "tiny.gguf"]
+
+
+async def test_an_installer_sees_no_key_of_ours(
+    fetcher: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is another program, and needs none of them."""
+    installer = tmp_path / "uv"
+    installer.write_text(f"#!/bin/sh\nenv > {tmp_path}/seen\nexit 1\n", "ascii")
+    installer.chmod(0o700)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: str(installer))
+    for name in ("LLM_API_KEY_2", "OPENAI_API_KEY", "TURNGATE_TOKEN", "DISCORD_BOT_TOKEN"):
+        monkeypatch.setenv(name, "canary")
+    monkeypatch.setenv("UV_INDEX_PASSWORD", "its own")
+    with pytest.raises(WeightsUnavailable):
+        await fetcher.fetch(Heard())
+    seen = (tmp_path / "seen").read_text("utf-8")
+    assert "canary" not in seen
+    assert "UV_INDEX_PASSWORD=its own" in seen
