@@ -25,12 +25,8 @@ MIN_WORDS = 30
 GAP = 2
 """Blanks between columns."""
 
-SOUGHT = {
-    name: place
-    for place, name in enumerate(
-        ("state", "status", "kind", "role", "task", "session_key", "last_active_at", "at")
-    )
-}
+_ORDER = "state status kind role revoked_at task session_key last_active_at at"
+SOUGHT = {name: place for place, name in enumerate(_ORDER.split())}
 """Which columns people look for, when not all of them fit a terminal."""
 
 EMPTY: tuple[Any, ...] = (None, "", [], {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.core.errors import Conflict, NotFound
 from gateway.identity.credentials import Credential
 from gateway.identity.principal import Scope
 from gateway.rpc.call import Call
@@ -26,7 +27,13 @@ async def create(call: Call, params: CreateToken) -> CreatedToken:
 
 
 async def revoke(call: Call, params: RevokeToken) -> CredentialShape:
-    """End a credential by its name or id. Its connections are closed."""
+    """End a credential by its name or id, not one's own. Its connections are closed."""
+    if params.name in (call.principal.name, call.principal.credential_id):
+        raise Conflict(
+            f"{params.name} is the credential you come with; end it with another that has the "
+            "scope admin, or take the file with its token away and start the gateway again, which "
+            "makes a new one"
+        )
     return _shape(await call.gateway.credentials.revoke(params.name))
 
 
@@ -47,4 +54,4 @@ def _shape(credential: Credential) -> CredentialShape:
 
 CREATE = Method("tokens.create", Scope.ADMIN, create)
 LIST = Method("tokens.list", Scope.ADMIN, list_all)
-REVOKE = Method("tokens.revoke", Scope.ADMIN, revoke)
+REVOKE = Method("tokens.revoke", Scope.ADMIN, revoke, errors=(Conflict, NotFound))
