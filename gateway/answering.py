@@ -18,7 +18,7 @@ from agents.models.scripted import ScriptedModel
 from agents.models.weights import SMOLLM2, WeightsCache
 from agents.resilience.budgets import Budget, Budgeted
 from agents.resilience.policy import Endpoint, Resilient
-from gateway.config import OPENAI_URL, Settings
+from gateway.config import OPENAI_URL, NumberedKey, Settings
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.ids import Ids
 from gateway.store.base.store import Store
@@ -145,25 +145,34 @@ def models(settings: Settings) -> tuple[str, ...]:
 
 def profiles(settings: Settings) -> tuple[Profile, ...]:
     """The keys of these settings in order, each bound to its address; one key is there once."""
-    shared = settings.llm_base_url or OPENAI_URL
-    key, window = settings.model_key, settings.llm_context_window
-    found = [Profile(shared, key, settings.llm_model, window=window)]
-    if settings.llm_keys and not key:
-        found.clear()
-    found += [
-        Profile(
-            numbered.base_url or shared,
-            numbered.api_key.get_secret_value(),
-            settings.llm_model,
-            name=f"key-{numbered.number}",
-            models=numbered.models,
-            tools=numbered.tools,
-            images=numbered.images,
-            window=numbered.context_window or window,
-        )
-        for numbered in settings.llm_keys
-    ]
+    shared = Profile(
+        settings.llm_base_url or OPENAI_URL,
+        settings.model_key,
+        settings.llm_model,
+        models=settings.llm_models,
+        tools=settings.llm_tools,
+        images=settings.llm_images,
+        window=settings.llm_context_window,
+    )
+    found = [shared] if shared.api_key or not settings.llm_keys else []
+    found += [_numbered(key, shared) for key in settings.llm_keys]
     unique: dict[tuple[str, ...], Profile] = {}
     for profile in found:
         unique.setdefault((profile.base_url, profile.api_key, *profile.models), profile)
     return tuple(unique.values())
+
+
+def _numbered(key: NumberedKey, shared: Profile) -> Profile:
+    """What is said of a server holds for every key that belongs there."""
+    url = key.base_url or shared.base_url
+    elsewhere = url != shared.base_url
+    return Profile(
+        url,
+        key.api_key.get_secret_value(),
+        shared.model,
+        name=f"key-{key.number}",
+        models=key.models or (() if elsewhere else shared.models),
+        tools=key.tools if key.tools is not None else elsewhere or shared.tools,
+        images=key.images if key.images is not None else elsewhere or shared.images,
+        window=key.context_window or shared.window,
+    )

@@ -48,10 +48,23 @@ class NumberedKey(BaseModel):
         "", description="Where that key belongs; default: `LLM_BASE_URL`.", examples=[OPENAI_URL]
     )
     models: CommaList = Field(
-        (), description="The models that server has; default: any.", examples=["small,large"]
+        (),
+        description="The models that server has; default: any, or `LLM_MODELS` where it is the "
+        "same server.",
+        examples=["small,large"],
     )
-    tools: bool = Field(True, description="Whether it takes tools.", examples=[False])
-    images: bool = Field(True, description="Whether it takes images.", examples=[False])
+    tools: bool | None = Field(
+        None,
+        description="Whether it takes tools; default: true, or `LLM_TOOLS` where it is the same "
+        "server.",
+        examples=[False],
+    )
+    images: bool | None = Field(
+        None,
+        description="Whether it takes images; default: true, or `LLM_IMAGES` where it is the same "
+        "server.",
+        examples=[False],
+    )
     context_window: int = Field(
         0,
         ge=0,
@@ -197,6 +210,15 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="Key for OpenAI itself, where `LLM_API_KEY` is not set; sent nowhere else, and "
         "used only once `LLM_MODEL` is set.",
+    )
+    llm_models: CommaList = Field(
+        (),
+        description="The models that server has, where fallbacks are at others; default: any.",
+        examples=["name-of-the-model"],
+    )
+    llm_tools: bool = Field(True, description="Whether that server takes tools.", examples=[False])
+    llm_images: bool = Field(
+        True, description="Whether that server takes images.", examples=[False]
     )
     llm_keys: tuple[NumberedKey, ...] = Field((), description="Further keys, by their numbers.")
     llm_fallback_models: CommaList = Field(

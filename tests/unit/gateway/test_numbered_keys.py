@@ -46,6 +46,28 @@ def test_each_key_is_bound_to_its_address(monkeypatch: pytest.MonkeyPatch) -> No
     assert not any(key in repr(settings) + str(settings.llm_keys[0]) for key in ("k1", "k2"))
 
 
+def test_what_a_server_takes_holds_for_every_key_that_belongs_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {
+        "LLM_MODEL": "big",
+        "LLM_MODELS": "big",
+        "LLM_TOOLS": "false",
+        "LLM_IMAGES": "false",
+        "LLM_API_KEY": "k0",
+        "LLM_API_KEY_1": "k1",
+        "LLM_TOOLS_1": "true",
+        "LLM_API_KEY_2": "k2",
+        "LLM_BASE_URL_2": "http://other/v1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert [(p.models, p.tools, p.images) for p in profiles(load_settings())] == [
+        (("big",), False, False),
+        (("big",), True, False),
+        ((), True, True),
+    ]
+
+
 def test_numbered_keys_alone_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLM_MODEL", "big")
     monkeypatch.setenv("LLM_API_KEY_1", "k1")
