@@ -6,13 +6,13 @@ from collections.abc import Generator
 
 from agents.base.effects import CallModel, CallTools, Compact, ModelFailure, ModelOutcome, Outcome
 from agents.base.messages import ToolCall
-from agents.base.models import ModelReply, ModelRequest
+from agents.base.models import ModelReply
 from agents.base.tools import ToolResult
 
 
-def call_model(request: ModelRequest, round_: int) -> Generator[CallModel, Outcome, ModelOutcome]:
-    """Ask a model: `reply = yield from call_model(request, round_)`."""
-    return _of_model((yield CallModel(request, round_)))
+def call_model(effect: CallModel) -> Generator[CallModel, Outcome, ModelOutcome]:
+    """Ask a model: `reply = yield from call_model(CallModel(…))`."""
+    return _of_model((yield effect))
 
 
 def compact(effect: Compact) -> Generator[Compact, Outcome, ModelOutcome]:

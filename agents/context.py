@@ -59,19 +59,22 @@ MAX_NAME_CHARS = 64
 _NOT_WORD = re.compile(r"[^a-zA-Z0-9_-]+")
 
 
-def view(history: Messages) -> tuple[Said, ...]:
-    """The history as models see it: the last summary in the place of what it stands for."""
-    place = next(
-        (at for at in reversed(range(len(history))) if isinstance(history[at], SummaryMessage)),
-        None,
-    )
-    if place is None:
-        return tuple(said for said in history if not isinstance(said, SummaryMessage))
-    summary = history[place]
-    assert isinstance(summary, SummaryMessage)  # that is how it was found
-    before = [said for said in history[:place] if _counts(said)]
-    kept = before[max(len(before) - summary.keeps, 0) :]
-    return view(summarised(summary.text, (*kept, *history[place + 1 :])))
+def view(history: Messages, window: int = 0) -> tuple[Said, ...]:
+    """The history as a model with this window sees it, 0 for not known: the last summary that was
+    made for one of its size in the place of what it stands for."""
+    for place in reversed(range(len(history))):
+        summary = history[place]
+        if isinstance(summary, SummaryMessage) and _serves(summary, window):
+            before = [said for said in history[:place] if _counts(said)]
+            kept = before[max(len(before) - summary.keeps, 0) :]
+            history = summarised(summary.text, (*kept, *history[place + 1 :]))
+            break
+    return tuple(said for said in history if not isinstance(said, SummaryMessage))
+
+
+def _serves(summary: SummaryMessage, window: int) -> bool:
+    """Not where twice as much fits: a small model that stood in for a while leaves no mark."""
+    return not summary.window or 0 < window <= 2 * summary.window
 
 
 def counted(messages: Messages) -> int:

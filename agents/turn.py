@@ -55,7 +55,7 @@ class ToolLoop:
     """The turn program of every agent.
 
     `models` is the order in which models are tried for agents that name none; `limits` says what
-    is known of the first of such an order.
+    is known of the first that a request would be sent to.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class ToolLoop:
         *,
         models: tuple[str, ...],
         max_rounds: int = MAX_ROUNDS,
-        limits: Callable[[tuple[str, ...]], Limits] = lambda models: Limits(),
+        limits: Callable[[ModelRequest], Limits] = lambda request: Limits(),
     ) -> None:
         self._limits = limits
         self._specs = tuple(tool.spec for tool in tools)
@@ -73,21 +73,19 @@ class ToolLoop:
 
     def prepare(self, agent: Agent, *, revision: int, now_ms: int) -> Snapshot:
         """Everything the turn depends on, as it is now."""
-        models = self._order(agent)
-        limits = self._limits(models)
-        return Snapshot(
+        snapshot = Snapshot(
             agent=agent.id,
             system=prompt.system_prompt(agent),
             tools=tuple(spec for spec in self._specs if spec.name not in agent.denied_tools),
-            models=models,
+            models=self._order(agent),
             max_tokens=agent.max_tokens,
             temperature=agent.temperature,
             max_rounds=self._max_rounds,
             revision=revision,
             now_ms=now_ms,
-            window=limits.window,
-            ratio=limits.ratio,
         )
+        limits = self._limits(_request(snapshot, ()))
+        return replace(snapshot, window=limits.window, ratio=limits.ratio)
 
     def _order(self, agent: Agent) -> tuple[str, ...]:
         own = (agent.model,) if agent.model else self._models[:1]

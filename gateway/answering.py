@@ -6,9 +6,9 @@ A part of the composition root: it chooses concrete models, and starts none.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from agents.base.models import Limits, Model
+from agents.base.models import Limits, Model, ModelRequest
 from agents.base.profiles import Keyless, Profiles
 from agents.models.fetching import Fetcher, Progress
 from agents.models.local import LocalModel
@@ -39,10 +39,8 @@ class Answering:
     policy: Resilient | None
     profiles: Profiles
     budgeted: Budgeted
-
-    def limits(self, models: tuple[str, ...]) -> Limits:
-        """What these models take, as far as it is known."""
-        return self.policy.limits(models) if self.policy is not None else Limits()
+    limits: Callable[[ModelRequest], Limits]
+    """What is known of the model that would be asked first."""
 
     async def refresh(self, now_ms: int) -> None:
         """Hear what other processes have learnt of keys and used of budgets."""
@@ -77,8 +75,14 @@ def answering(
     budgeted = Budgeted(
         policy or around(asked), _budget(settings), StoredSpending(store), clock.now_ms()
     )
+    known = asked if isinstance(asked, Resilient | LocalModel) else None
     return Answering(
-        OpeningModel(budgeted, opening), opening, policy, policy or _keyless(settings), budgeted
+        OpeningModel(budgeted, opening),
+        opening,
+        policy,
+        policy or _keyless(settings),
+        budgeted,
+        known.limits if known is not None else lambda request: Limits(),
     )
 
 
@@ -90,9 +94,7 @@ def _model(settings: Settings, clock: Clock, ids: Ids, store: Store, fetched: Pr
     endpoints = [Endpoint(profile, OpenAIModel(profile)) for profile in profiles(settings)]
     if LOCAL in settings.llm_fallback_models:
         local = LocalModel(local_weights(settings), clock, ids, progress=fetched)
-        # It fits each request into its small window by itself, and is at no address.
-        inside = Profile("http://localhost", "", LOCAL, LOCAL, models=(LOCAL,), tools=local.tools)
-        endpoints.append(Endpoint(replace(inside, images=local.images, shortens=True), local))
+        endpoints.append(Endpoint(LocalModel.profile, local))
     return Resilient(
         endpoints,
         clock=clock,
@@ -104,7 +106,8 @@ def _model(settings: Settings, clock: Clock, ids: Ids, store: Store, fetched: Pr
 
 def _keyless(settings: Settings) -> Keyless:
     if settings.provider == "local":
-        return Keyless(settings.answering, window=LocalModel.window, tools=LocalModel.tools)
+        inside = LocalModel.profile
+        return Keyless(settings.answering, window=inside.window, tools=inside.tools)
     return Keyless(settings.answering)
 
 

@@ -64,12 +64,29 @@ class ModelFailure:
 ModelOutcome = ModelReply | ModelFailure
 
 
+Rung = Literal["cleared", "cut", "left_out"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shortened:
+    """What a conversation lost for one call without a summary, and its tokens before and after.
+
+    Of `rungs` each is there once: old results of tools were `cleared`, long ones `cut`, the
+    beginning was `left_out`.
+    """
+
+    rungs: tuple[Rung, ...]
+    tokens: int
+    left: int
+
+
 @dataclass(frozen=True, slots=True)
 class CallModel:
     """Ask a model; answered with a `ModelOutcome`. `round` counts the calls of this turn from 0."""
 
     request: ModelRequest
     round: int
+    shortened: Shortened | None = None
 
 
 @dataclass(frozen=True, slots=True)

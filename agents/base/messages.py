@@ -52,11 +52,14 @@ class ToolMessage:
 class SummaryMessage:
     """Stands for everything before it but the `keeps` messages right before it.
 
-    What it stands for stays in the transcript; only models are shown the summary instead.
+    What it stands for stays in the transcript; only models are shown the summary instead. `window`
+    is how many tokens the model took it was made for, 0 where that was not known: one that takes
+    much more is shown the originals.
     """
 
     text: str
     keeps: int
+    window: int = 0
 
 
 Said = UserMessage | AssistantMessage | ToolMessage
@@ -85,8 +88,8 @@ def to_json(message: Message) -> dict[str, Any]:
             if is_error:
                 value["is_error"] = True
             return value
-        case SummaryMessage(text, keeps):
-            return {"role": "summary", "text": text, "keeps": keeps}
+        case SummaryMessage(text, keeps, window):
+            return {"role": "summary", "text": text, "keeps": keeps, "window": window}
         case _:
             assert_never(message)
 
@@ -111,7 +114,9 @@ def from_json(value: Any) -> Message:
                     bool(value.get("is_error", False)),
                 )
             case "summary":
-                return SummaryMessage(str(value["text"]), int(value["keeps"]))
+                return SummaryMessage(
+                    str(value["text"]), int(value["keeps"]), int(value.get("window", 0))
+                )
             case role:
                 raise InvalidInput(f"role must be user, assistant or tool, got {role!r}")
     except (KeyError, TypeError) as error:

@@ -41,11 +41,16 @@ class ModelRequest:
     @cached_property
     def guess(self) -> int:
         """How many tokens the prompt is by our guess; worked out once, when it is first asked."""
+        fixed = size.of_text(self.system) + self.tool_guess
+        return fixed + sum(map(size.of_message, self.messages))
+
+    @cached_property
+    def tool_guess(self) -> int:
+        """How many of them are about tools."""
         words = (
             word for tool in self.tools for word in (tool.name, tool.description, tool.parameters)
         )
-        fixed = size.of_text(self.system) + size.MESSAGE_TOKENS * len(self.tools)
-        return fixed + sum(map(size.of_text, words)) + sum(map(size.of_message, self.messages))
+        return sum(map(size.of_text, words)) + size.MESSAGE_TOKENS * len(self.tools)
 
 
 @dataclass(frozen=True, slots=True)

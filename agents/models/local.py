@@ -1,9 +1,10 @@
 """The local model: real weights, no key, in a process of its own.
 
 Wraps the OpenAI client; what it adds is that the server is its own. It fetches the weights if they
-are not there, starts the process, starts it again when it died, and makes each request small enough
-for a model of 135 million parameters. It never falls back to anything: without weights or without
-llama.cpp a turn ends with a sentence that says so and what to do.
+are not there, starts the process, starts it again when it died, and puts each request into words
+for a model of 135 million parameters. It shortens no conversation: one that is too long is refused,
+as by any server. It never falls back to anything: without weights or without llama.cpp a turn ends
+with a sentence that says so and what to do.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from typing import Protocol
 
 import structlog
 
-from agents.base.models import ModelContext, ModelReply, ModelRequest
+from agents.base.models import Limits, ModelContext, ModelReply, ModelRequest
 from agents.models.fetching import Fetcher, Progress
 from agents.models.local_child import NotStarted, Order, start_child
-from agents.models.local_prompt import PROMPT_TOKENS, fit
+from agents.models.local_prompt import IDENTITY_TOKENS, fit
 from agents.models.openai import OpenAIModel
-from agents.models.profile import Profile
+from agents.models.profile import LOCAL, Profile
+from agents.resilience import plain
 from gateway.core.clock import Clock
 from gateway.core.errors import ModelFailed, WeightsUnavailable
 from gateway.core.ids import Ids
@@ -92,9 +94,17 @@ class Start(Protocol):
 class LocalModel:
     """Answers by the process it owns; `progress` sees the weights being fetched."""
 
-    tools = False
-    images = False
-    window = WINDOW
+    profile = Profile(
+        "http://localhost",  # where it is changes with each start
+        "",
+        LOCAL,
+        LOCAL,
+        models=(LOCAL,),
+        tools=False,
+        images=False,
+        window=WINDOW,
+        identity=IDENTITY_TOKENS,
+    )
 
     def __init__(
         self,
@@ -119,6 +129,10 @@ class LocalModel:
         self._not_before = 0.0
         self._problem: ModelFailed | None = None
         self._closed = False
+
+    def limits(self, request: ModelRequest) -> Limits:
+        """How long a request may be; what it is never told of one does not count."""
+        return Limits(plain.window_as_asked(WINDOW, request, self.profile, 1.0))
 
     @property
     def child(self) -> Child | None:
@@ -156,16 +170,13 @@ class LocalModel:
     async def _ask(
         self, client: OpenAIModel, request: ModelRequest, context: ModelContext
     ) -> ModelReply:
-        small = fit(request, model=self._name)
         try:
-            return await client.complete(small, context)
+            return await client.complete(fit(request, model=self._name), context)
         except ModelFailed as failure:
             if failure.category != "overflow":
                 raise
-        # Text in which every byte is a token; a quarter of the budget fits whatever it holds.
-        return await client.complete(
-            fit(request, model=self._name, budget=PROMPT_TOKENS // 4), context
-        )
+            # Its window is known, so our guess was too low: of that, the window says nothing.
+            raise ModelFailed("overflow", str(failure)) from None
 
     # --- the process -----------------------------------------------------------------------------
 

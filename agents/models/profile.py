@@ -22,8 +22,8 @@ class Profile:
 
     `models` are the ones this server has; empty means any. `model` is what is asked for where a
     request names none. `tools` and `images` say what the server can take; `window` is how many
-    tokens its models take, 0 where that is not known; one that `shortens` takes any prompt and
-    reads the newest of it. `proxy` is the only way to a proxy: variables
+    tokens its models take, 0 where that is not known; `identity` how many of the system prompt they
+    are told, 0 for all. `proxy` is the only way to a proxy: variables
     of the environment are not looked at, see `openai_sdk`. `keep_alive` is off for a server that
     drops idle connections without a word. Raises `ConfigError` for what could never work or would
     leak the key.
@@ -38,7 +38,7 @@ class Profile:
     tools: bool = True
     images: bool = True
     window: int = 0
-    shortens: bool = False
+    identity: int = 0
     keep_alive: bool = True
 
     @property

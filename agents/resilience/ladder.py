@@ -12,7 +12,17 @@ from collections.abc import Callable, Generator
 
 from agents import context
 from agents.base import size
-from agents.base.effects import Compact, Effects, ModelFailure, ModelOutcome, Outcome, Snapshot
+from agents.base.effects import (
+    CallModel,
+    Compact,
+    Effects,
+    ModelFailure,
+    ModelOutcome,
+    Outcome,
+    Rung,
+    Shortened,
+    Snapshot,
+)
 from agents.base.messages import Message, Messages, SummaryMessage
 from agents.base.models import ModelReply, ModelRequest
 from agents.calling import call_model, compact
@@ -33,7 +43,8 @@ class Talk:
     """A conversation in a turn: `added` is what the transcript gets, `sent` what models see."""
 
     def __init__(self, snapshot: Snapshot, history: Messages) -> None:
-        self.sent: Messages = context.view(history)
+        self._history = history
+        self.sent: Messages = context.view(history, snapshot.window)
         self.added: list[Message] = []
         self.notices: list[str] = []
         self.window = snapshot.window
@@ -49,8 +60,14 @@ class Talk:
         """How large it is, as its model counts."""
         return round(request.guess * self._ratio)
 
+    def count_as(self, request: ModelRequest, tokens: int) -> None:
+        """So many tokens are what this request is, from now on."""
+        self._ratio = tokens / max(request.guess, 1)
+
     def refused(self, tokens: int, window: int, max_tokens: int) -> None:
         """A prompt of so many tokens did not fit."""
+        if window and not 0 < self.window <= window:  # a smaller model than was expected
+            self.sent = context.view((*self._history, *self.added), window)
         self.window = window or self.window
         room = shrinking.room(window, max_tokens) if window else round(GUESS * tokens)
         if shrinking.FULL_SHARE * room >= shrinking.PROGRESS * tokens:
@@ -66,59 +83,69 @@ def ask(talk: Talk, make: Make, round_: int) -> Generator[Effects, Outcome, Mode
     """The outcome of a model call that fits, or a failure with both sizes."""
     tokens = 0
     for rung in range(MAX_RUNGS + 1):
-        request = make(talk.sent)
+        request, shortened = make(talk.sent), None
         tokens = before = talk.tokens(request)
         if talk.room and before > shrinking.FULL_SHARE * talk.room:
-            yield from _shrink(talk, make, round_)
+            rungs = yield from _shrink(talk, make, round_)
             request = make(talk.sent)
             tokens = talk.tokens(request)
+            shortened = Shortened(rungs, before, tokens) if rungs else None
             hopeless = tokens > shrinking.PROGRESS * before and rung > 0
             if hopeless or tokens > SURELY * talk.room:
                 return _too_long(tokens, talk.window)
-        outcome = yield from call_model(request, round_)
+        outcome = yield from call_model(CallModel(request, round_, shortened))
         if not isinstance(outcome, ModelFailure) or outcome.category != "overflow":
             return outcome
+        if outcome.tokens:  # by another model, which counts in its own way
+            tokens = outcome.tokens
+            talk.count_as(request, tokens)
         talk.refused(tokens, outcome.window, make(()).max_tokens)
     return _too_long(tokens, talk.window)
 
 
-def _shrink(talk: Talk, make: Make, round_: int) -> Generator[Effects, Outcome, None]:
-    """Rung after rung until it fits."""
+def _shrink(talk: Talk, make: Make, round_: int) -> Generator[Effects, Outcome, tuple[Rung, ...]]:
+    """Rung after rung until it fits; those that helped, but for a summary."""
+    taken: list[Rung] = []
 
-    def take(smaller: Messages) -> None:
+    def take(rung: Rung, smaller: Messages) -> None:
         if _size(smaller) <= shrinking.PROGRESS * _size(talk.sent):
             talk.sent = smaller
+            taken.append(rung)
 
     def over(share: float) -> bool:
         return talk.tokens(make(talk.sent)) > share * talk.room
 
-    for rung in (shrinking.cleared, lambda said: shrinking.truncated(said, talk.guess(talk.room))):
-        if over(shrinking.GOAL_SHARE):
-            take(rung(talk.sent))
+    if over(shrinking.GOAL_SHARE):
+        take("cleared", shrinking.cleared(talk.sent))
+    if over(shrinking.GOAL_SHARE):
+        take("cut", shrinking.truncated(talk.sent, talk.guess(talk.room)))
     if over(shrinking.FULL_SHARE):
         yield from _summarise(talk, make, round_)
     if over(shrinking.FULL_SHARE):
         fixed = make(()).guess + size.of_text(shrinking.LEFT_OUT)
         goal = talk.guess(int(shrinking.FULL_SHARE * talk.room)) - fixed
-        before = talk.sent
-        take(shrinking.dropped(talk.sent, goal))
-        if talk.sent is not before and LEFT_OUT_NOTICE not in talk.notices:
+        take("left_out", shrinking.dropped(talk.sent, goal))
+        if "left_out" in taken and LEFT_OUT_NOTICE not in talk.notices:
             talk.notices.append(LEFT_OUT_NOTICE)
+    return tuple(taken)
 
 
 def _summarise(talk: Talk, make: Make, round_: int) -> Generator[Effects, Outcome, None]:
-    place = shrinking.split(talk.sent)
-    if not place:
-        return
-    beginning, rest = talk.sent[:place], talk.sent[place:]
-    asked = shrinking.summary_request(make(()), beginning, talk.guess(talk.room))
+    fixed = make(())
+    for place in shrinking.splits(talk.sent):
+        beginning, rest = talk.sent[:place], talk.sent[place:]
+        asked = shrinking.summary_request(fixed, beginning, talk.guess(talk.room))
+        if talk.tokens(make(rest)) + asked.max_tokens <= shrinking.FULL_SHARE * talk.room:
+            break
+    else:
+        return  # it would be paid for and left out again
     reply = yield from compact(Compact(asked, round_, beginning, talk.tokens(make(talk.sent))))
     if not isinstance(reply, ModelReply) or not reply.text.strip():
         return
     smaller = shrinking.summarised(reply.text, rest)
     if _size(smaller) <= shrinking.PROGRESS * _size(talk.sent):
         talk.sent = smaller
-        talk.added.append(SummaryMessage(reply.text, context.counted(rest)))
+        talk.added.append(SummaryMessage(reply.text, context.counted(rest), talk.window))
 
 
 def _size(messages: Messages) -> int:

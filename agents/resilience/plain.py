@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from agents import context
+from agents.base import size
 from agents.base.messages import AssistantMessage, Message, Messages, ToolMessage, UserMessage
 from agents.base.models import ModelRequest
 from agents.models.profile import Profile
+from agents.resilience import shrinking
 from gateway.core.parts import Image, Part, Text
 
 NO_TOOLS = "You have no tools in this answer. If one is needed, say that you cannot use it now."
@@ -36,6 +38,20 @@ def fitted(request: ModelRequest, profile: Profile, model: str, *, output: int) 
     if any(isinstance(said, ToolMessage) for said in fit.messages):
         fit = replace(fit, messages=context.for_request(without_tools(fit.messages)))
     return fit
+
+
+def window_as_asked(window: int, request: ModelRequest, profile: Profile, ratio: float) -> int:
+    """The window this request may be taken for where the profile is sent less than all of it.
+
+    `ratio` is how many tokens its model counts where we guess one.
+    """
+    unsent = 0 if profile.tools else request.tool_guess
+    if profile.identity:
+        unsent += max(size.of_text(request.system) - profile.identity, 0)
+    if not (window and unsent):
+        return window
+    room = shrinking.room(window, request.max_tokens)
+    return shrinking.window_for(room + round(unsent * ratio), request.max_tokens)
 
 
 def without_tools(messages: Messages) -> Messages:

@@ -21,7 +21,7 @@ from agents.base.profiles import (
     Watch,
 )
 from agents.models.profile import Profile
-from agents.resilience import choosing, cooldown
+from agents.resilience import choosing, cooldown, plain
 from agents.resilience.choosing import Candidate
 from agents.resilience.limiter import Room
 from agents.resilience.scale import Scale
@@ -119,10 +119,10 @@ class Resilient:
             turn=self._turn - 1 if self._strategy == "round_robin" else 0,
         )
 
-    def limits(self, models: tuple[str, ...]) -> Limits:
+    def limits(self, request: ModelRequest) -> Limits:
         """What is known of the model that would be asked first now."""
         now_ms = self._clock.now_ms()
-        able = choosing.candidates(models, self.profiles)
+        able = choosing.candidates((request.model, *request.fallbacks), self.profiles)
         ready = (
             one
             for one in able
@@ -131,7 +131,7 @@ class Resilient:
         first = next(ready, able[0] if able else None)
         if first is None:
             return Limits()
-        return Limits(self.window(first), round(self.scale(first.model).ratio, 3))
+        return Limits(self.window_as_asked(first, request), round(self.scale(first.model).ratio, 3))
 
     def seen(self) -> tuple[ProfileInfo, ...]:
         """The profiles and how their models do, without keys."""
@@ -186,6 +186,11 @@ class Resilient:
         said = candidate.profile.window
         return min(learnt, said) if learnt and said else learnt or said
 
+    def window_as_asked(self, candidate: Candidate, request: ModelRequest) -> int:
+        """The same for a whole request, of which the profile may be sent less."""
+        window, ratio = self.window(candidate), self.scale(candidate.model).ratio
+        return plain.window_as_asked(window, request, candidate.profile, ratio)
+
     def scale(self, model: str) -> Scale:
         """How this model counts."""
         return self._scales.setdefault(model, Scale())
@@ -206,6 +211,6 @@ class Resilient:
         if by.model == wanted:
             return f"{wanted} answers again"
         lacks = [] if by.profile.tools else ["cannot use tools"]
-        lacks += ["reads only the newest part of a conversation"] if by.profile.shortens else []
+        lacks += ["reads only the beginning of long instructions"] if by.profile.identity else []
         unable = f", which {' and '.join(lacks)}," if lacks else ""
         return f"answered by {by.model}{unable or ','} because {wanted} is not available right now"

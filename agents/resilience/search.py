@@ -47,6 +47,8 @@ class Policy(Protocol):
 
     def window(self, candidate: Candidate) -> int: ...
 
+    def window_as_asked(self, candidate: Candidate, request: ModelRequest) -> int: ...
+
     def scale(self, model: str) -> Scale: ...
 
     def client(self, profile: str) -> Model: ...
@@ -74,14 +76,14 @@ class Search:
         self._emitted = False
         self.attempts: list[ModelAttempt] = []
 
-    def _fitting(self, able: list[Candidate]) -> tuple[list[Candidate], int]:
-        """Those whose window this fits, and the largest window it does not fit."""
+    def _fitting(self, able: list[Candidate]) -> tuple[list[Candidate], tuple[int, int]]:
+        """Those whose window this fits, the largest window it does not fit, and its size there."""
         fitting: list[Candidate] = []
-        small = 0
+        small = (0, 0)
         for one in able:
-            window = self._policy.window(one)
-            if window and self._tokens(one) > shrinking.room(window, self._request.max_tokens):
-                small = max(small, window)
+            window, tokens = self._policy.window_as_asked(one, self._request), self._tokens(one)
+            if window and tokens > shrinking.room(window, self._request.max_tokens):
+                small = max(small, (window, tokens))
             else:
                 fitting.append(one)
         return fitting, small
@@ -194,13 +196,12 @@ class Search:
 
     def _counted(self, candidate: Candidate, request: ModelRequest, counted: int) -> str:
         """Learn from the provider's count; some cut a prompt that is too long, and say nothing."""
-        if candidate.profile.shortens:
-            return ""  # the count is of what it read, and says nothing of how it counts
+        if candidate.profile.identity:
+            return ""  # the count is of what it was told, and says little of how it counts
         guessed = request.guess
         if self._policy.scale(candidate.model).learn(guessed, counted):
             return ""
-        # The window in which just this much is the room of a prompt, see `shrinking.room`.
-        window = min(counted + request.max_tokens, counted * 4 // 3)
+        window = shrinking.window_for(counted, request.max_tokens)
         self._policy.standings.learn_window(*candidate.key, window)
         log.warning(
             "model.prompt_cut",
@@ -235,7 +236,7 @@ class Search:
             raise ModelFailed(
                 error.category,
                 str(error),
-                window=error.window or standings.of(*candidate.key).window,
+                window=self._policy.window_as_asked(candidate, self._request),
                 told=error.told,
                 attempts=tuple(self.attempts),
             )
@@ -261,10 +262,10 @@ class Search:
         """The failure to tell of: of those who come back, the soonest, for it says when."""
         attempts = tuple(self.attempts)
         now_ms = self._context.clock.now_ms()
-        if self._small:  # somebody could answer a shorter prompt
-            tokens = self._request.guess
-            said = f"the prompt has about {tokens} tokens and the model takes {self._small}"
-            return ModelFailed("overflow", said, window=self._small, attempts=attempts)
+        window, tokens = self._small
+        if window:  # somebody could answer a shorter prompt
+            said = f"the prompt has about {tokens} tokens and the model takes {window}"
+            return ModelFailed("overflow", said, window=window, tokens=tokens, attempts=attempts)
         if not self._able:
             return ModelFailed("not_found", f"no profile serves {self._request.model!r}")
         if not self._failures:

@@ -47,6 +47,11 @@ def room(window: int, max_tokens: int) -> int:
     return window - min(max_tokens, window // 4)
 
 
+def window_for(room: int, max_tokens: int) -> int:
+    """The window in which just this much is the room of a prompt."""
+    return min(room + max_tokens, room * 4 // 3)
+
+
 def cleared(messages: Messages) -> Messages:
     """Old results of tools replaced by a line that says so."""
     newest = len(messages) - _kept(len(messages))
@@ -69,11 +74,13 @@ def truncated(messages: Messages, tokens: int) -> Messages:
     )
 
 
-def split(messages: Messages) -> int:
-    """Where a summary of the beginning may end: about half, 0 when there is nothing to win."""
+def splits(messages: Messages) -> list[int]:
+    """Where a summary of the beginning may end: about half first, then ever later."""
     count = len(messages)
-    wanted = min(max(2, count // 2), count - _kept(count))
-    return next((place for place in reversed(_cuts(messages)) if 2 <= place <= wanted), 0)
+    most = count - _kept(count)
+    half = min(max(2, count // 2), most)
+    cuts = [place for place in _cuts(messages) if 2 <= place <= most]
+    return [*[place for place in cuts if place <= half][-1:], *(p for p in cuts if p > half)]
 
 
 def dropped(messages: Messages, tokens: int) -> Messages:

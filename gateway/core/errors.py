@@ -182,9 +182,10 @@ class BudgetSpent(OperatorError):
 class ModelFailed(OperatorError):
     """The upstream model gave no usable answer.
 
-    `window` is how many tokens the server said it takes, 0 where it did not; `attempts` is what
-    was tried, empty for a single request; `told` is what people are told, where the sentence of
-    the category would be wrong.
+    `window` is how many tokens the server said it takes, 0 where it did not, `tokens` how many its
+    model would count here, where we know how it counts; `attempts` is what was tried, empty for a
+    single request; `told` is what people are told, where the sentence of the category would be
+    wrong.
     """
 
     def __init__(
@@ -194,12 +195,14 @@ class ModelFailed(OperatorError):
         *,
         retry_after_ms: int | None = None,
         window: int = 0,
+        tokens: int = 0,
         attempts: tuple[ModelAttempt, ...] = (),
         told: str = "",
     ) -> None:
         super().__init__(message, retry_after_ms=retry_after_ms)
         self.category: ModelCategory = category
         self.window = window
+        self.tokens = tokens
         self.attempts = attempts
         self.told = told
 

@@ -40,6 +40,12 @@ class Kind(StrEnum):
         "messages, tokens",
         "So many messages of a conversation that was so large became a summary.",
     )
+    TURN_SHORTENED = (
+        "turn.shortened",
+        "rungs, tokens, left",
+        "A conversation of so many tokens was sent as so few: old results of tools were `cleared`, "
+        "long ones `cut`, the beginning `left_out`.",
+    )
     TURN_WAITING = "turn.waiting", "reason", "It waits for an approval, a decision or a time."
     TURN_COMPLETED = "turn.completed", "delivery_key", "It ended; `text` is the answer."
     TURN_FAILED = (

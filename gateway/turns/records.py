@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, assert_never
 
-from agents.base.effects import FinishedTool, ModelFailure, ModelOutcome, Snapshot
+from agents.base.effects import FinishedTool, ModelFailure, ModelOutcome, Shortened, Snapshot
 from agents.base.messages import ToolCall, call_from_json
 from agents.base.models import ModelReply, ToolSpec, Usage
 from agents.base.tools import ToolResult
@@ -106,6 +106,12 @@ def outcome_from_json(value: Any) -> ModelOutcome:
     )
 
 
+def shortened_to_json(shortened: Shortened) -> dict[str, str | int]:
+    """What a conversation lost, for the log and for who explains the turn."""
+    rungs = " ".join(shortened.rungs)
+    return {"rungs": rungs, "tokens": shortened.tokens, "left": shortened.left}
+
+
 def attempts_to_json(attempts: tuple[ModelAttempt, ...]) -> dict[str, Any]:
     """What was tried, as a member of the outcome or of a note on the way to it."""
     if not attempts:
@@ -137,6 +143,8 @@ def _failure_to_json(failure: ModelFailure) -> dict[str, Any]:
     }
     if failure.window:
         value["window"] = failure.window
+    if failure.tokens:
+        value["tokens"] = failure.tokens
     if failure.told:
         value["told"] = storable(failure.told)
     if failure.kind:
@@ -151,6 +159,7 @@ def _failure_from_json(value: dict[str, Any]) -> ModelFailure:
         value["retry_after_ms"],
         value.get("window", 0),
         attempts_from_json(value),
+        tokens=value.get("tokens", 0),
         told=value.get("told", ""),
         kind=value.get("kind", ""),
     )

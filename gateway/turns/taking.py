@@ -134,7 +134,11 @@ class Taking:
                 outcome = await self._call(effect, attempt, watched)
             finally:
                 live.flush()
-            return records.outcome_to_json(outcome)
+            told = records.outcome_to_json(outcome)
+            if effect.shortened is not None:
+                told["shortened"] = records.shortened_to_json(effect.shortened)
+                self._tell(attempt, Kind.TURN_SHORTENED, told["shortened"])
+            return told
 
         return await self._recorded("model", effect, snapshot, work)
 

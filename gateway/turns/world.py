@@ -76,6 +76,7 @@ class World:
                 error.retry_after_ms,
                 error.window,
                 error.attempts,
+                tokens=error.tokens,
                 told=error.told,
             )
         except BudgetSpent as error:

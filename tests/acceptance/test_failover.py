@@ -307,15 +307,13 @@ async def test_an_answer_that_broke_off_is_asked_for_once_more() -> None:
         assert (len(failover.asked), failover.clock.monotonic()) == (4, 0)
 
 
-async def test_a_model_that_shortens_what_it_reads_says_so_and_is_not_taken_for_one_that_cuts() -> (
-    None
-):
-    """Its counts stop growing with the conversation, and that is no secret of its server."""
+async def test_a_model_that_cannot_do_all_says_so_and_is_not_taken_for_one_that_cuts() -> None:
+    """Its counts stop growing with its instructions, and that is no secret of its server."""
 
     def adjust(profile: Profile) -> Profile:
         if profile.name == "k1":
             return replace(profile, models=("big",))
-        return replace(profile, models=("small",), tools=False, shortens=True)
+        return replace(profile, models=("small",), tools=False, identity=100)
 
     async with open_failover("k1", "k2", adjust=adjust) as failover:
         failover.on("k1", REVOKED)
@@ -327,8 +325,8 @@ async def test_a_model_that_shortens_what_it_reads_says_so_and_is_not_taken_for_
             for size in range(1, 8)
         ]
     assert notices == [
-        "answered by small, which cannot use tools and reads only the newest part of a "
-        "conversation, because big is not available right now",
+        "answered by small, which cannot use tools and reads only the beginning of long "
+        "instructions, because big is not available right now",
         *[""] * 6,
     ]
     assert failover.policy.standings.of("k2", "small").window == 0

@@ -14,7 +14,10 @@ from gateway.store.base.outbox import DeliveriesOfTurn
 from gateway.store.base.runs import GetRun, LoadSteps, StepRow
 from gateway.wire.methods import turns as wire
 
-_TOLD = ("model", "profile", "input_tokens", "output_tokens", "failed", "compacted", "notice")
+_TOLD = (
+    *("model", "profile", "input_tokens", "output_tokens"),
+    *("failed", "compacted", "shortened", "notice"),
+)
 """What the record of a model call says about it."""
 
 

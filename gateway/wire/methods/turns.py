@@ -203,6 +203,16 @@ class Compacted(Result):
     tokens: int
 
 
+class Shortened(Result):
+    """What a conversation lost for one call, and how many tokens it was before and after."""
+
+    rungs: str = Field(
+        description="Old results of tools `cleared`, long ones `cut`, the beginning `left_out`."
+    )
+    tokens: int
+    left: int
+
+
 class StepSummary(Result):
     """What a turn asked the world for, without anybody's words."""
 
@@ -223,6 +233,7 @@ class StepSummary(Result):
         [], description="What a model call tried, in order; the last one counts."
     )
     compacted: Compacted | None = None
+    shortened: Shortened | None = None
     notice: str = Field("", description="What the person was told of that.")
     error: str = ""
 

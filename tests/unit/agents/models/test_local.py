@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agents.base.messages import UserMessage
-from agents.base.models import ModelContext, ModelReply, ModelRequest
-from agents.models.local import FETCH_AGAIN_S, HANDOVER_S, LocalModel
+from agents.base.models import ModelContext, ModelReply, ModelRequest, ToolSpec
+from agents.models.local import FETCH_AGAIN_S, HANDOVER_S, WINDOW, LocalModel
 from agents.models.local_child import NotStarted
 from gateway.core.clock import ManualClock
 from gateway.core.errors import ModelFailed
@@ -154,21 +155,20 @@ async def test_without_weights_the_operator_learns_how_to_get_them(
         await bench.model.close()
 
 
-async def test_text_in_which_every_byte_is_a_token_is_cut_further(tmp_path: Path) -> None:
-    asked: list[int] = []
+async def test_a_conversation_that_is_too_long_is_refused_and_never_cut(tmp_path: Path) -> None:
+    """Its window is known, so that a refusal says only that our guess was too low."""
 
     async def answer(call: Asked) -> Answer:
-        asked.append(len(call.user_text))
-        if len(asked) == 1:
-            return refusal(400, {"message": "too long", "type": "exceed_context_size_error"})
-        return Reply("fine")
+        said = {"message": "too long", "type": "exceed_context_size_error", "n_ctx": WINDOW}
+        return refusal(400, said)
 
     async with simulating(answer=answer) as upstream:
         bench = Bench(tmp_path, upstream.base_url)
         long = ModelRequest("any", "", (UserMessage((Text("word " * 2000),)),))
-        reply = await bench.model.complete(long, ModelContext(bench.clock, lambda _: None))
-        assert reply.text == "fine"
-        assert asked[1] < asked[0] / 2
+        with pytest.raises(ModelFailed) as raised:
+            await bench.model.complete(long, ModelContext(bench.clock, lambda _: None))
+        assert (raised.value.category, raised.value.window) == ("overflow", 0)
+        assert [len(call.user_text) for call in upstream.asked] == [10_000]
         await bench.model.close()
 
 
@@ -179,7 +179,14 @@ async def test_after_closing_nothing_is_started(tmp_path: Path) -> None:
     assert bench.starts.orders == []
 
 
-def test_it_says_what_it_cannot_do(tmp_path: Path) -> None:
+def test_it_says_what_it_cannot_do_and_how_much_fits(tmp_path: Path) -> None:
+    """What a request says of tools is never sent, and so takes no room."""
     model = Bench(tmp_path).model
-    assert (model.tools, model.images) == (False, False)
-    assert model.window > 0
+    inside = model.profile
+    assert (inside.tools, inside.images, inside.window) == (False, False, WINDOW)
+    plain = ModelRequest("any", "You are brief.", ())
+    assert model.limits(plain).window == WINDOW
+    assert (
+        model.limits(replace(plain, tools=(ToolSpec("a", "b" * 4000, "{}"),))).window > 2 * WINDOW
+    )
+    assert model.limits(replace(plain, system="long " * 4000)).window > 2 * WINDOW

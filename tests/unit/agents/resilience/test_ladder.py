@@ -92,7 +92,7 @@ def test_the_beginning_is_summarised_before_the_window_is_reached() -> None:
     summary, answer = result.messages
     assert isinstance(summary, SummaryMessage)
     assert answer == AssistantMessage("fine")
-    sent = view((*history, *result.messages[:1]))
+    sent = view((*history, *result.messages[:1]), 1600)
     assert sent[0] == user(shrinking.SUMMARY.format(text="in short"))
     assert sent[1:] == history[-summary.keeps :]
     asked = effects[1]
@@ -105,6 +105,30 @@ def test_the_next_turn_starts_from_the_summary() -> None:
     first, _ = run(history, takes(1600), window=1600)
     _, effects = run((*history, *first.messages, user("more?")), takes(1600), window=1600)
     assert kinds(effects) == "m"
+
+
+def test_a_summary_for_a_small_model_is_not_shown_to_a_large_one() -> None:
+    """It stood in for a while: the other one comes back to the whole conversation."""
+    history = long_talk()
+    first, _ = run(history, takes(1600), window=1600)
+    after = (*history, *first.messages, user("more?"))
+    for window in (100_000, 0):
+        _, (effect,) = run(after, takes(100_000), window=window)
+        assert isinstance(effect, CallModel)
+        assert len(effect.request.messages) == len(after) - 1
+    _, effects = run(after, takes(1200), window=0)
+    assert kinds(effects) == "mm", "refused, and then the summary is there already"
+
+
+def test_a_summary_that_would_be_left_out_again_is_not_paid_for() -> None:
+    """The newest messages alone are too much: the call says what is missing."""
+    history = (*long_talk(4)[:-1], user("x" * 3000), AssistantMessage("ok"), user("and now?"))
+    result, (effect,) = run(history, takes(1000), window=1000)
+    assert isinstance(effect, CallModel)
+    assert effect.shortened is not None
+    assert effect.shortened.rungs == ("left_out",)
+    assert effect.shortened.left == effect.request.guess < effect.shortened.tokens
+    assert result.text == f"fine\n\n[{LEFT_OUT_NOTICE}]"
 
 
 def test_a_summary_of_a_summary_keeps_what_the_first_one_said() -> None:
@@ -190,3 +214,19 @@ def test_a_view_ignores_the_places_of_deleted_messages() -> None:
     assert (
         with_place == without == (UserMessage((Text(shrinking.SUMMARY.format(text="s")),)), *kept)
     )
+
+
+def test_a_smaller_model_that_counts_in_its_own_way_is_believed() -> None:
+    """The first one counts twice what we guess, the one that takes over just that."""
+    asked: list[int] = []
+
+    def answer(effect: Effects) -> ModelReply | ModelFailure:
+        assert isinstance(effect, CallModel | Compact)
+        asked.append(effect.request.guess)
+        if asked[-1] > 750:
+            return replace(FULL, window=1000, tokens=asked[-1])
+        return ModelReply("in short" if isinstance(effect, Compact) else "fine")
+
+    result, effects = run(long_talk(), answer, window=100_000, ratio=2.0)
+    assert (kinds(effects), result.state) == ("mcm", "answered")
+    assert 500 < asked[-1] < 750

@@ -53,11 +53,13 @@ def test_long_results_are_cut_at_a_line() -> None:
 
 def test_a_summary_ends_between_whole_exchanges_and_leaves_the_newest() -> None:
     history = talk(6, "result")
-    place = shrinking.split(history)
+    place, *later = shrinking.splits(history)
     assert place == 12
     assert isinstance(history[place], UserMessage)
-    assert shrinking.split(talk(2)) == 0, "there is nothing to win"
-    assert shrinking.split(exchange(1, "x" * 9999)) == 0, "what was asked last stays"
+    assert later == sorted(later)
+    assert all(place < one <= len(history) - shrinking.KEPT_LEAST for one in later)
+    assert shrinking.splits(talk(2)) == [], "there is nothing to win"
+    assert shrinking.splits(exchange(1, "x" * 9999)) == [], "what was asked last stays"
 
 
 def test_what_is_left_out_is_said_and_the_last_question_stays() -> None:
