@@ -36,7 +36,7 @@ from gateway.store.base.store import Store, Unit
 from gateway.telemetry.health import Health
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tasks import task_failed
-from gateway.watching import watch
+from gateway.watching import free_around, watch
 
 LOAD_S = 0.5
 """How often the share of requests being worked on is looked at."""
@@ -127,7 +127,8 @@ async def serving(
             # An input is durable before any model is: its turn waits until the model is open.
             health.ready()
             watching.start("load", _load(admission, health, clock), ending=Ending.ETERNAL)
-            watching.start("health", watch(gateway), ending=Ending.ETERNAL)
+            free = free_around(settings.database)
+            watching.start("health", watch(gateway, free), ending=Ending.ETERNAL)
             try:
                 yield Served(gateway, server, health)
             finally:

@@ -1,12 +1,16 @@
 """What ails a running gateway, looked at again and again and told to its health.
 
-Facts in memory only, except that a store which refused the last write is asked whether it takes one
-again: nobody else may write for a long time.
+Facts in memory, and the room on the disk. A store which refused the last write is asked whether it
+takes one again: nobody else may write for a long time.
 """
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 
 import structlog
 
@@ -18,10 +22,21 @@ from gateway.telemetry.health import State
 EVERY_S = 1.0
 """Between two looks: a state has to hold for five seconds anyway."""
 
+LEAST_BYTES = 64 << 20
+"""With less free SQLite cannot keep its log, nor running turns their results."""
+
+Free = Callable[[], float]
+"""Bytes that are free where the database grows; infinite where that is not known."""
+
 log = structlog.get_logger(__name__)
 
 
-async def watch(gateway: Gateway) -> None:
+def free_around(database: Path | None) -> Free:
+    """The room for a database file; None where there is no file of ours."""
+    return _unknown if database is None else partial(_free, database.absolute().parent)
+
+
+async def watch(gateway: Gateway, free: Free) -> None:
     """Look for ever; cancelling ends it."""
     gateway.health.listen(lambda state: _say(gateway, state))
     while True:
@@ -30,6 +45,7 @@ async def watch(gateway: Gateway) -> None:
             with suppress(StoreUnavailable):
                 await gateway.store.commit(Unit())
         look(gateway)
+        gateway.health.observe("disk_low", LEAST_BYTES / max(1, free()))
 
 
 def look(gateway: Gateway) -> None:
@@ -47,6 +63,17 @@ def look(gateway: Gateway) -> None:
 def refuses(gateway: Gateway) -> bool:
     """Whether the store did not take the last write."""
     return isinstance(gateway.store, Measured) and gateway.store.refuses
+
+
+def _unknown() -> float:
+    return float("inf")
+
+
+def _free(folder: Path) -> float:
+    try:  # on a local disk, where databases belong, this answers at once
+        return float(shutil.disk_usage(folder).free)
+    except OSError:
+        return _unknown()
 
 
 def _say(gateway: Gateway, state: State) -> None:

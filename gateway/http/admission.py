@@ -1,9 +1,9 @@
 """The gates a request passes before it is worked on, each with its own refusal.
 
-Does the gateway take new work (it starts, or stops) → do too many turns wait → has this principal
-sent too much → is the whole gateway busy. Refusing is cheap and comes early, before a request costs
-a task or a write; what is let in is finished. What steers or
-looks (`always`) passes by all gates: an operator must get through when it matters most.
+Does the gateway take new work (it starts, or stops) → has its disk room → do too many turns wait →
+has this principal sent too much → is the whole gateway busy. Refusing is cheap and comes early,
+before a request costs a task or a write; what is let in is finished. What steers or looks
+(`always`) passes by all gates: an operator must get through when it matters most.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ minutes, and taking them in would take the time of those that are answered: with
 times the load is answered a thousandth as often."""
 RESTART_MS = 5000
 BACKLOG_MS = 5000
+DISK_MS = 60_000
 BUSY_MS = 1000
 
 
@@ -62,6 +63,13 @@ class Admission:
             raise Busy(
                 f"the gateway is {self._health.state} and takes no new work; try again in seconds",
                 retry_after_ms=RESTART_MS,
+            )
+        if "disk_low" in self._health.reasons:
+            self._shed("disk")
+            raise Busy(
+                "the gateway's disk is nearly full: what was accepted is worked on, nothing new is "
+                "taken until there is room",
+                retry_after_ms=DISK_MS,
             )
         waiting = self._waiting()
         if waiting >= self._backlog:

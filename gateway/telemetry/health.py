@@ -42,10 +42,12 @@ LAG = Thresholds(enter=0.5, leave=0.1, hold_s=3.0)
 """Seconds the loop is late: at half a second people notice, and one slow call is no overload."""
 IN_FLIGHT = Thresholds(enter=1.0, leave=0.8, hold_s=2.0)
 """Share of the requests that may be worked on at once."""
+DISK = Thresholds(enter=1.0, leave=0.5, hold_s=2.0)
+"""What must stay free, as a share of what is: it is let in again at twice the room."""
 MISSING = Thresholds(enter=1.0, leave=0.0, hold_s=5.0)
 """1 while something is missing: a key that rests for a moment is no reason to wake anybody."""
 
-OVERLOADS = {"loop_lag": LAG, "in_flight": IN_FLIGHT}
+OVERLOADS = {"loop_lag": LAG, "in_flight": IN_FLIGHT, "disk_low": DISK}
 DEGRADES = dict.fromkeys(("model_not_open", "no_model_ready", "store_refuses"), MISSING)
 
 
@@ -134,8 +136,9 @@ class Health:
         self._move(State.STOPPED)
 
     def observe(self, measure: str, value: float) -> None:
-        """A fresh value of `loop_lag` (seconds), `in_flight` (share of the most), or 1 for one of
-        `DEGRADES` that holds and 0 for one that does not."""
+        """A fresh value of `loop_lag` (seconds), `in_flight` (share of the most), `disk_low` (what
+        must be free by what is), or 1 for one of `DEGRADES` that holds and 0 for one that does
+        not."""
         if self._measures[measure].observe(value, self._clock.monotonic()):
             self._high.add(measure)
         else:

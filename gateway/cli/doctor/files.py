@@ -11,11 +11,10 @@ from gateway.cli.doctor.check import Finding, Scene, fail, ok, warn
 from gateway.config import TOKEN_FILE
 from gateway.core import home as home_folder
 from gateway.setting_sources import DOTENV, FILE_SUFFIX
+from gateway.watching import LEAST_BYTES
 
 LOW_BYTES = 1 << 30
 """Less than this and a busy gateway may run out within a day."""
-NO_BYTES = 64 << 20
-"""Less than this and SQLite cannot keep its log and a migration's backup."""
 
 
 async def home(scene: Scene) -> Finding:
@@ -68,7 +67,7 @@ async def space(scene: Scene) -> Finding:
     free = shutil.disk_usage(folder).free
     saw = f"{free / (1 << 30):.1f} GiB free in {folder}"
     fix = "make room, or set TURNGATE_HOME to a larger disk"
-    if free < NO_BYTES:
+    if free < LEAST_BYTES:
         return fail(saw, fix)
     return warn(saw, fix) if free < LOW_BYTES else ok(saw)
 

@@ -29,7 +29,7 @@ class Status(Result):
     reasons: list[str] = Field(
         default=[],
         description="Why it is degraded (`model_not_open`, `no_model_ready`, `store_refuses`) or "
-        "overloaded (`loop_lag`, `in_flight`).",
+        "overloaded (`loop_lag`, `in_flight`, `disk_low`).",
     )
     model: str
     model_note: str = Field("", description="What to know of it; empty for a model server.")

@@ -17,12 +17,14 @@ from agents.resilience.policy import Endpoint, Resilient
 from gateway.core.errors import ModelFailed, StoreUnavailable
 from gateway.running import Gateway
 from gateway.store.base.store import Meter, Receipt, Unit
-from gateway.telemetry.health import MISSING
-from gateway.watching import EVERY_S, look, watch
+from gateway.telemetry.health import DISK, MISSING
+from gateway.watching import EVERY_S, LEAST_BYTES, Free, free_around, look, watch
 from tests.support.cutting import CuttableStore
 from tests.support.house import House, open_house
 
 pytestmark = pytest.mark.timeout(20)
+
+ROOM = free_around(None)
 
 
 class Failing:
@@ -57,10 +59,10 @@ class Full(CuttableStore):
 
 
 @asynccontextmanager
-async def watched(house: House, gateway: Gateway) -> AsyncIterator[None]:
+async def watched(house: House, gateway: Gateway, free: Free = ROOM) -> AsyncIterator[None]:
     gateway.health.ready()
     async with asyncio.TaskGroup() as group:
-        watching = group.create_task(watch(gateway))
+        watching = group.create_task(watch(gateway, free))
         yield
         watching.cancel()
 
@@ -116,3 +118,27 @@ async def test_a_model_that_could_not_be_opened_is_a_reason(tmp_path: Path) -> N
             look(gateway)
             await house.clock.advance(1)
         assert gateway.health.state == "ready"
+
+
+async def test_a_disk_that_runs_full_is_overload_until_there_is_twice_the_room(
+    tmp_path: Path,
+) -> None:
+    house = House(tmp_path)
+    free = [float(LEAST_BYTES)]
+    async with open_house(house), watched(house, house.gateway, lambda: free[0]):
+        await pass_(house, DISK.hold_s + 2)
+        assert house.gateway.health.state == "overloaded"
+        assert house.gateway.health.reasons == ("disk_low",)
+        free[0] *= 1.9
+        await pass_(house, DISK.hold_s + 2)
+        assert house.gateway.health.reasons == ("disk_low",)
+        free[0] = 2 * LEAST_BYTES
+        await pass_(house, DISK.hold_s + 2)
+        assert house.gateway.health.state == "ready"
+
+
+def test_room_is_that_of_the_folder_and_unknown_without_one(tmp_path: Path) -> None:
+    """A database elsewhere has a disk of its own."""
+    assert free_around(None)() == float("inf")
+    assert 0 < free_around(tmp_path / "turngate.db")() < float("inf")
+    assert free_around(tmp_path / "gone" / "turngate.db")() == float("inf")

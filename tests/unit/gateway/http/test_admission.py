@@ -45,6 +45,19 @@ def test_no_work_before_it_is_ready_and_after_it_began_to_stop(gates: Gates) -> 
     assert gates.shed == ["starting", "draining"]
 
 
+async def test_no_work_is_taken_while_the_disk_is_nearly_full(gates: Gates) -> None:
+    """What was accepted needs the rest of it."""
+    gates.health.ready()
+    gates.health.observe("disk_low", 1.0)
+    gates.admission.check_work("k")
+    await gates.clock.advance(2)
+    gates.health.observe("disk_low", 1.0)
+    with pytest.raises(Busy, match="disk is nearly full"):
+        gates.admission.check_work("k")
+    gates.admission.check_room()
+    assert gates.shed == ["disk"]
+
+
 async def test_a_principal_has_a_rate_and_others_do_not_pay_for_it(gates: Gates) -> None:
     gates.health.ready()
     gates.admission.check_work("k")
