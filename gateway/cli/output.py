@@ -25,7 +25,7 @@ MIN_WORDS = 30
 GAP = 2
 """Blanks between columns."""
 
-_ORDER = "state status kind role revoked_at task session_key last_active_at at"
+_ORDER = "state status kind role text revoked_at task session_key last_active_at at"
 SOUGHT = {name: place for place, name in enumerate(_ORDER.split())}
 """Which columns people look for, when not all of them fit a terminal."""
 

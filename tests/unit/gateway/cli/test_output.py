@@ -83,6 +83,18 @@ def test_sentences_in_a_table_take_the_room_that_is_left_and_several_lines(
     ]
 
 
+def test_what_was_said_is_looked_for_however_short(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at_a_terminal(monkeypatch, 30)
+    show([{"seq": 1, "session_key": "s" * 20, "kind": "turn", "text": "hello"}] * 2, as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "seq  kind  text",
+        "1    turn  hello",
+        "1    turn  hello",
+    ]
+
+
 def test_rows_of_which_nothing_fits_side_by_side_become_a_block_each(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
