@@ -110,7 +110,7 @@ lint: setup # formatter, linter and types, the quick ones first
 
 .PHONY: test
 ifeq ($(strip $(T)),)
-test: lint ## everything a change must pass; `make test T=path::name` runs one test
+test: lint ## everything a change must pass; T=path::name runs one test
 	@$(MAKE) model || echo "turngate: the tests of the model inside are skipped" >&2
 	@echo "turngate: tests ..."
 	@$(BIN)/pytest -q -m "$(FAST)" -n $(WORKERS) -o timeout=30 || { \
@@ -122,7 +122,7 @@ test: setup
 endif
 
 .PHONY: check
-check: lint ## what you run while working (no crash or acceptance tests): under 2 minutes
+check: lint ## while you work, no crash or acceptance tests: under 2 minutes
 	@echo "turngate: tests ..."
 	@$(BIN)/pytest -q -m "$(FAST) and not postgres" -n $(WORKERS) \
 		tests/architecture tests/unit tests/properties tests/contract $(wildcard tests/docs)
@@ -140,7 +140,7 @@ SLOW_bench = $(MAKE) bench
 S ?= tests properties crash bench
 
 .PHONY: slow
-slow: setup ## tests marked slow, then the benchmarks; `make slow S=crash` runs one part
+slow: setup ## tests marked slow, then the benchmarks; S=crash runs one part
 	@said=; failed=; \
 	part() { \
 		echo "turngate: slow, $$1 ..."; begun=$$(date +%s); name=$$1; shift; \
@@ -172,7 +172,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-ver
 	--custom-compile-command "make lock" --no-config
 
 .PHONY: lock
-lock: setup ## resolve pyproject.toml again and write the hash-locked requirements
+lock: setup ## resolve pyproject.toml again, write the locked requirements
 	@echo "turngate: resolving ..."
 	@$(LOCK) $(LOCK_FLAGS) --group build --all-extras --no-emit-package xllamacpp pyproject.toml -o requirements.lock
 	@$(LOCK) $(LOCK_FLAGS) --group dev --all-extras --no-emit-package xllamacpp pyproject.toml -c requirements.lock -o requirements-dev.lock
