@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 
 import httpx2
 import orjson
@@ -30,12 +31,16 @@ LOCAL = {
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a server said: its models, or an HTTP status other than 200, or why there was none."""
+    """What a server said: its models, or an HTTP status other than 200, or why there was none.
+
+    `at_s` is its clock, in seconds since the epoch; 0 where it did not tell.
+    """
 
     base_url: str
     models: tuple[str, ...] = ()
     status: int = 200
     problem: str = ""
+    at_s: float = 0.0
 
     @property
     def usable(self) -> bool:
@@ -52,14 +57,15 @@ async def list_models(base_url: str, key: str = "", *, within_s: float) -> Listi
             httpx2.AsyncClient(timeout=within_s, trust_env=False) as client,
             client.stream("GET", f"{base_url.rstrip('/')}/models", headers=headers) as answer,
         ):
+            at_s = _date(answer.headers.get("date", ""))
             if answer.status_code != 200:
-                return Listing(base_url, status=answer.status_code)
+                return Listing(base_url, status=answer.status_code, at_s=at_s)
             body = bytearray()
             async for piece in answer.aiter_bytes():
                 body += piece
                 if len(body) > MAX_BYTES:
                     return Listing(base_url, problem="the answer has no end")
-        return Listing(base_url, _names(bytes(body)))
+        return Listing(base_url, _names(bytes(body)), at_s=at_s)
     except TimeoutError:
         return Listing(base_url, problem=f"no answer within {within_s:g} s")
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
@@ -74,6 +80,13 @@ async def find_local(ports: Sequence[int] = tuple(LOCAL)) -> list[Listing]:
     async with asyncio.TaskGroup() as group:
         asked = [group.create_task(list_models(url, within_s=NEAR_S), name=url) for url in urls]
     return [listing for task in asked if (listing := task.result()).usable]
+
+
+def _date(header: str) -> float:
+    try:
+        return parsedate_to_datetime(header).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def _names(body: bytes) -> tuple[str, ...]:

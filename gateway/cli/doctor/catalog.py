@@ -21,7 +21,7 @@ CHECKS = (
     Check("settings", "Does every setting fit, and is every name known?", configuration.settings),
     Check("home", "Can the home be written, by its owner alone?", files.home),
     Check("secrets", "May only their owner read files with secrets?", files.secrets),
-    Check("space", "Is there room on the disk?", files.space),
+    Check("space", "Is there room on the disk, and is it this machine's?", files.space),
     Check("database", "Is it whole, of a known schema, and who holds it?", database.database),
     Check("workspace", "Can agents and routes be used?", configuration.workspace),
     Check("address", "Who may connect, and is that safe?", configuration.address),

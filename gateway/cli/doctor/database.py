@@ -48,8 +48,9 @@ async def database(scene: Scene) -> Finding:
     facts.append("whole" if seen.checked else "too large to be checked here")
     if seen.holder:
         facts.append(f"held by {seen.holder}")
-    elif seen.unfinished:
-        facts.append(f"{seen.unfinished} messages are taken up at the next start")
+    elif seen.unfinished or seen.runs:
+        left = f"{seen.unfinished} messages and {seen.runs} runs of tasks"
+        facts.append(f"{left} are taken up at the next start")
     return ok(", ".join(facts))
 
 

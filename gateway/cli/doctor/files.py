@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import stat
@@ -15,6 +16,22 @@ from gateway.watching import LEAST_BYTES
 
 LOW_BYTES = 1 << 30
 """Less than this and a busy gateway may run out within a day."""
+
+FAR = frozenset(
+    (
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "ceph",
+        "afs",
+        "lustre",
+        "fuse.sshfs",
+        "fuse.glusterfs",
+    )
+)
+"""File systems that other machines serve."""
 
 
 async def home(scene: Scene) -> Finding:
@@ -59,17 +76,42 @@ async def secrets(scene: Scene) -> Finding:
 
 
 async def space(scene: Scene) -> Finding:
-    """A full disk refuses every message."""
+    """A full disk refuses every message; one of another machine breaks what SQLite relies on."""
     database = scene.settings.database
     if database is None:
         return ok("the database is no file here")
     folder = _nearest(database.parent)
     free = shutil.disk_usage(folder).free
-    saw = f"{free / (1 << 30):.1f} GiB free in {folder}"
+    room = f"{free / (1 << 30):.1f} GiB" if free >= LOW_BYTES else f"{free >> 20} MiB"
+    saw = f"{room} free in {folder}"
     fix = "make room, or set TURNGATE_HOME to a larger disk"
     if free < LEAST_BYTES:
         return fail(saw, fix)
+    if far := _far(folder.resolve(), await asyncio.to_thread(_mounts)):
+        return warn(
+            f"{folder} is on a file system of another machine ({far}), where the locks and the log "
+            "of SQLite cannot be relied on",
+            "set TURNGATE_HOME to a local disk",
+        )
     return warn(saw, fix) if free < LOW_BYTES else ok(saw)
+
+
+def _far(folder: Path, mounts: str) -> str:
+    """The kind of a file system that is not this machine's own; empty for one that is."""
+    kinds = {}
+    for line in mounts.splitlines():
+        _, place, kind, *_ = line.split(" ")
+        kinds[Path(place.replace("\\040", " "))] = kind
+    kind = next((kinds[path] for path in (folder, *folder.parents) if path in kinds), "")
+    return kind if kind in FAR else ""
+
+
+def _mounts() -> str:
+    """What is mounted where; Linux alone tells."""
+    try:
+        return Path("/proc/self/mounts").read_text("utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _nearest(folder: Path) -> Path:

@@ -19,6 +19,7 @@ EARLIEST_S = 1_767_225_600
 """2026-01-01: a clock before this turngate was written is wrong."""
 SKEW_S = 300
 """What files may be ahead of the clock: network folders have clocks of their own."""
+SET_CLOCK = "set the clock, for example: timedatectl set-ntp true"
 
 
 async def python(scene: Scene) -> Finding:
@@ -54,9 +55,8 @@ async def packages(scene: Scene) -> Finding:
 
 async def clock(scene: Scene) -> Finding:
     """Expiry, schedules and certificates go by it."""
-    fix = "set the clock, for example: timedatectl set-ntp true"
     if scene.now_s < EARLIEST_S:
-        return fail("the clock stands before 2026", fix)
+        return fail("the clock stands before 2026", SET_CLOCK)
     database = scene.settings.database
     try:
         written = database.stat().st_mtime if database is not None else 0.0
@@ -64,7 +64,7 @@ async def clock(scene: Scene) -> Finding:
         written = 0.0
     if written > scene.now_s + SKEW_S:
         ahead = round((written - scene.now_s) / 60)
-        return warn(f"{database} was written {ahead} minutes in the future", fix)
+        return warn(f"{database} was written {ahead} minutes in the future", SET_CLOCK)
     return ok("plausible")
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+from collections.abc import Iterator, Sequence
 
 from gateway import setting_words
 from gateway.answering import local_weights, profiles
-from gateway.cli.doctor.check import Finding, Scene, fail, ok, warn
+from gateway.cli.doctor.check import Finding, Level, Scene, fail, ok, warn
+from gateway.cli.doctor.machine import SET_CLOCK, SKEW_S
 from gateway.cli.model_servers import Listing, list_models
 from gateway.core.errors import ConfigError
 
@@ -29,16 +31,32 @@ async def model(scene: Scene) -> Finding:
     where = ", ".join(dict.fromkeys(key.base_url for key in keys))
     if not scene.online:
         return ok(f"{settings.llm_model} at {where}; not asked, --online does")
-    findings = [
-        _judged(
-            settings.llm_model if not key.models else key.models[0],
-            key.name,
-            await list_models(key.base_url, key.api_key, within_s=FAR_S),
+    findings = []
+    for key in keys:
+        listing = await list_models(key.base_url, key.api_key, within_s=FAR_S)
+        findings.append(
+            _judged(key.models[0] if key.models else settings.llm_model, key.name, listing)
         )
-        for key in keys
-    ]
-    order = {"fail": 0, "warn": 1, "ok": 2}
-    return min(findings, key=lambda finding: order[finding.level])
+        findings.extend(_clocks(listing, scene.now_s))
+    return _together(findings)
+
+
+def _together(findings: Sequence[Finding]) -> Finding:
+    """Every key that is not fine with its fix, or all of them."""
+    wrong = [finding for finding in findings if finding.level is not Level.OK]
+    level = Level.FAIL if any(each.level is Level.FAIL for each in wrong) else Level.WARN
+    saw = "; ".join(dict.fromkeys(each.saw for each in wrong or findings))
+    fix = "; ".join(dict.fromkeys(each.fix for each in wrong))
+    return Finding(level if wrong else Level.OK, saw, fix)
+
+
+def _clocks(listing: Listing, now_s: float) -> Iterator[Finding]:
+    """What a wrong clock breaks shows elsewhere: expiry, schedules, certificates."""
+    apart = round(abs(listing.at_s - now_s) / 60)
+    if listing.at_s and apart * 60 > SKEW_S:
+        yield warn(
+            f"the clock of {listing.base_url} and this one are {apart} minutes apart", SET_CLOCK
+        )
 
 
 def _built_in(scene: Scene) -> Finding:

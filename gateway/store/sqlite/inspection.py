@@ -19,6 +19,7 @@ MAX_CHECKED_BYTES = 1 << 30
 """SQLite reads the whole file to check it: larger ones take minutes, which is for a quiet hour."""
 
 _UNFINISHED = "SELECT count(*) FROM inputs WHERE state IN ('queued', 'running', 'waiting')"
+_RUNS = "SELECT count(*) FROM runs WHERE task <> 'turn' AND status IN ('running', 'suspended')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ class Inspection:
     """What a database looks like from outside.
 
     `holder` is who owns it, empty for nobody; `damage` the first thing SQLite found wrong, empty
-    when it is whole or was not `checked`; `unfinished` counts messages without an end.
+    when it is whole or was not `checked`; `unfinished` counts messages without an end, `runs` those
+    of tasks.
     """
 
     size: int
@@ -35,6 +37,7 @@ class Inspection:
     damage: str
     checked: bool
     unfinished: int
+    runs: int
 
 
 def inspect(path: Path) -> Inspection:
@@ -50,11 +53,14 @@ def inspect(path: Path) -> Inspection:
             checked = size <= MAX_CHECKED_BYTES
             said = connection.execute("PRAGMA quick_check(1)").fetchone()[0] if checked else "ok"
             whole = said == "ok"
-            unfinished = connection.execute(_UNFINISHED).fetchone()[0] if whole and schema else 0
+            unfinished, runs = (
+                connection.execute(count).fetchone()[0] if whole and schema else 0
+                for count in (_UNFINISHED, _RUNS)
+            )
     except (sqlite3.Error, OSError) as error:
         raise StoreUnavailable(f"{path} cannot be read as a database: {error}") from error
     damage = "" if whole else str(said)
-    return Inspection(size, schema, _holder(path), damage, checked, unfinished)
+    return Inspection(size, schema, _holder(path), damage, checked, unfinished, runs)
 
 
 def _holder(path: Path) -> str:

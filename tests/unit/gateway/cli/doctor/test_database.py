@@ -40,6 +40,18 @@ async def test_a_whole_one_is_fine(path: Path, tmp_path: Path) -> None:
     assert "whole" in finding.saw
 
 
+async def test_what_was_left_unfinished_is_counted(path: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "INSERT INTO runs (run_id, task, manifest_hash, session_key, input, status, epoch, "
+            "holder, lease_until, created_at, updated_at) "
+            "VALUES ('r', 'report', '', '', '{}', 'suspended', 1, '', 0, 0, 0)"
+        )
+    finding = await database(scene(tmp_path))
+    assert finding.level is Level.OK
+    assert "0 messages and 1 runs of tasks are taken up at the next start" in finding.saw
+
+
 async def test_one_that_is_held_by_whoever_does_not_listen_is_a_warning(
     path: Path, tmp_path: Path
 ) -> None:

@@ -78,3 +78,26 @@ async def test_room_on_the_disk_is_judged(
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
     assert (await files.space(scene(tmp_path))).level is level
+
+
+@pytest.mark.parametrize(
+    ("mounts", "level"),
+    [
+        ("/dev/sda1 / ext4 rw 0 0\nnas:/x {folder} nfs4 rw 0 0", Level.WARN),
+        ("/dev/sda1 / ext4 rw 0 0\nnas:/x /elsewhere nfs4 rw 0 0", Level.OK),
+        ("nas:/x / nfs4 rw 0 0\n/dev/sda1 {folder} ext4 rw 0 0", Level.OK),
+        ("", Level.OK),
+    ],
+)
+async def test_a_disk_of_another_machine_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mounts: str, level: Level
+) -> None:
+    """The last part of the path that is a place of its own decides."""
+    folder = tmp_path / "with a blank"
+    folder.mkdir()
+    said = mounts.replace("{folder}", str(folder).replace(" ", "\\040"))
+    monkeypatch.setattr(files, "_mounts", lambda: said)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1 << 40))
+    finding = await files.space(scene(folder))
+    assert finding.level is level
+    assert ("nfs4" in finding.saw) == (level is Level.WARN)

@@ -12,11 +12,13 @@ from pydantic import SecretStr
 from gateway.answering import local_weights, who_answers
 from gateway.cli.doctor.check import Level
 from gateway.cli.doctor.model import model
+from gateway.core.clock import SystemClock
 from tests.support.canned import canned
 from tests.unit.gateway.cli.doctor.scene import scene
 
 MODELS = json.dumps({"data": [{"id": "large-model"}, {"id": "small"}]}).encode()
 KEY = SecretStr("sk-not-to-be-seen")
+NOW_S = SystemClock().now_ms() / 1000
 
 
 async def test_without_a_model_the_way_to_one_is_told(tmp_path: Path) -> None:
@@ -82,6 +84,7 @@ async def test_its_answer_is_judged(
                 llm_model=name,
                 llm_base_url=server.base_url,
                 llm_api_key=KEY,
+                now_s=NOW_S,
             )
         )
     assert finding.level is level
@@ -95,3 +98,41 @@ async def test_settings_that_do_not_fit_are_not_tried(tmp_path: Path) -> None:
         scene(tmp_path, online=True, llm_base_url="x", problems=("LLM_BASE_URL = x: no address",))
     )
     assert finding.level is Level.FAIL
+
+
+async def test_every_key_that_is_refused_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LLM_API_KEY_1", "LLM_API_KEY_2"):
+        monkeypatch.setenv(name, f"sk-not-to-be-seen-{name[-1]}")
+    with canned(MODELS, status=401) as server:
+        finding = await model(
+            scene(
+                tmp_path,
+                online=True,
+                llm_model="small",
+                llm_base_url=server.base_url,
+                now_s=NOW_S,
+            )
+        )
+    assert finding.level is Level.FAIL
+    assert "LLM_API_KEY_1" in finding.fix
+    assert "LLM_API_KEY_2" in finding.fix
+
+
+@pytest.mark.parametrize(("ahead_s", "level"), [(200, Level.OK), (-900, Level.WARN)])
+async def test_a_clock_that_differs_from_the_servers_is_a_warning(
+    tmp_path: Path, ahead_s: float, level: Level
+) -> None:
+    with canned(MODELS) as server:
+        finding = await model(
+            scene(
+                tmp_path,
+                online=True,
+                llm_model="small",
+                llm_base_url=server.base_url,
+                now_s=NOW_S + ahead_s,
+            )
+        )
+    assert finding.level is level
+    assert ("15 minutes apart" in finding.saw) == (level is Level.WARN)
