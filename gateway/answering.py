@@ -156,6 +156,8 @@ def profiles(settings: Settings) -> tuple[Profile, ...]:
         tools=settings.llm_tools,
         images=settings.llm_images,
         window=settings.llm_context_window,
+        requests_a_minute=settings.llm_requests_per_minute,
+        tokens_a_minute=settings.llm_tokens_per_minute,
     )
     found = [shared] if shared.api_key or not settings.llm_keys else []
     found += [_numbered(key, shared) for key in settings.llm_keys]
@@ -178,4 +180,6 @@ def _numbered(key: NumberedKey, shared: Profile) -> Profile:
         tools=key.tools if key.tools is not None else elsewhere or shared.tools,
         images=key.images if key.images is not None else elsewhere or shared.images,
         window=key.context_window or shared.window,
+        requests_a_minute=key.requests_per_minute or (0 if elsewhere else shared.requests_a_minute),
+        tokens_a_minute=key.tokens_per_minute or (0 if elsewhere else shared.tokens_a_minute),
     )

@@ -72,6 +72,21 @@ class NumberedKey(BaseModel):
         examples=[32768],
     )
 
+    requests_per_minute: int = Field(
+        0,
+        ge=0,
+        description="Most requests a minute to one of its models; default: "
+        "`LLM_REQUESTS_PER_MINUTE` where it is the same server.",
+        examples=[60],
+    )
+    tokens_per_minute: int = Field(
+        0,
+        ge=0,
+        description="Most tokens a minute, prompts and answers; default: `LLM_TOKENS_PER_MINUTE` "
+        "where it is the same server.",
+        examples=[100000],
+    )
+
     def __str__(self) -> str:
         return f"LLM_API_KEY_{self.number} ({'set' if self.api_key else 'not set'})"
 
@@ -219,6 +234,19 @@ class Settings(BaseSettings):
     llm_tools: bool = Field(True, description="Whether that server takes tools.", examples=[False])
     llm_images: bool = Field(
         True, description="Whether that server takes images.", examples=[False]
+    )
+    llm_requests_per_minute: int = Field(
+        0,
+        ge=0,
+        description="Most requests a minute with that key to one model, where the server does not "
+        "say in its headers what is left; 0 means no bound.",
+        examples=[60],
+    )
+    llm_tokens_per_minute: int = Field(
+        0,
+        ge=0,
+        description="Most tokens a minute with that key of one model, prompts and answers.",
+        examples=[100000],
     )
     llm_keys: tuple[NumberedKey, ...] = Field((), description="Further keys, by their numbers.")
     llm_fallback_models: CommaList = Field(

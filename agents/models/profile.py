@@ -23,9 +23,10 @@ class Profile:
     `models` are the ones this server has; empty means any. `model` is what is asked for where a
     request names none. `tools` and `images` say what the server can take; `window` is how many
     tokens its models take, 0 where that is not known; `identity` how many of the system prompt they
-    are told, 0 for all. `proxy` is the only way to a proxy: variables
-    of the environment are not looked at, see `openai_sdk`. `keep_alive` is off for a server that
-    drops idle connections without a word. Raises `ConfigError` for what could never work or would
+    are told, 0 for all. `requests_a_minute` and `tokens_a_minute` are what each model may be asked
+    for with this key, 0 for no bound. `proxy` is the only way to a proxy: variables of the
+    environment are not looked at, see `openai_sdk`. `keep_alive` is off for a server that drops
+    idle connections without a word. Raises `ConfigError` for what could never work or would
     leak the key.
     """
 
@@ -39,6 +40,8 @@ class Profile:
     images: bool = True
     window: int = 0
     identity: int = 0
+    requests_a_minute: int = 0
+    tokens_a_minute: int = 0
     keep_alive: bool = True
 
     @property

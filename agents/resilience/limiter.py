@@ -1,4 +1,5 @@
-"""Not asking for more than a provider said is left. Pure; one `Room` a model at a key.
+"""Not asking for more than a provider said is left, or the operator said it gives a minute. Pure;
+one `Room` a model at a key.
 
 What calls take before the next answer says what is left is subtracted here. The last quarter is
 kept for people: background work rests before a person would have to.
@@ -14,12 +15,25 @@ RESERVE = 0.25
 """Share of a limit that background work leaves to people."""
 
 
+MINUTE_MS = 60_000
+
+
+def a_minute(requests: int, tokens: int, *, now_ms: int) -> Left | None:
+    """Limits of a minute that begins now, 0 for none; None without any."""
+    if not requests and not tokens:
+        return None
+    end_ms = now_ms + MINUTE_MS
+    return Left(requests or None, requests or None, end_ms, tokens or None, tokens or None, end_ms)
+
+
 @dataclass(slots=True)
 class Room:
-    """What was left after the last answer, at `since_ms`, less what was begun since."""
+    """What was left after the last answer, at `since_ms`, less what was begun since; or of what
+    the operator `declared`."""
 
     left: Left
     since_ms: int = 0
+    declared: bool = False
     requests: int = 0
     tokens: int = 0
 
@@ -27,6 +41,11 @@ class Room:
         """A call leaves."""
         self.requests += 1
         self.tokens += tokens
+
+    def over(self, now_ms: int) -> bool:
+        """Whether nothing is known any more of what is left."""
+        end_ms = max(self.left.requests_at_ms, self.left.tokens_at_ms)
+        return not self.since_ms <= now_ms < end_ms
 
     def ready_ms(self, tokens: int, *, background: bool, now_ms: int, processes: int = 1) -> int:
         """When a call of so many tokens has room; a time that has passed means now.
@@ -37,17 +56,20 @@ class Room:
         if now_ms < self.since_ms:
             return 0  # the clock was set back: nothing is known of the limit's end any more
         left, share = self.left, RESERVE if background else 0.0
-        requests = (self.requests + 1) * processes
-        taken = (self.tokens + tokens) * processes
         return max(
-            _wait(left.requests, left.requests_of, requests, share, left.requests_at_ms),
-            _wait(left.tokens, left.tokens_of, taken, share, left.tokens_at_ms),
+            _full(left.requests, left.requests_of, self.requests, 1, processes, share)
+            and left.requests_at_ms,
+            _full(left.tokens, left.tokens_of, self.tokens, tokens, processes, share)
+            and left.tokens_at_ms,
         )
 
 
-def _wait(left: int | None, of: int | None, needed: int, share: float, at_ms: int) -> int:
+def _full(
+    left: int | None, of: int | None, begun: int, call: int, processes: int, share: float
+) -> bool:
+    """Whether there is no room for this call beside those that were begun."""
     if left is None:
-        return 0
-    if of is not None and needed > of * (1 - share):
-        return 0  # it never fits: that is for the provider to say
-    return at_ms if left - needed < share * (of or 0) else 0
+        return False
+    if of is not None and call * processes > of * (1 - share):
+        return False  # it never fits: that is for the provider to say
+    return left - (begun + call) * processes < share * (of or 0)

@@ -21,7 +21,7 @@ from agents.base.profiles import (
     Watch,
 )
 from agents.models.profile import Profile
-from agents.resilience import choosing, cooldown, plain
+from agents.resilience import choosing, cooldown, limiter, plain
 from agents.resilience.choosing import Candidate
 from agents.resilience.limiter import Room
 from agents.resilience.scale import Scale
@@ -118,6 +118,17 @@ class Resilient:
             warm=(warm.profile, warm.model) if warm is not None and fresh else None,
             turn=self._turn - 1 if self._strategy == "round_robin" else 0,
         )
+
+    def room(self, candidate: Candidate, now_ms: int) -> Room | None:
+        """What is left of its limits, as its server said, else as they were declared."""
+        room, profile = self.rooms.get(candidate.key), candidate.profile
+        if room is None or room.over(now_ms):
+            left = limiter.a_minute(
+                profile.requests_a_minute, profile.tokens_a_minute, now_ms=now_ms
+            )
+            if left is not None:
+                room = self.rooms[candidate.key] = Room(left, now_ms, declared=True)
+        return room
 
     def limits(self, request: ModelRequest) -> Limits:
         """What is known of the model that would be asked first now."""

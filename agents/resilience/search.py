@@ -45,6 +45,8 @@ class Policy(Protocol):
 
     def able(self, request: ModelRequest, session: str) -> list[Candidate]: ...
 
+    def room(self, candidate: Candidate, now_ms: int) -> Room | None: ...
+
     def window(self, candidate: Candidate) -> int: ...
 
     def window_as_asked(self, candidate: Candidate, request: ModelRequest) -> int: ...
@@ -115,10 +117,10 @@ class Search:
     def _standing(self, candidate: Candidate) -> Standing:
         """How it does; where its limits leave no room, as if it rested until they do."""
         standing = self._policy.standings.of(*candidate.key)
-        room = self._policy.rooms.get(candidate.key)
+        now_ms = self._context.clock.now_ms()
+        room = self._policy.room(candidate, now_ms)
         if room is None:
             return standing
-        now_ms = self._context.clock.now_ms()
         background = self._context.patience_s > PATIENCE_S
         until_ms = room.ready_ms(
             self._tokens(candidate),
@@ -132,9 +134,9 @@ class Search:
             standing,
             failures=max(standing.failures, 1),
             category="rate",
-            # A person may see whether there is room all the same; what is kept for people is there,
-            # and background work does not look.
-            failed_ms=now_ms if background else now_ms - cooldown.PROBE_MS,
+            # A person may look whether there is room all the same, but where the operator said it.
+            # Background work does not: what is kept for people is there.
+            failed_ms=now_ms - (0 if background or room.declared else cooldown.PROBE_MS),
             until_ms=until_ms,
         )
 
@@ -155,8 +157,9 @@ class Search:
         """One request; None when another candidate may do better."""
         candidate, clock = choice.candidate, self._context.clock
         policy, standings = self._policy, self._policy.standings
-        if candidate.key in policy.rooms:
-            policy.rooms[candidate.key].begin(self._tokens(candidate))
+        room = policy.room(candidate, clock.now_ms())
+        if room is not None:
+            room.begin(self._tokens(candidate))
         if standings.of(*candidate.key).failures:
             standings.probed(*candidate.key, now_ms=clock.now_ms())
         if self._emitted:
@@ -186,6 +189,8 @@ class Search:
         policy.ended(self.attempts[-1], reply.usage.input_tokens, reply.usage.output_tokens)
         if reply.left is not None:
             policy.rooms[candidate.key] = Room(reply.left, clock.now_ms())
+        elif room is not None:
+            room.tokens += reply.usage.output_tokens
         standings.succeeded(*candidate.key, now_ms=clock.now_ms())
         notices = [
             policy.answered(self._session, candidate, self._request.model),

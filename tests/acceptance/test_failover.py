@@ -423,3 +423,22 @@ async def test_what_is_left_is_held_against_a_prompt_as_its_model_counts() -> No
         for _ in range(2):
             await failover.ask(text="word " * 800)
         assert failover.asked == ["k1/big", "k2/big"]
+
+
+async def test_a_declared_limit_is_kept_where_the_server_says_nothing_of_it() -> None:
+    """Two requests a minute at the first key, tokens for one answer at the second."""
+
+    def adjust(profile: Profile) -> Profile:
+        if profile.name == "k1":
+            return replace(profile, requests_a_minute=2)
+        return replace(profile, tokens_a_minute=1000)
+
+    async with open_failover("k1", "k2", adjust=adjust) as failover:
+        failover.on("k2", Reply("fine", usage=(10, 1000)).render(1, "big", stream=True))
+        for session in ("a", "b", "c"):
+            await failover.ask(session=session)
+        assert (await failure(failover, session="d")).category == "rate"
+        assert failover.asked == ["k1/big", "k1/big", "k2/big"]
+        await failover.clock.advance(60)
+        await failover.ask(session="d")
+        assert failover.asked[3:] == ["k1/big"]

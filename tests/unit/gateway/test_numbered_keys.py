@@ -57,15 +57,21 @@ def test_what_a_server_takes_holds_for_every_key_that_belongs_there(
         "LLM_API_KEY": "k0",
         "LLM_API_KEY_1": "k1",
         "LLM_TOOLS_1": "true",
+        "LLM_REQUESTS_PER_MINUTE": "60",
+        "LLM_TOKENS_PER_MINUTE": "100000",
+        "LLM_REQUESTS_PER_MINUTE_1": "30",
         "LLM_API_KEY_2": "k2",
         "LLM_BASE_URL_2": "http://other/v1",
     }.items():
         monkeypatch.setenv(name, value)
-    assert [(p.models, p.tools, p.images) for p in profiles(load_settings())] == [
+    found = profiles(load_settings())
+    assert [(p.models, p.tools, p.images) for p in found] == [
         (("big",), False, False),
         (("big",), True, False),
         ((), True, True),
     ]
+    limits = [(60, 100_000), (30, 100_000), (0, 0)]
+    assert [(p.requests_a_minute, p.tokens_a_minute) for p in found] == limits
 
 
 def test_numbered_keys_alone_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agents.base.models import Left
-from agents.resilience.limiter import Room
+from agents.resilience.limiter import Room, a_minute
 
 NOW = 1_700_000_000_000
 
@@ -33,6 +33,13 @@ def test_calls_side_by_side_share_what_is_left() -> None:
     assert ready(shared, 400) == 0
 
 
+def test_more_calls_than_the_whole_limit_are_no_reason_for_another() -> None:
+    crowded = room()
+    for _ in range(200):
+        crowded.begin(1)
+    assert ready(crowded, 1) == NOW + 1000
+
+
 def test_each_of_several_processes_takes_its_share() -> None:
     assert ready(room(), 500, processes=2) == 0
     assert ready(room(), 501, processes=2) == NOW + 6000
@@ -57,3 +64,17 @@ def test_a_clock_that_was_set_back_ends_the_wait() -> None:
     used_up = Room(Left(0, 100, NOW + 1000, None, None, 0), NOW)
     assert ready(used_up, 1) == NOW + 1000
     assert used_up.ready_ms(1, background=False, now_ms=NOW - 3600_000) == 0
+
+
+def test_a_declared_limit_is_that_of_a_minute() -> None:
+    left = a_minute(10, 0, now_ms=NOW)
+    assert left is not None
+    declared = Room(left, NOW, requests=10)
+    assert ready(declared, 10**6) == NOW + 60_000, "the minute's ten are begun"
+    assert [declared.over(NOW + wait) for wait in (-1, 0, 59_999, 60_000)] == [
+        True,
+        False,
+        False,
+        True,
+    ]
+    assert a_minute(0, 0, now_ms=NOW) is None
