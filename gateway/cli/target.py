@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -60,11 +60,18 @@ def running(settings: Settings) -> Target | None:
     Raises `ConfigError` without its token, and where others may have said it.
     """
     home_folder.check(settings.turngate_home)
+    found = told(settings)
+    if found is None or found.token:
+        return found
+    return replace(found, token=_read_token(settings.turngate_home))
+
+
+def told(settings: Settings) -> Target | None:
+    """The same by its file alone, with a token only where the settings have one."""
     found = _said_by(settings.turngate_home)
     if found is None:
         return None
-    token = settings.turngate_token.get_secret_value()
-    return Target(found[0], token or _read_token(settings.turngate_home), found[1])
+    return Target(found[0], settings.turngate_token.get_secret_value(), found[1])
 
 
 @asynccontextmanager

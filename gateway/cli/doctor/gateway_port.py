@@ -25,6 +25,11 @@ async def gateway(scene: Scene) -> Finding:
     target = scene.target
     if target is None:
         return ok("none is running on this home")
+    if not target.token:
+        return fail(
+            f"{target.url} is one, and its token is not in {scene.settings.turngate_home}",
+            "set TURNGATE_TOKEN, or restart it: a start without that file makes a new token",
+        )
     try:
         async with Client(
             target.url, target.token, name="turngate-doctor", patience_s=PATIENCE_S

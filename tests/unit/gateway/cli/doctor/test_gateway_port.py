@@ -87,3 +87,13 @@ def test_a_gateway_whose_model_could_not_be_opened_says_why(shell: Shell) -> Non
     [finding] = [each for each in found if each["check"] == "gateway"]
     assert finding["level"] == "warn"
     assert "answers nobody" in finding["saw"]
+
+
+@pytest.mark.timeout(60)
+def test_a_gateway_whose_token_is_gone_is_not_called_absent(shell: Shell) -> None:
+    with shell.up() as (_, url):
+        (shell.home / "token").unlink()
+        found = json.loads(shell.run("doctor", "--json").stdout)
+    [finding] = [each for each in found if each["check"] == "gateway"]
+    assert (finding["level"], url in finding["saw"]) == ("fail", True)
+    assert "TURNGATE_TOKEN" in finding["fix"]
