@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
 import structlog
@@ -32,11 +32,13 @@ CONFIG_EXIT = 78
 log = structlog.get_logger(__name__)
 
 
-async def supervise(settings: Settings, arguments: Sequence[str]) -> int:
+async def supervise(
+    settings: Settings, arguments: Sequence[str], *, listening: Callable[[], None]
+) -> int:
     """Run `settings.turngate_processes` gateways until a signal; the exit code.
 
-    `arguments` are those of `turngate`, for the children. Raises `ConfigError` and what opening
-    the store raises.
+    `arguments` are those of `turngate`, for the children; `listening` is called once the port is
+    open. Raises `ConfigError` and what opening the store raises.
     """
     await prepare(settings)
     listen = listen_of(settings)
@@ -46,6 +48,7 @@ async def supervise(settings: Settings, arguments: Sequence[str]) -> int:
             sock.listen()
         numbers = [sock.fileno() for sock in sockets]
         click.echo(url_of(listen.scheme, sockets))
+        listening()
         return await _Parent(settings.turngate_processes, arguments, numbers).run()
     finally:
         for sock in sockets:
@@ -66,7 +69,7 @@ class _Parent:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._pass_on, number)
-        children = TaskOwner("processes", task_failed)
+        children = TaskOwner("processes", self._failed)
         for place in range(self._count):
             children.start(f"{place}", self._keep(place), ending=Ending.FINISHABLE)
         await children.join()
@@ -116,6 +119,9 @@ class _Parent:
         for process in self._running:
             if process.returncode is None:
                 process.send_signal(number)
+
+    def _failed(self, name: str, error: BaseException) -> None:
+        task_failed(name, error)
         self._code = 1
         self._pass_on(signal.SIGTERM)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -58,8 +59,8 @@ def _up(workspace: str | None, **given: object) -> None:
     logs.configure(level=settings.turngate_log_level, secrets=settings.secrets())
     made = _make_workspace(settings.workspace_dir)
     if settings.turngate_processes > 1:
-        _hints(settings, made)
-        sys.exit(asyncio.run(supervise(settings, sys.argv[1:])))
+        listening = partial(_hints, settings, made)
+        sys.exit(asyncio.run(supervise(settings, sys.argv[1:], listening=listening)))
     sys.setswitchinterval(SWITCH_S)
     uvloop.run(_serve(settings, made))
 
