@@ -6,20 +6,23 @@ nothing.
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from gateway.config import Settings
 from gateway.core.errors import ConfigError
+from gateway.store.postgres.opening import check_postgres, migrate_postgres
+from gateway.store.soundness import Report
 from gateway.store.sqlite import upkeep
-from gateway.store.sqlite.upkeep import Progress, Report
+from gateway.store.sqlite.upkeep import Progress
 
 
 def database(settings: Settings) -> Path:
     """The database file of these settings; raises `ConfigError` when there is none."""
     if settings.postgres_url:
         raise ConfigError(
-            "TURNGATE_STORE names PostgreSQL, which has tools of its own: pg_dump, pg_restore; "
-            "its schema is migrated when turngate starts"
+            "TURNGATE_STORE names PostgreSQL, which has tools of its own for copies: pg_dump and "
+            "pg_restore"
         )
     if settings.database is None:
         raise ConfigError("TURNGATE_STORE=:memory: leaves nothing to keep")
@@ -28,6 +31,8 @@ def database(settings: Settings) -> Path:
 
 def check(settings: Settings) -> Report:
     """What is found in the database."""
+    if settings.postgres_url:
+        return asyncio.run(check_postgres(settings.postgres_url))
     return upkeep.check(database(settings))
 
 
@@ -43,6 +48,8 @@ def restore(settings: Settings, backup: Path, progress: Progress) -> Path | None
 
 def migrate(settings: Settings) -> tuple[int, int]:
     """Bring the schema up to date; the versions before and after."""
+    if settings.postgres_url:
+        return asyncio.run(migrate_postgres(settings.postgres_url))
     return upkeep.migrate(database(settings))
 
 

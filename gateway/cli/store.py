@@ -23,7 +23,12 @@ def command(name: str) -> click.Group:
         ("check", _check, None, "Look whether it is sound; ends with 1 when it is not."),
         ("backup", _backup, file, "Copy it to a file, while a gateway runs or not."),
         ("restore", _restore, file, "Put a backup in its place; no gateway may run."),
-        ("migrate", _migrate, None, "Bring its schema up to date, with a backup first."),
+        (
+            "migrate",
+            _migrate,
+            None,
+            "Bring its schema up to date; of a file there is a backup first.",
+        ),
         ("copy", _copy, url, "Copy it into an empty PostgreSQL; no gateway may run."),
     ):
         params = [*([] if argument is None else [argument]), RUNNING_HOME, JSON]
@@ -34,7 +39,7 @@ def command(name: str) -> click.Group:
 def _check(home: str | None, as_json: bool) -> None:
     report = keeping.check(_settings(home))
     shown = {
-        "database": str(report.path),
+        "database": report.name,
         "schema": report.version,
         "problems": list(report.problems),
         "rows": report.rows,

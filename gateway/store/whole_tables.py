@@ -27,17 +27,13 @@ def about(statement: str, table: str, columns: Sequence[str] = (), key: Sequence
     )
 
 
-def rules() -> list[tuple[str, str]]:
-    """What has to hold of a database: a sentence for when it does not, and what breaks it."""
-    return _pieces("check.sql")
-
-
 @cache
 def _templates() -> dict[str, Template]:
-    return {name: Template(sql) for name, sql in _pieces("tables.sql")}
+    return {name: Template(sql) for name, sql in pieces("tables.sql")}
 
 
-def _pieces(file: str) -> list[tuple[str, str]]:
+def pieces(file: str) -> list[tuple[str, str]]:
+    """The statements of a file under `sql/upkeep`, each behind its name."""
     text = (resources.files("gateway.store") / "sql" / "upkeep" / file).read_text("utf-8")
     split = (piece.partition("\n") for piece in text.split("-- name: ")[1:])
     return [(name.strip(), sql) for name, _, sql in split]

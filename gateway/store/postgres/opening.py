@@ -6,6 +6,7 @@ from gateway.core.clock import Clock
 from gateway.core.errors import ConfigError
 from gateway.store.base.shared import SharedInspection
 from gateway.store.base.store import Store
+from gateway.store.soundness import Report
 
 MISSING = (
     "TURNGATE_STORE names PostgreSQL and its client is not installed; install it with: "
@@ -38,3 +39,21 @@ async def inspect_postgres(url: str, clock: Clock) -> SharedInspection:
     except ImportError as error:
         raise ConfigError(MISSING) from error
     return await inspect(url, clock)
+
+
+async def check_postgres(url: str) -> Report:
+    """See `upkeep.check`. Raises `ConfigError` like `open_postgres`."""
+    try:
+        from gateway.store.postgres.upkeep import check  # noqa: PLC0415  # as above
+    except ImportError as error:
+        raise ConfigError(MISSING) from error
+    return await check(url)
+
+
+async def migrate_postgres(url: str) -> tuple[int, int]:
+    """See `upkeep.migrate`. Raises `ConfigError` like `open_postgres`."""
+    try:
+        from gateway.store.postgres.upkeep import migrate  # noqa: PLC0415  # as above
+    except ImportError as error:
+        raise ConfigError(MISSING) from error
+    return await migrate(url)

@@ -11,7 +11,6 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
@@ -25,33 +24,16 @@ from gateway.core.errors import (
     StoreUnavailable,
 )
 from gateway.store import statements
+from gateway.store.soundness import Report, broken, rules
 from gateway.store.sqlite.database import Database, keep_private
 from gateway.store.sqlite.lock import FileLock
-from gateway.store.whole_tables import about, rules
+from gateway.store.whole_tables import about
 
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is, in pages or rows."""
 PAGES = 256
 """Pages copied at once, 1 MiB: the gateway's writes go on in between."""
-SHOWN = 5
-"""How many of the things that break one rule are named."""
 ROWS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What was found: problems as sentences, and the number of rows by table."""
-
-    path: Path
-    version: int
-    problems: tuple[str, ...]
-    rows: dict[str, int]
-
-    def raise_problems(self) -> None:
-        """Raise `StoreDamaged` when there are any."""
-        if self.problems:
-            listed = "\n".join(f"  {problem}" for problem in self.problems)
-            raise StoreDamaged(f"{self.path} has {len(self.problems)} problems:\n{listed}")
 
 
 def check(path: Path) -> Report:
@@ -69,11 +51,11 @@ def check(path: Path) -> Report:
             for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check"):
                 problems.append(f"a row of {table} ({row}) belongs to none of {parent}")
             for rule, sql in rules():
-                problems += _broken(rule, connection.execute(sql).fetchall())
+                problems += broken(rule, connection.execute(sql).fetchall())
             rows = {table: _count(connection, table) for table in tables(connection)}
         except sqlite3.DatabaseError as error:
             raise StoreDamaged(f"{path} cannot be read: {error}") from error
-    return Report(path, version, tuple(problems), rows)
+    return Report(str(path), version, tuple(problems), rows)
 
 
 def back_up(path: Path, target: Path, progress: Progress) -> str:
@@ -223,14 +205,6 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
             f"{path} has schema {version}, this turngate knows {newest}: use {what}"
         )
     return version
-
-
-def _broken(rule: str, rows: list[tuple[str]]) -> list[str]:
-    if not rows:
-        return []
-    named = ", ".join(str(row[0]) for row in rows[:SHOWN])
-    more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-    return [f"{rule}: {named}{more}"]
 
 
 def _count(connection: sqlite3.Connection, table: str) -> int:

@@ -1,7 +1,7 @@
 -- name: the log has a hole, or more entries than its bounds say
 -- Numbers are given in commit order, one after the other, and pruned from the old end.
 SELECT 'head ' || h.seq || ', floor ' || h.floor || ', entries ' || count(e.seq)
-FROM log_head h LEFT JOIN events e GROUP BY h.id
+FROM log_head h LEFT JOIN events e ON true GROUP BY h.id
 HAVING count(e.seq) <> h.seq - h.floor
   OR (count(e.seq) > 0 AND (min(e.seq) <> h.floor + 1 OR max(e.seq) <> h.seq));
 

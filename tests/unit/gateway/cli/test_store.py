@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.store.sqlite.store import open_sqlite
+from tests.support.database import fresh_url
 from tests.unit.gateway.cli.shell import Shell
 
 
@@ -50,8 +51,18 @@ def test_a_damaged_database_ends_the_check_with_one(shell: Shell, database: Path
 
 @pytest.mark.timeout(30)  # two processes
 def test_what_is_no_file_has_no_upkeep_here(shell: Shell) -> None:
-    """Memory leaves nothing; PostgreSQL has tools of its own."""
+    """Memory leaves nothing; PostgreSQL has tools of its own for copies."""
     for value, word in ((":memory:", "nothing to keep"), ("postgresql://h/d", "pg_dump")):
-        done = shell.run("store", "check", TURNGATE_STORE=value)
+        done = shell.run("store", "backup", "copy.db", TURNGATE_STORE=value)
         assert done.returncode == 78
         assert word in done.stderr
+
+
+@pytest.mark.postgres
+@pytest.mark.timeout(60)  # a server and two processes
+async def test_postgresql_is_migrated_and_checked(shell: Shell) -> None:
+    url = await fresh_url()
+    found = json.loads(shell.run("store", "migrate", "--json", TURNGATE_STORE=url).stdout)
+    assert (found["before"], found["checked"]) == (0, True)
+    found = json.loads(shell.run("store", "check", "--json", TURNGATE_STORE=url).stdout)
+    assert (found["problems"], found["rows"]["runs"]) == ([], 0)

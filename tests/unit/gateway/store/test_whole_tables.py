@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.store.whole_tables import about, rules
+from gateway.store.whole_tables import about
 
 
 def test_names_and_places_stand_where_they_belong() -> None:
@@ -21,11 +21,3 @@ def test_what_is_no_name_of_ours_is_refused(name: str) -> None:
         about("count_all", name)
     with pytest.raises(ValueError, match="no names of tables"):
         about("read_all", "steps", [name], ["path"])
-
-
-def test_every_rule_is_a_sentence_with_a_question() -> None:
-    """The sentence is what an operator reads; a question without one would end up in the last's."""
-    found = rules()
-    assert found
-    assert all(" " in sentence and "SELECT" in sql for sentence, sql in found)
-    assert [sql.count(";\n") for _, sql in found] == [1] * len(found)
