@@ -5,24 +5,36 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.core.clock import SystemClock
-from tests.security.raw import frame, peer
+from tests.security.raw import Peer, frame, peer
 from tests.unit.gateway.cli.shell import Shell
 
 ROOT = Path(__file__).resolve().parents[2]
+TEXT = 1
+"""The opcode of a message of text."""
 STOP_S = 30.0
 """What an orchestrator gives a process before it kills it."""
 
 
-def call(method: str, **params: object) -> bytes:
-    return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+def call(method: str, id: int = 1, /, **params: object) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).encode()
+
+
+async def answer(client: Peer) -> dict[str, Any]:
+    """The result of a call; pings are passed over."""
+    while (found := await client.message())[0] != TEXT:
+        pass
+    result: dict[str, Any] = json.loads(found[1])["result"]
+    return result
 
 
 @pytest.mark.slow
@@ -50,11 +62,14 @@ def test_at_five_times_its_load_a_gateway_goes_on_working_and_says_no_to_the_res
 async def test_a_stop_with_stalled_and_silent_peers_is_over_before_it_would_be_killed(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """Some have asked for megabytes and read nothing, some never said a word, one waits."""
+    """Some have asked for megabytes and read nothing, some never said a word, one waits for the
+    answer of a model that gives none; that one is told how far it is."""
     shell = Shell(tmp_path_factory.mktemp("whole"))
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        process, url = stack.enter_context(shell.up(TURNGATE_MODEL="scripted"))
+        dumb = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        model = {"LLM_BASE_URL": f"http://127.0.0.1:{dumb.getsockname()[1]}/v1", "LLM_MODEL": "m"}
+        process, url = stack.enter_context(shell.up(TURNGATE_MODEL="", **model))
         netloc = url.split("//", 1)[1]
         port = int(netloc.rsplit(":", 1)[1])
         token = (shell.home / "token").read_text("utf-8").strip()
@@ -68,10 +83,15 @@ async def test_a_stop_with_stalled_and_silent_peers_is_over_before_it_would_be_k
             silent.send(b"GET /ws HTTP/1.1\r\n")
         healthy = await stack.enter_async_context(peer(port))
         await healthy.opened(netloc, ("Authorization", f"Bearer {token}"))
-        healthy.send(frame(call("status")))
-        await healthy.message()
+        healthy.send(frame(call("send", text="hello")))
+        running = False
+        while not running:
+            healthy.send(frame(call("status", 2)))
+            running = bool((await answer(healthy))["turns_running"])
         begun = clock.monotonic()
         process.send_signal(signal.SIGTERM)
+        told = await answer(healthy)
+        assert (told["state"], told["reply"]) == ("running", None)
         assert await healthy.close_code() == 1012
         healthy.abort()
         assert await asyncio.to_thread(process.wait, STOP_S) == 0
