@@ -65,8 +65,9 @@ async def _send(
     elif answer.reply is not None:
         say(answer.reply)
     if answer.state in OPEN_STATES:
+        far = f", {answer.position} wait before it" if answer.position else ""
         click.echo(
-            f"turngate: not answered yet, and still being worked on; ask again with: "
+            f"turngate: not answered yet, and still being worked on{far}; ask again with: "
             f"turngate turns wait {answer.turn_id}",
             err=True,
         )

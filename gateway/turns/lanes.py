@@ -130,6 +130,15 @@ class Lanes:
         self._kick(lane)
         return position
 
+    def position(self, session_key: str, turn_id: str) -> int | None:
+        """How many messages of the conversation wait before this one; None: it does not wait here.
+
+        What another process took in waits there.
+        """
+        lane = self._lanes.get(session_key)
+        queued = lane.queued if lane is not None else ()
+        return next((at for at, row in enumerate(queued) if row.turn_id == turn_id), None)
+
     def requeue(self, run: RunRow, *, alone: bool) -> None:
         """Take back an interrupted or woken turn."""
         lane = self._lane(run.session_key)

@@ -60,6 +60,7 @@ async def get(call: Call, params: wire.OneTurn) -> wire.Turn:
         said=speaking.shapes(_said(row.body)),
         reply=ended.text if ended is not None else None,
         delivery_key=ended.delivery_key if ended is not None else "",
+        position=call.gateway.lanes.position(row.session_key, row.turn_id),
     )
 
 
@@ -114,7 +115,8 @@ async def _wait(call: Call, waited: _Waited, wait_ms: int) -> wire.Answer:
             state, answering = row.state, row.turn_id
             ended = await call.gateway.waiters.so_far(row)
     if ended is None:
-        return _answer(waited, state, answering)
+        position = call.gateway.lanes.position(waited.session_key, waited.turn_id)
+        return _answer(waited, state, answering, position=position)
     key = ended.delivery_key
     call.written.append(lambda: call.shared.pulled.written(key))
     return _answer(waited, ended.state, ended.turn_id, ended)
@@ -129,7 +131,14 @@ async def _ended(call: Call, turn_id: TurnId, wait_ms: int) -> Ended | None:
         return None
 
 
-def _answer(waited: _Waited, state: str, answering: str, ended: Ended | None = None) -> wire.Answer:
+def _answer(
+    waited: _Waited,
+    state: str,
+    answering: str,
+    ended: Ended | None = None,
+    *,
+    position: int | None = None,
+) -> wire.Answer:
     text = ended.text if ended is not None else None
     return wire.Answer.model_validate(
         {
@@ -140,6 +149,7 @@ def _answer(waited: _Waited, state: str, answering: str, ended: Ended | None = N
             "kind": ended.kind if ended is not None else "",
             "delivery_key": ended.delivery_key if ended is not None else "",
             "answered_by": answering,
+            "position": position,
         }
     )
 

@@ -58,6 +58,14 @@ class FilePart(Shape):
 PartShape = Annotated[TextPart | ImagePart | FilePart, Field(discriminator="type")]
 
 
+Position = Annotated[
+    int | None,
+    Field(
+        description="How many messages of its conversation wait before it; null: it does not wait."
+    ),
+]
+
+
 class StartTurn(Params):
     """A message, and whom it comes from.
 
@@ -116,6 +124,7 @@ class Answer(Result):
     kind: str = ""
     delivery_key: str = ""
     answered_by: str
+    position: Position = None
 
 
 class OneTurn(Params):
@@ -151,6 +160,7 @@ class Turn(TurnSummary):
     said: list[PartShape]
     reply: str | None
     delivery_key: str = ""
+    position: Position = None
 
 
 class ListTurns(Page):

@@ -103,6 +103,23 @@ async def test_not_waiting_at_all_is_allowed(world: World) -> None:
     assert (await talk.call("send", text="slow", peer_id="q", wait_ms=0))["reply"] is None
 
 
+async def test_who_waits_in_line_is_told_how_many_are_before(world: World) -> None:
+    """When it is asked again, too: others before it may have left the line."""
+    talk = world.talk()
+    running = (await talk.call("turns.start", text="slow"))["turn_id"]
+    await world.settled()
+    sent = [await talk.call("turns.start", text=text) for text in ("one", "two", "three")]
+    assert [each["position"] for each in sent] == [0, 1, 2]
+    last = sent[2]["turn_id"]
+    assert (await talk.call("turns.wait", turn_id=last, wait_ms=0))["position"] == 2
+    await talk.call("turns.cancel", turn_id=sent[0]["turn_id"])
+    await world.settled()
+    assert (await talk.call("turns.get", turn_id=last))["position"] == 1
+    assert (await talk.call("turns.get", turn_id=running))["position"] is None
+    await world.clock.advance(5)
+    assert (await talk.call("turns.wait", turn_id=last))["position"] is None
+
+
 async def test_the_same_key_waits_for_the_same_turn(world: World) -> None:
     """After the connection broke, over another, while it runs and after its end."""
     first = world.talk()
