@@ -78,14 +78,16 @@ class Search:
         self._emitted = False
         self.attempts: list[ModelAttempt] = []
 
-    def _fitting(self, able: list[Candidate]) -> tuple[list[Candidate], tuple[int, int]]:
-        """Those whose window this fits, the largest window it does not fit, and its size there."""
+    def _fitting(
+        self, able: list[Candidate]
+    ) -> tuple[list[Candidate], list[tuple[Candidate, int, int]]]:
+        """Those whose window this fits, and the others with their window and its size there."""
         fitting: list[Candidate] = []
-        small = (0, 0)
+        small: list[tuple[Candidate, int, int]] = []
         for one in able:
             window, tokens = self._policy.window_as_asked(one, self._request), self._tokens(one)
             if window and tokens > shrinking.room(window, self._request.max_tokens):
-                small = max(small, (window, tokens))
+                small.append((one, window, tokens))
             else:
                 fitting.append(one)
         return fitting, small
@@ -263,12 +265,18 @@ class Search:
                 reason=str(error),
             )
 
+    def _soon(self, one: Candidate, now_ms: int) -> bool:
+        """Whether it is worth a shorter prompt: who rests for long would not answer that either."""
+        ready_ms = cooldown.ready_ms(self._standing(one), now_ms=now_ms)
+        return not self._able or ready_ms <= now_ms + self._patience_ms
+
     def _given_up(self, nobody: Nobody) -> ModelFailed:
         """The failure to tell of: of those who come back, the soonest, for it says when."""
         attempts = tuple(self.attempts)
         now_ms = self._context.clock.now_ms()
-        window, tokens = self._small
-        if window:  # somebody could answer a shorter prompt
+        shorter = [sizes for one, *sizes in self._small if self._soon(one, now_ms)]
+        if shorter:  # somebody could answer a shorter prompt
+            window, tokens = max(shorter)
             said = f"the prompt has about {tokens} tokens and the model takes {window}"
             return ModelFailed("overflow", said, window=window, tokens=tokens, attempts=attempts)
         if not self._able:

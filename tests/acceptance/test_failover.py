@@ -368,6 +368,24 @@ async def test_every_request_is_counted_by_how_it_ended() -> None:
         assert counted == [("k1", "rate", 0), ("k2", "", 5)]
 
 
+async def test_a_prompt_is_not_made_smaller_for_a_model_that_would_not_answer_either() -> None:
+    """A fallback with a small window, behind a key that is dead as well."""
+
+    def adjust(profile: Profile) -> Profile:
+        small = profile.name == "k2"
+        return replace(profile, models=("small",), window=1000) if small else profile
+
+    async with open_failover("k1", "k2", adjust=adjust) as failover:
+        failover.on("k1", LIMITED, model="big")
+        failover.on("k1", REVOKED, model="small")
+        long = "word " * 2000
+        refused = await failure(failover, fallbacks=("small",), text=long)
+        assert (refused.category, refused.window) == ("overflow", 1000)
+        failover.on("k2", REVOKED)
+        assert (await failure(failover, fallbacks=("small",))).category != "overflow"
+        assert (await failure(failover, fallbacks=("small",), text=long)).category != "overflow"
+
+
 def left(requests: int, *, reset: str) -> Raw:
     """An answer whose headers say that so many of a hundred requests are left until then."""
     limits = {
