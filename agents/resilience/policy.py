@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from agents.base.models import Limits, Model, ModelContext, ModelReply, ModelRequest
@@ -18,6 +18,7 @@ from agents.base.profiles import (
     ModelAtProfile,
     ProfileInfo,
     ProfileState,
+    Standing,
     Watch,
 )
 from agents.models.profile import Profile
@@ -130,15 +131,33 @@ class Resilient:
                 room = self.rooms[candidate.key] = Room(left, now_ms, declared=True)
         return room
 
+    def standing(
+        self, candidate: Candidate, *, now_ms: int, tokens: int = 1, background: bool = False
+    ) -> Standing:
+        """How it does; where its limits leave no room, as if it rested until they do."""
+        standing, room = self.standings.of(*candidate.key), self.room(candidate, now_ms)
+        if room is None:
+            return standing
+        until_ms = room.ready_ms(
+            tokens, background=background, now_ms=now_ms, processes=self.processes
+        )
+        if until_ms <= max(now_ms, standing.until_ms):
+            return standing
+        return replace(
+            standing,
+            failures=max(standing.failures, 1),
+            category="rate",
+            # A person may look whether there is room all the same, but where the operator said it.
+            # Background work does not: what is kept for people is there.
+            failed_ms=now_ms - (0 if background or room.declared else cooldown.PROBE_MS),
+            until_ms=until_ms,
+        )
+
     def limits(self, request: ModelRequest) -> Limits:
         """What is known of the model that would be asked first now."""
         now_ms = self._clock.now_ms()
         able = choosing.candidates((request.model, *request.fallbacks), self.profiles)
-        ready = (
-            one
-            for one in able
-            if cooldown.ready_ms(self.standings.of(*one.key), now_ms=now_ms) <= now_ms
-        )
+        ready = (one for one in able if self._ready_ms(one, now_ms) <= now_ms)
         first = next(ready, able[0] if able else None)
         if first is None:
             return Limits()
@@ -178,18 +197,21 @@ class Resilient:
         )
 
     def _at(self, candidate: Candidate, now_ms: int) -> ModelAtProfile:
-        standing = self.standings.of(*candidate.key)
-        ready_ms = cooldown.ready_ms(standing, now_ms=now_ms)
+        standing, known = self.standing(candidate, now_ms=now_ms), self.standings.of(*candidate.key)
+        ready_ms = self._ready_ms(candidate, now_ms)
         resting = ready_ms > now_ms
         return ModelAtProfile(
             candidate.model,
             "resting" if resting else "ready",
             standing.category,
-            standing.failures,
+            known.failures,
             ready_ms if resting else 0,
             standing.ok_ms,
             self.window(candidate),
         )
+
+    def _ready_ms(self, candidate: Candidate, now_ms: int) -> int:
+        return cooldown.ready_ms(self.standing(candidate, now_ms=now_ms), now_ms=now_ms)
 
     def window(self, candidate: Candidate) -> int:
         """How many tokens it takes: as the settings say, or less if the server said so."""

@@ -41,11 +41,14 @@ class Policy(Protocol):
 
     standings: Standings
     rooms: dict[tuple[str, str], Room]
-    processes: int
 
     def able(self, request: ModelRequest, session: str) -> list[Candidate]: ...
 
     def room(self, candidate: Candidate, now_ms: int) -> Room | None: ...
+
+    def standing(
+        self, candidate: Candidate, *, now_ms: int, tokens: int, background: bool
+    ) -> Standing: ...
 
     def window(self, candidate: Candidate) -> int: ...
 
@@ -117,29 +120,11 @@ class Search:
         )
 
     def _standing(self, candidate: Candidate) -> Standing:
-        """How it does; where its limits leave no room, as if it rested until they do."""
-        standing = self._policy.standings.of(*candidate.key)
-        now_ms = self._context.clock.now_ms()
-        room = self._policy.room(candidate, now_ms)
-        if room is None:
-            return standing
-        background = self._context.patience_s > PATIENCE_S
-        until_ms = room.ready_ms(
-            self._tokens(candidate),
-            background=background,
-            now_ms=now_ms,
-            processes=self._policy.processes,
-        )
-        if until_ms <= max(now_ms, standing.until_ms):
-            return standing
-        return replace(
-            standing,
-            failures=max(standing.failures, 1),
-            category="rate",
-            # A person may look whether there is room all the same, but where the operator said it.
-            # Background work does not: what is kept for people is there.
-            failed_ms=now_ms - (0 if background or room.declared else cooldown.PROBE_MS),
-            until_ms=until_ms,
+        return self._policy.standing(
+            candidate,
+            now_ms=self._context.clock.now_ms(),
+            tokens=self._tokens(candidate),
+            background=self._context.patience_s > PATIENCE_S,
         )
 
     async def _wait(self, wait_ms: int) -> None:

@@ -403,6 +403,8 @@ async def test_a_key_whose_limit_is_used_up_is_not_asked_until_it_is_back() -> N
         failover.on("k1", left(0, reset="10s"))
         for _ in range(3):
             await failover.ask()
+        shown = [(at.state, at.category) for one in failover.policy.seen() for at in one.models]
+        assert shown == [("resting", "rate"), ("ready", "")], "operators see why"
         assert failover.asked == ["k1/big", "k2/big", "k2/big"]
         await failover.clock.advance(301)
         await failover.ask()

@@ -270,6 +270,7 @@ async def open_failover(
             clock=clock,
             state=state,
             strategy=strategy,
+            models=("big",),
         )
         if folder is None:
             await policy.open()
