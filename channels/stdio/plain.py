@@ -30,6 +30,7 @@ from gateway.core.errors import TurngateError
 from gateway.core.ids import TurnId
 from gateway.core.keys import RouteKey
 from gateway.core.parts import Text
+from gateway.core.terminal import redraws, wants_colour
 
 HELP = """\
 /stop   stop the newest unfinished turn
@@ -125,16 +126,7 @@ def for_streams(stdin: TextIO, stdout: TextIO, environ: Mapping[str, str]) -> Pl
     terminal = stdin.isatty() and stdout.isatty()
     return PlainDialect(
         prompting=terminal,
-        escapes=terminal and environ.get("TERM") != "dumb",
+        escapes=stdin.isatty() and redraws(stdout, environ),
         colour=terminal and wants_colour(environ),
         encoding=stdout.encoding or "utf-8",
     )
-
-
-def wants_colour(environ: Mapping[str, str]) -> bool:
-    """What the environment says of a terminal: NO_COLOR wins over FORCE_COLOR, as in Python."""
-    if environ.get("NO_COLOR"):
-        return False
-    if environ.get("FORCE_COLOR"):
-        return True
-    return environ.get("TERM") != "dumb"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -12,6 +13,7 @@ import click
 
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.tasks import Ending, TaskOwner
+from gateway.core.terminal import redraws
 
 WIDTH = 30
 MEGA = 1_000_000
@@ -30,7 +32,7 @@ class FetchProgress:
 
     def __init__(self, stream: TextIO, *, prompt: str = "") -> None:
         self._stream = stream
-        self._bar = stream.isatty() and not prompt
+        self._bar = redraws(stream, os.environ) and not prompt
         self._prompt = prompt
         self._shown = ""
 
@@ -67,7 +69,7 @@ def copied(what: str) -> Callable[[int, int], None]:
         tenth = 10 if total == 0 else done * 10 // total
         if tenth <= shown:
             return
-        if sys.stderr.isatty():
+        if redraws(sys.stderr, os.environ):
             ending = "\n" if tenth == 10 else ""
             line = f"\r{CLEAR}turngate: {done} of {total} {what}{ending}"
             click.echo(line, nl=False, err=True)
@@ -82,7 +84,7 @@ def copied(what: str) -> Callable[[int, int], None]:
 def counted(what: str, total: int, *, shown: bool) -> Iterator[Callable[[], None]]:
     """`what 3/16` on a terminal while the block calls what it is given; gone at its end."""
     done = 0
-    terminal = shown and sys.stderr.isatty()
+    terminal = shown and redraws(sys.stderr, os.environ)
 
     def step() -> None:
         nonlocal done
@@ -104,7 +106,7 @@ async def waited(what: str, *, clock: Clock | None = None) -> AsyncIterator[None
 
     Elsewhere it is said once, after `QUIET_S`.
     """
-    terminal, clock = sys.stderr.isatty(), clock or SystemClock()
+    terminal, clock = redraws(sys.stderr, os.environ), clock or SystemClock()
     owner = TaskOwner("progress", _never)
     owner.start(
         "tick", _tick(what, clock) if terminal else _once(what, clock), ending=Ending.CANCELLABLE

@@ -20,6 +20,7 @@ from gateway.cli.visible import fitted, visible
 from gateway.config import Settings, read_settings
 from gateway.core.clock import SystemClock
 from gateway.core.errors import ConfigError
+from gateway.core.terminal import wants_colour
 
 COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
 
@@ -72,16 +73,21 @@ def _target(settings: Settings) -> Target | None:
 
 
 def _print(found: list[tuple[Check, Finding]]) -> None:
+    style = click.style if wants_colour(os.environ) else _plain
     width = max(len(check.name) for check, _ in found)
     for check, finding in found:
-        level = click.style(finding.level.ljust(4), fg=COLOURS[finding.level])
+        level = style(finding.level.ljust(4), fg=COLOURS[finding.level])
         saw = fitted(visible(finding.saw), width + 8, sys.stdout)
         click.echo(f"{level}  {check.name.ljust(width)}  {saw}")
         if finding.fix:
             fix = fitted(visible(finding.fix), width + 13, sys.stdout)
-            click.echo(f"{' ' * (width + 8)}{click.style('fix:', bold=True)} {fix}")
+            click.echo(f"{' ' * (width + 8)}{style('fix:', bold=True)} {fix}")
     counts = {level: sum(each.level is level for _, each in found) for level in Level}
     click.echo(
         f"{counts[Level.OK]} fine, {counts[Level.WARN]} to look at, {counts[Level.FAIL]} to mend",
         err=True,
     )
+
+
+def _plain(text: str, **_style: object) -> str:
+    return text

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from channels.base.messages import Accepted, Inbound
 from channels.stdio.dialect import Malformed, Quit, Say, Stop, Tell
-from channels.stdio.plain import HELP, PlainDialect, for_streams, wants_colour
+from channels.stdio.plain import HELP, PlainDialect, for_streams
 from gateway.core.errors import Busy, InvalidInput
 from gateway.core.ids import AgentId, TurnId
 from gateway.core.keys import RouteKey, SessionKey, SessionScope
@@ -164,21 +164,6 @@ def test_a_terminal_is_used_as_the_environment_says(environ: dict[str, str], sho
     dialect = for_streams(Terminal(), Terminal(), environ)
     assert dialect.prompt() == "> "
     assert dialect.message(outbound("hi"), agent="main") == shown
-
-
-@pytest.mark.parametrize(
-    ("environ", "wanted"),
-    [
-        ({}, True),
-        ({"NO_COLOR": ""}, True),
-        ({"NO_COLOR": "1"}, False),
-        ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
-        ({"TERM": "dumb"}, False),
-        ({"TERM": "dumb", "FORCE_COLOR": "1"}, True),
-    ],
-)
-def test_colour_is_a_wish_of_the_environment(environ: dict[str, str], wanted: bool) -> None:
-    assert wants_colour(environ) is wanted
 
 
 def test_the_encoding_is_the_terminals() -> None:

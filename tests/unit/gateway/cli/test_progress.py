@@ -11,6 +11,12 @@ from gateway.core.clock import ManualClock
 from tests.support.standins import Terminal
 
 
+@pytest.fixture(autouse=True)
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that can do things, whatever these tests run in."""
+    monkeypatch.setenv("TERM", "xterm")
+
+
 def told(stream: io.StringIO) -> str:
     progress = FetchProgress(stream)
     for done in (0, 0, 50_000_000, 100_000_000):
@@ -108,3 +114,14 @@ def test_a_copy_is_a_line_that_changes_or_one_line(monkeypatch: pytest.MonkeyPat
     assert terminal.count("\n") == 1
     assert terminal.endswith("turngate: 100 of 100 pages\n")
     assert file == "turngate: copying 100 pages\n"
+
+
+def test_a_dumb_terminal_gets_lines_as_a_file_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would show what erases a line."""
+    monkeypatch.setenv("TERM", "dumb")
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    with counted("checking", 2, shown=True) as step:
+        step()
+    assert stream.getvalue() == ""
+    assert told(Terminal()) == told(io.StringIO())

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from gateway.cli.doctor.catalog import CHECKS
+from gateway.cli.main import turngate
 from tests.unit.gateway.cli.shell import Shell
 
 
@@ -51,3 +53,18 @@ def test_beside_a_gateway_it_asks_that_too(shell: Shell) -> None:
     assert url in rows["gateway"]["saw"]
     assert "belongs to the gateway" in rows["port"]["saw"]
     assert "held by pid" in rows["database"]["saw"]
+
+
+@pytest.mark.parametrize(
+    ("wish", "coloured"),
+    [({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False), ({}, True)],
+)
+def test_a_terminal_has_colours_unless_they_are_not_wanted(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, wish: dict[str, str], coloured: bool
+) -> None:
+    for name in ("TERM", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(shell.folder)
+    done = CliRunner(env=shell.environment(**wish)).invoke(turngate, ["doctor"], color=True)
+    assert "python" in done.stdout
+    assert ("\x1b[" in done.stdout) == coloured
