@@ -22,7 +22,7 @@ class State(StrEnum):
     STARTING = "starting"
     READY = "ready"
     DEGRADED = "degraded"
-    """Takes and keeps every message, while something that answers them is missing."""
+    """Something is missing that keeps messages or answers them; who asks is told what."""
     OVERLOADED = "overloaded"
     """Works on what it has; new work is better sent elsewhere or later."""
     DRAINING = "draining"
@@ -49,6 +49,8 @@ MISSING = Thresholds(enter=1.0, leave=0.0, hold_s=5.0)
 
 OVERLOADS = {"loop_lag": LAG, "in_flight": IN_FLIGHT, "disk_low": DISK}
 DEGRADES = dict.fromkeys(("model_not_open", "no_model_ready", "store_refuses"), MISSING)
+KEEPS_NOTHING = "store_refuses"
+"""Without a model messages are kept until there is one; without this they are refused."""
 
 
 class Hysteresis:
@@ -113,7 +115,8 @@ class Health:
     @property
     def invites(self) -> bool:
         """Whether new work should be sent here: what a load balancer asks."""
-        return self.state in (State.READY, State.DEGRADED)
+        welcome = self.state in (State.READY, State.DEGRADED)
+        return welcome and KEEPS_NOTHING not in self._high
 
     def listen(self, listener: Callable[[State], None]) -> None:
         """Call with each new state, when a fact or the probe brings it to light."""

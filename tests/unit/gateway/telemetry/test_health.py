@@ -53,21 +53,34 @@ async def test_what_is_missing_counts_once_it_was_missing_for_a_while(
 
     async def missing(value: float, seconds: int) -> None:
         for _ in range(seconds):
-            health.observe("store_refuses", value)
-            health.observe("no_model_ready", 0.0)
+            health.observe("no_model_ready", value)
+            health.observe("model_not_open", 0.0)
             await clock.advance(1)
 
     await missing(1, 5)
     await missing(0, 1)
     assert (health.state, health.reasons) == ("ready", ())
     await missing(1, 6)
-    assert (health.state, health.reasons) == ("degraded", ("store_refuses",))
+    assert (health.state, health.reasons) == ("degraded", ("no_model_ready",))
     assert health.accepts
     assert health.invites
     await missing(0, 5)
     assert health.state == "degraded"
     await missing(0, 1)
     assert health.state == "ready"
+
+
+async def test_work_is_not_invited_while_nothing_can_be_kept(
+    clock: ManualClock, health: Health
+) -> None:
+    """Each message would be refused; another gateway may have a database that works."""
+    for value in (1, 0):
+        for _ in range(7):
+            health.observe("store_refuses", value)
+            await clock.advance(1)
+        assert health.invites == (not value)
+        assert health.state == ("degraded" if value else "ready")
+        assert health.accepts
 
 
 async def test_overload_is_told_before_what_is_missing(clock: ManualClock, health: Health) -> None:
