@@ -5,6 +5,8 @@ from __future__ import annotations
 from agents.base.tools import Effect
 from gateway.runs.canonical import Json
 from gateway.runs.context import Attempt, RunContext
+from gateway.runs.retry import RetryPolicy
+from gateway.runs.task import Finish
 
 
 class Office:
@@ -50,6 +52,20 @@ class Office:
             return "\U0001f600" * 300_000
 
         return [await ctx.step("write", write), '"' * 600_000]
+
+    async def translation(self, ctx: RunContext, input: Json) -> Finish:
+        """Uses a model of its own, and says how good it was; half of it comes before a failure."""
+
+        async def translate(attempt: Attempt) -> Json:
+            ctx.charge(attempt, "big", tokens_in=100, tokens_out=20)
+            if attempt.noted is None:
+                ctx.note(attempt, "half")
+                raise ConnectionError("cut")
+            self._do(f"after {attempt.noted}")
+            return "done"
+
+        text = await ctx.step("translate", translate, retry=RetryPolicy(initial_s=0, jitter=0))
+        return Finish("completed", text, outcome={"score": 0.9})
 
     def _do(self, what: str) -> None:
         self.done.append(what)

@@ -21,7 +21,7 @@ def office() -> Office:
 
 @pytest.fixture
 async def world(tmp_path: Path, office: Office) -> AsyncIterator[World]:
-    names = ("report", "approval", "payment", "volume")
+    names = ("report", "approval", "payment", "volume", "translation")
     tasks = {name: getattr(office, name) for name in names}
     async with open_world(tmp_path, tasks=tasks) as world:
         yield world
@@ -55,6 +55,21 @@ async def test_a_declared_task_is_started_and_belongs_to_who_started_it(world: W
         await talk.call("runs.start", task="turn")
     listed = await talk.call("runs.list", task="report")
     assert [found["run_id"] for found in listed["runs"]] == [run]
+
+
+async def test_a_task_says_what_it_used_and_how_good_it_was(world: World, office: Office) -> None:
+    """Each attempt is paid; one that failed tells the next how far it came."""
+    talk = world.talk(OPERATOR)
+    run = await started(world, talk, "translation")
+    shown = await talk.call("runs.get", run_id=run)
+    assert (shown["status"], shown["result"], shown["outcome"]) == (
+        "completed",
+        "done",
+        {"score": 0.9},
+    )
+    used = [{"model": "big", "calls": 2, "tokens_in": 200, "tokens_out": 40}]
+    assert shown["costs"] == shown["root_costs"] == used
+    assert office.done == ["after half"]
 
 
 async def test_the_log_tells_of_a_run_to_operators_only(world: World) -> None:
