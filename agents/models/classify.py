@@ -122,6 +122,7 @@ ROWS: tuple[Row, ...] = (
         "Azure", "filtered", r"\bcontent (?:management )?policy\b|\bcontent filter", 400, 403, None
     ),
     _said("OpenRouter", "filtered", r"\bmoderation\b", 400, 403, None),
+    _said("OpenRouter", "overloaded", r"\bprovider returned error\b", 502),
     _said(ANY, "overloaded", r"\boverloaded\b", 500, None),
     _said(ANY, "rate", r"\brate[ _-]?limit|\btoo many requests\b", None),
     # --- by nothing but the status ---
@@ -168,10 +169,12 @@ def classify(refusal: Refusal, *, host: str = "") -> ModelCategory:
 
 
 def row_of(refusal: Refusal, *, host: str = "") -> Row:
-    """What decides: a word, else a text, else the status."""
-    for code in refusal.codes:
-        if code in _BY_WORD:
-            return _BY_WORD[code]
+    """What decides: a word, else a text, else the status. Words that only say that something broke
+    come behind the text, which may say what."""
+    words = [_BY_WORD[code] for code in refusal.codes if code in _BY_WORD]
+    telling = next((row for row in words if row.category != "server"), None)
+    if telling is not None:
+        return telling
     status = refusal.status if refusal.status is not None else _status_in(refusal.codes)
     message = refusal.message[:MAX_MESSAGE_CHARS]
     of_rates = RATE_WORDS.search(message) is not None
@@ -179,6 +182,8 @@ def row_of(refusal: Refusal, *, host: str = "") -> Row:
         vetoed = of_rates and row.category == "overflow"
         if status in row.statuses and not vetoed and pattern.search(message):
             return row
+    if words:
+        return words[0]
     if not refusal.message and not refusal.codes:
         for name in _HOSTS:
             if f".{host}".endswith(f".{name}") and (name, status) in _BY_STATUS:
