@@ -22,6 +22,9 @@ from gateway.telemetry.health import State
 EVERY_S = 1.0
 """Between two looks: a state has to hold for five seconds anyway."""
 
+STUCK_S = 2.0
+"""How long a write may take before the disk, or the database, counts as hanging."""
+
 LEAST_BYTES = 64 << 20
 """With less free SQLite cannot keep its log, nor running turns their results."""
 
@@ -42,19 +45,22 @@ async def watch(gateway: Gateway, free: Free) -> None:
     while True:
         await gateway.clock.sleep(EVERY_S)
         if refuses(gateway):
-            with suppress(StoreUnavailable):
-                await gateway.store.commit(Unit())
+            with suppress(StoreUnavailable, TimeoutError):
+                async with gateway.clock.timeout(STUCK_S):
+                    await gateway.store.commit(Unit())
         look(gateway)
         gateway.health.observe("disk_low", LEAST_BYTES / max(1, free()))
 
 
 def look(gateway: Gateway) -> None:
     """Tell its health what is missing now."""
+    store = gateway.store
     models = [at for info in gateway.profiles.seen() for at in info.models]
     missing = {
         "model_not_open": gateway.opening.state == "failed",
         "no_model_ready": all(at.state == "resting" for at in models),
         "store_refuses": refuses(gateway),
+        "store_stuck": isinstance(store, Measured) and store.stuck_s >= STUCK_S,
     }
     for name, holds in missing.items():
         gateway.health.observe(name, float(holds))

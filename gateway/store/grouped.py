@@ -46,6 +46,7 @@ class GroupedStore:
         self._closed = False
         self._meter: Meter | None = None
         self._refuses = False
+        self._moved_at = 0.0
         self.posted_refused = 0
         """Posted units that were dropped, refused by a guard, or lost with their batch."""
 
@@ -61,16 +62,20 @@ class GroupedStore:
             raise StoreUnavailable("the store is closed; nothing was written")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Receipt] = loop.create_future()
-        self._pending += 1
-        self._submit(Submitted(unit, future, loop.time()))
+        self._hand_in(unit, future, loop.time())
         return await future
 
     def post(self, unit: Unit) -> None:
         if self._closed or self._pending >= PENDING_POSTED:
             self.posted_refused += 1
             return
+        self._hand_in(unit, None, asyncio.get_running_loop().time())
+
+    def _hand_in(self, unit: Unit, future: asyncio.Future[Receipt] | None, now: float) -> None:
+        if not self._pending:
+            self._moved_at = now
         self._pending += 1
-        self._submit(Submitted(unit, None, asyncio.get_running_loop().time()))
+        self._submit(Submitted(unit, future, now))
 
     def listen(self, listener: Listener) -> None:
         self._listeners.append(listener)
@@ -83,15 +88,20 @@ class GroupedStore:
     def refuses(self) -> bool:
         return self._refuses
 
+    @property
+    def stuck_s(self) -> float:
+        return asyncio.get_running_loop().time() - self._moved_at if self._pending else 0.0
+
     def measure(self, meter: Meter) -> None:
         self._meter = meter
 
     def _settle(self, batch: Sequence[Submitted], committed: Committed | None) -> None:
         """On the loop: listeners first, so that who awaited a commit finds its events heard."""
         self._pending -= len(batch)
+        self._moved_at = asyncio.get_running_loop().time()
         self._room.set()
         if self._meter is not None and batch:
-            self._meter(len(batch), asyncio.get_running_loop().time() - batch[0].since)
+            self._meter(len(batch), self._moved_at - batch[0].since)
         if batch:
             self._refuses = any(isinstance(item.error, StoreUnavailable) for item in batch)
         if committed is not None:

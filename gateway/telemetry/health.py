@@ -48,9 +48,9 @@ MISSING = Thresholds(enter=1.0, leave=0.0, hold_s=5.0)
 """1 while something is missing: a key that rests for a moment is no reason to wake anybody."""
 
 OVERLOADS = {"loop_lag": LAG, "in_flight": IN_FLIGHT, "disk_low": DISK}
-DEGRADES = dict.fromkeys(("model_not_open", "no_model_ready", "store_refuses"), MISSING)
-KEEPS_NOTHING = "store_refuses"
-"""Without a model messages are kept until there is one; without this they are refused."""
+KEEPS_NOTHING = frozenset(("store_refuses", "store_stuck"))
+"""Without a model messages are kept until there is one; in these they are not even kept."""
+DEGRADES = dict.fromkeys(("model_not_open", "no_model_ready", *KEEPS_NOTHING), MISSING)
 
 
 class Hysteresis:
@@ -116,7 +116,7 @@ class Health:
     def invites(self) -> bool:
         """Whether new work should be sent here: what a load balancer asks."""
         welcome = self.state in (State.READY, State.DEGRADED)
-        return welcome and KEEPS_NOTHING not in self._high
+        return welcome and not KEEPS_NOTHING & self._high
 
     def listen(self, listener: Callable[[State], None]) -> None:
         """Call with each new state, when a fact or the probe brings it to light."""

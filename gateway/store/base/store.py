@@ -128,6 +128,11 @@ class Measured(Protocol):
         """Whether the last batch could not be written: a full disk, a server that is away."""
         ...
 
+    @property
+    def stuck_s(self) -> float:
+        """Seconds since the last batch ended while units wait, as before a disk that hangs."""
+        ...
+
     def measure(self, meter: Meter) -> None:
         """Call `meter` on the loop after each batch, held or refused; a later one takes over."""
         ...

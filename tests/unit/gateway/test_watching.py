@@ -18,7 +18,7 @@ from gateway.core.errors import ModelFailed, StoreUnavailable
 from gateway.running import Gateway
 from gateway.store.base.store import Meter, Receipt, Unit
 from gateway.telemetry.health import DISK, MISSING
-from gateway.watching import EVERY_S, LEAST_BYTES, Free, free_around, look, watch
+from gateway.watching import EVERY_S, LEAST_BYTES, STUCK_S, Free, free_around, look, watch
 from tests.support.cutting import CuttableStore
 from tests.support.house import House, open_house
 
@@ -45,6 +45,7 @@ class Full(CuttableStore):
 
     refuses = True
     pending = 0
+    stuck_s = 0.0
 
     def measure(self, meter: Meter) -> None:
         """Nobody counts here."""
@@ -99,6 +100,22 @@ async def test_a_store_that_refused_is_asked_until_it_takes_writes_again(tmp_pat
             await pass_(house, MISSING.hold_s + 2)
             assert house.gateway.health.reasons == ("store_refuses",)
             full.full = False
+            await pass_(house, MISSING.hold_s + 2)
+            assert house.gateway.health.state == "ready"
+
+
+async def test_a_store_that_hangs_is_told_and_nobody_is_sent_to_it(tmp_path: Path) -> None:
+    """It takes writes and answers none: nothing is refused, and nothing is kept either."""
+    house = House(tmp_path)
+    async with open_house(house):
+        hanging = Full(house.store)
+        hanging.refuses = False
+        async with watched(house, replace(house.gateway, store=hanging)):
+            hanging.stuck_s = STUCK_S
+            await pass_(house, MISSING.hold_s + 2)
+            assert house.gateway.health.reasons == ("store_stuck",)
+            assert not house.gateway.health.invites
+            hanging.stuck_s = 0.0
             await pass_(house, MISSING.hold_s + 2)
             assert house.gateway.health.state == "ready"
 

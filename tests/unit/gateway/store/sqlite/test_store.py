@@ -118,3 +118,18 @@ async def test_closing_twice_at_once_waits_for_the_same_end(store: SqliteStore, 
             assert not second.done()
     assert first.cancelled()
     assert rows(path, "SELECT count(*) FROM sessions") == [(1,)]
+
+
+async def test_a_write_that_does_not_end_is_seen(store: SqliteStore, path: Path) -> None:
+    """By the time since anything ended, however much is handed in behind it."""
+    await put(store, a_session())
+    assert store.stuck_s == 0
+    async with asyncio.TaskGroup() as group:
+        with write_lock(path):
+            group.create_task(put(store, a_session(at=2)))
+            await settle(2)
+            first = store.stuck_s
+            group.create_task(put(store, a_session(at=3)))
+            await settle(2)
+            assert store.stuck_s > first > 0
+    assert store.stuck_s == 0
