@@ -13,11 +13,22 @@ from urllib.parse import urlsplit
 from gateway.cli.doctor.check import Finding, Scene, fail, ok, warn
 from gateway.client import Client
 from gateway.core.errors import TurngateError
+from gateway.wire.methods.status import Status
 
 PATIENCE_S = 2.0
 """One on this machine answers within milliseconds."""
 MAX_PROCESSES = 20_000
 """Most processes looked through for the one that listens."""
+
+FIXES = {
+    "no_model_ready": "turngate profiles shows which key rests until when, and why",
+    "store_refuses": "look at the disk, or at the database server",
+    "store_stuck": "look at the disk, or at the database server",
+    "disk_low": "make room on the disk of the database",
+    "loop_lag": "look for what keeps this machine busy",
+    "in_flight": "send less, or wait until some is answered",
+}
+"""What to do about a reason that a gateway gives for its state."""
 
 
 async def gateway(scene: Scene) -> Finding:
@@ -45,11 +56,22 @@ async def gateway(scene: Scene) -> Finding:
             f"{target.url} should be one and does not answer: {error}",
             "if it is gone, start one: turngate up",
         )
-    saw = f"{target.url} runs {status.version}, {status.model} answers"
+    return judged(target.url, status)
+
+
+def judged(url: str, status: Status) -> Finding:
+    """What its answer means."""
+    saw = f"{url} runs {status.version}, {status.model} answers"
     if status.version != version("turngate"):
         return warn(f"{saw}; this is {version('turngate')}", "restart the gateway")
     if status.model_problem:
         return warn(f"{saw} nobody: {status.model_problem}", "mend that, then restart the gateway")
+    if status.reasons:
+        fixes = dict.fromkeys(FIXES.get(reason, "") for reason in status.reasons)
+        return warn(
+            f"{saw}; it is {status.state}: {', '.join(status.reasons)}",
+            "; ".join(filter(None, fixes)) or "look at its log",
+        )
     return ok(f"{saw}, {status.turns_waiting} turns wait")
 
 

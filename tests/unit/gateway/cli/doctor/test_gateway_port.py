@@ -6,13 +6,17 @@ import json
 import os
 import socket
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from gateway.cli.doctor.check import Level
-from gateway.cli.doctor.gateway_port import gateway, port
+from gateway.cli.doctor.gateway_port import FIXES, gateway, judged, port
 from gateway.cli.target import Target
+from gateway.rpc.examples import examples
+from gateway.telemetry.health import DEGRADES, OVERLOADS
+from gateway.wire.methods.status import Status
 from tests.unit.gateway.cli.doctor.scene import scene
 from tests.unit.gateway.cli.shell import Shell
 
@@ -97,3 +101,16 @@ def test_a_gateway_whose_token_is_gone_is_not_called_absent(shell: Shell) -> Non
     [finding] = [each for each in found if each["check"] == "gateway"]
     assert (finding["level"], url in finding["saw"]) == ("fail", True)
     assert "TURNGATE_TOKEN" in finding["fix"]
+
+
+@pytest.mark.parametrize("reason", sorted((OVERLOADS | DEGRADES).keys() - {"model_not_open"}))
+def test_a_gateway_that_is_not_well_says_why_and_what_to_do(reason: str) -> None:
+    """A model that is not open has a finding of its own."""
+    shown = Status.model_validate(examples()["status"].result)
+    status = shown.model_copy(
+        update={"version": version("turngate"), "state": "degraded", "reasons": [reason]}
+    )
+    finding = judged("http://here", status)
+    assert finding.level is Level.WARN
+    assert f"degraded: {reason}" in finding.saw
+    assert finding.fix == FIXES[reason]
