@@ -8,13 +8,16 @@ outlives the process: what was used before is told by the records of turns and c
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from agents.base import size
 from agents.base.models import Model, ModelContext, ModelReply, ModelRequest, Usage
 from agents.base.spending import Spending, Spent
 from gateway.core.errors import BudgetSpent, ModelFailed, StoreUnavailable
+
+T = TypeVar("T")
 
 DAY_MS = 86_400_000
 MAX_ROOTS = 10_000
@@ -85,6 +88,10 @@ class Ledger:
         for row in spent:
             for name in ("day", f"agent {row.agent}", f"session {row.session}"):
                 self._by_day.setdefault(name, _Use()).spent += row.tokens
+
+    def is_of(self, now_ms: int) -> bool:
+        """Whether what is known is of this day; false at midnight, and when the clock jumped."""
+        return now_ms // DAY_MS == self._day
 
     def know(self, root: str, tokens: int) -> None:
         """So many tokens are on record under a root, by this process and all others; what was used
@@ -174,9 +181,11 @@ class Budgeted:
         Where tokens are bounded and the server does not count, our guess is what it cost.
         """
         caller = Caller(context.root, context.session, context.agent, context.calls, context.tokens)
-        counting = self._ledger.budget.in_tokens
+        counting, now_ms = self._ledger.budget.in_tokens, context.clock.now_ms()
+        if not self._ledger.is_of(now_ms):
+            await self._read(self.refresh(now_ms))
         if self._ledger.budget.root_tokens:
-            self._ledger.know(context.root, await self._on_record(context.root))
+            self._ledger.know(context.root, await self._read(self._spending.under(context.root)))
         reserved = request.guess + request.max_tokens if counting else 0
         self._ledger.reserve(caller, reserved, now_ms=context.clock.now_ms())
         used = 0
@@ -190,9 +199,9 @@ class Budgeted:
         finally:
             self._ledger.settle(caller, reserved, used)
 
-    async def _on_record(self, root: str) -> int:
+    async def _read(self, reading: Awaitable[T]) -> T:
         try:
-            return await self._spending.under(root)
+            return await reading
         except StoreUnavailable as error:
             raise ModelFailed("server", f"costs cannot be read: {error}", told=NOT_READ) from error
 

@@ -144,9 +144,9 @@ class Counting(ScriptedModel):
         return ModelReply(reply.text, usage=Usage(30, 10))
 
 
-async def ask(model: Budgeted, text: str = "hi") -> ModelReply:
+async def ask(model: Budgeted, text: str = "hi", *, at_ms: int = NOON) -> ModelReply:
     request = ModelRequest("m", "", (UserMessage((Text(text),)),), max_tokens=50)
-    context = ModelContext(ManualClock(now_ms=NOON), lambda _: None, root="t1", session="s1")
+    context = ModelContext(ManualClock(now_ms=at_ms), lambda _: None, root="t1", session="s1")
     return await model.complete(request, context)
 
 
@@ -174,6 +174,21 @@ async def test_what_other_processes_have_used_meanwhile_counts() -> None:
     for model in (one, other):
         with pytest.raises(BudgetSpent):
             await ask(model)
+
+
+async def test_a_clock_that_jumps_to_another_day_and_back_gives_nothing_back() -> None:
+    """What a day has cost is read whenever another one begins."""
+    today = Today(Spent("s1", "main", 120))
+    model = Budgeted(Counting(), Budget(day_tokens=150), today, NOON)
+    await model.open()
+    with pytest.raises(BudgetSpent):
+        await ask(model)
+    today.spent = []
+    await ask(model, at_ms=NOON - DAY_MS)
+    today.spent = [Spent("s1", "main", 120)]
+    with pytest.raises(BudgetSpent):
+        await ask(model)
+    assert today.asked == [at - DAY_MS // 2 for at in (NOON, NOON - DAY_MS, NOON)]
 
 
 def test_what_is_set_aside_stays_so_when_the_day_is_read_again() -> None:
