@@ -20,6 +20,7 @@ from tests.clients.running import (
     run,
     running_script,
 )
+from tests.support.certificates import self_signed
 from tests.support.machine import needs
 
 pytestmark = pytest.mark.timeout(HANGS_S)  # a gateway and clients are started
@@ -31,17 +32,7 @@ STATUS = '{"jsonrpc":"2.0","id":1,"method":"status"}'
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """For `localhost` and 127.0.0.1, signed by itself; with its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-nodes", "-days", "2", "-subj", "/CN=localhost"),
-            *("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
-            *("-keyout", str(key), "-out", str(cert)),
-        ]
-    )
-    return cert, key
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 @needs("curl", "openssl")

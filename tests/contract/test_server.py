@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from gateway.http.listening import Listen
 from gateway.http.server import Stopping
 from tests.security.surface import Running, running, until
+from tests.support.certificates import self_signed
 from tests.support.credentials import CHAT_TOKEN, OPERATOR_TOKEN, READ_TOKEN
 from tests.support.machine import needs
 
@@ -301,14 +302,7 @@ async def test_a_stopping_server_says_come_back(tmp_path: Path) -> None:
 
 @needs("openssl")
 async def test_it_speaks_tls_with_a_certificate(tmp_path: Path) -> None:
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    maker = await asyncio.create_subprocess_exec(
-        *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-        *("-nodes", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"),
-        *("-days", "1", "-keyout", str(key), "-out", str(cert)),
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    assert await maker.wait() == 0
+    cert, key = await asyncio.to_thread(self_signed, tmp_path)
     trust = ssl.create_default_context(cafile=str(cert))
     listen = Listen(port=0, tls_cert=cert, tls_key=key)
     steps = Stopping(goodbye_s=1.0)

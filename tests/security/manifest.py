@@ -190,6 +190,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     "3.2": (
         "security/test_slow_peers.py::test_a_stalled_reader_is_gone_within_the_deadline",
+        "security/test_slow_peers.py::test_a_stalled_reader_behind_tls_is_gone_too",
         "security/test_slow_peers.py::test_pings_do_not_keep_a_stalled_reader_alive",
         "security/test_slow_peers.py::test_a_slow_reader_that_moves_is_kept",
         "security/test_slow_peers.py::test_a_silent_peer_is_given_up_after_its_ping",

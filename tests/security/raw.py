@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -128,10 +129,13 @@ class Peer:
 
 
 @asynccontextmanager
-async def peer(port: int, *, receive_buffer: int = 0) -> AsyncIterator[Peer]:
+async def peer(
+    port: int, *, receive_buffer: int = 0, trust: ssl.SSLContext | None = None
+) -> AsyncIterator[Peer]:
     """Connect; the connection is cut at the end.
 
-    With `receive_buffer` nothing is read until asked for, and the kernel holds little.
+    With `receive_buffer` nothing is read until asked for, and the kernel holds little; with `trust`
+    it speaks TLS.
     """
     sock = socket.socket()
     if receive_buffer:
@@ -139,7 +143,10 @@ async def peer(port: int, *, receive_buffer: int = 0) -> AsyncIterator[Peer]:
     sock.setblocking(False)
     await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
     reader, writer = await asyncio.open_connection(
-        sock=sock, limit=4096 if receive_buffer else 2**22
+        sock=sock,
+        limit=4096 if receive_buffer else 2**22,
+        ssl=trust,
+        server_hostname="127.0.0.1" if trust else None,
     )
     made = Peer(reader, writer)
     try:

@@ -5,6 +5,7 @@ They lose their place in bounded time and cost nobody else anything.
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -14,9 +15,12 @@ from websockets.asyncio.client import connect
 
 from gateway.core.clock import SystemClock
 from gateway.http.bounds import KIB, MIB, Bounds, Deadlines, Limits, Sizes
+from gateway.http.listening import Listen
 from tests.security.raw import CLOSE, Peer, frame, peer
 from tests.security.surface import Running, running, until
+from tests.support.certificates import self_signed
 from tests.support.credentials import CHAT_TOKEN, OPERATOR_TOKEN
+from tests.support.machine import needs
 
 AUTH = ("Authorization", f"Bearer {OPERATOR_TOKEN}")
 HEADERS = dict([AUTH])
@@ -224,6 +228,21 @@ async def test_a_stalled_reader_is_gone_within_the_deadline(gateway: Running) ->
         await until(lambda: gateway.server.clients == 0, within_s=QUICK.progress_s + 1)
         assert clock.monotonic() - begun > QUICK.progress_s / 2
     assert gateway.count("turngate_shed_total", reason="stalled") == 1
+
+
+@needs("openssl")
+async def test_a_stalled_reader_behind_tls_is_gone_too(tmp_path: Path) -> None:
+    """Its bytes wait in two places, and neither side says a proper goodbye."""
+    cert, key = await asyncio.to_thread(self_signed, tmp_path)
+    listen = Listen(port=0, tls_cert=cert, tls_key=key)
+    trust = ssl.create_default_context(cafile=cert)
+    async with (
+        running(tmp_path, bounds=Bounds(QUICK), listen=listen) as gateway,
+        peer(gateway.port, receive_buffer=4096, trust=trust) as client,
+    ):
+        await stall(client, gateway)
+        await until(lambda: gateway.server.clients == 0, within_s=QUICK.progress_s + 1)
+        assert gateway.count("turngate_shed_total", reason="stalled") == 1
 
 
 async def test_pings_do_not_keep_a_stalled_reader_alive(gateway: Running) -> None:
