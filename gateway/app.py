@@ -46,7 +46,7 @@ from gateway.events.previews import Previews
 from gateway.events.relay import relay
 from gateway.identity.credentials import Credentials
 from gateway.intake.intake import Intake
-from gateway.retention import forget
+from gateway.retention import DAY_MS, Keep, forget
 from gateway.routing.added import AddedRules
 from gateway.routing.agents import KnownAgents
 from gateway.running import About, Gateway
@@ -215,14 +215,14 @@ async def open_gateway(
             profiles=answers.profiles,
             opening=answers.opening,
         )
-        await _start(stack, gateway, task, answers)
+        await _start(stack, gateway, task, answers, keep_for(settings))
         log.info("gateway.ready", agents=list(agents.ids()), model=settings.answering)
         yield gateway
         log.info("gateway.stopping", turns=engine.executing)
 
 
 async def _start(
-    stack: AsyncExitStack, gateway: Gateway, task: TurnTask, answers: Answering
+    stack: AsyncExitStack, gateway: Gateway, task: TurnTask, answers: Answering, keep: Keep
 ) -> None:
     """Take up what is open; `stack` stops it all in the opposite order."""
     store, clock, lanes = gateway.store, gateway.clock, gateway.lanes
@@ -242,7 +242,7 @@ async def _start(
     upkeep.start("admit", _admit(answers.model, lanes), ending=Ending.CANCELLABLE)
     every = partial(_every, upkeep, clock)
     every("sweep", SWEEP_S, gateway.sessions.sweep)
-    every("forget", FORGET_S, partial(forget, store, clock))
+    every("forget", FORGET_S, partial(forget, store, clock, keep))
     if shared is not None:
         relay(shared, gateway.previews, gateway.log)
         shared.hear(LEAVING, lambda _: lanes.take_over())
@@ -332,6 +332,17 @@ def _every(
                 log.warning("upkeep.put_off", work=name, reason=str(error))
 
     upkeep.start(name, repeated(), ending=Ending.ETERNAL)
+
+
+def keep_for(settings: Settings) -> Keep:
+    """How long things are kept that nobody will ask for again."""
+    ended_ms = settings.turngate_keep_days * DAY_MS
+    return Keep(
+        events_ms=settings.turngate_keep_event_days * DAY_MS,
+        events=settings.turngate_keep_events,
+        runs_ms=ended_ms,
+        ended_ms=ended_ms,
+    )
 
 
 async def _refresh(gateway: Gateway, answers: Answering) -> None:

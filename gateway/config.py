@@ -139,6 +139,23 @@ class Settings(BaseSettings):
         "host and port; `up` with several processes sets it.",
         examples=["3"],
     )
+    turngate_keep_days: int = Field(
+        30,
+        ge=1,
+        le=36_500,
+        description="Days for which messages, answers and runs are kept once they have ended; "
+        "conversations stay.",
+        examples=[7],
+    )
+    turngate_keep_event_days: int = Field(
+        7, ge=1, le=36_500, description="Days for which the log of events is kept.", examples=[30]
+    )
+    turngate_keep_events: int = Field(
+        1_000_000,
+        ge=1000,
+        description="Most entries of the log of events; the oldest go first.",
+        examples=[100_000],
+    )
     turngate_lease: float = Field(
         30.0,
         ge=1.0,

@@ -46,10 +46,7 @@ class Keep:
     ended_ms: int = 30 * DAY_MS
 
 
-DEFAULTS = Keep()
-
-
-async def forget(store: Store, clock: Clock, keep: Keep = DEFAULTS) -> None:
+async def forget(store: Store, clock: Clock, keep: Keep) -> None:
     """One pass over everything that ages.
 
     Raises `StoreUnavailable`. Cancelled or failed, what is deleted is deleted and the rest waits

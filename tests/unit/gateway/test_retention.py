@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.app import keep_for
+from gateway.config import Settings
 from gateway.core.clock import ManualClock
 from gateway.core.errors import StoreUnavailable
 from gateway.core.tasks import Ending, TaskOwner
@@ -82,16 +84,22 @@ async def test_each_kind_is_kept_for_its_time(
     clock = ManualClock()
     await live_through(store, "old", clock.now_ms() - age_ms, ended=True)
     await live_through(store, "new", clock.now_ms(), ended=True)
-    await forget(store, clock)
+    await forget(store, clock, Keep())
     assert await left(store, "old") == EVERYTHING - gone
     assert await left(store, "new") == EVERYTHING
+
+
+def test_the_settings_say_how_long() -> None:
+    assert keep_for(Settings()) == Keep()
+    settings = Settings(turngate_keep_days=2, turngate_keep_event_days=3, turngate_keep_events=5000)
+    assert keep_for(settings) == Keep(3 * DAY_MS, 5000, runs_ms=2 * DAY_MS, ended_ms=2 * DAY_MS)
 
 
 async def test_what_has_not_ended_stays_however_old_it_is(store: FlakyStore) -> None:
     """Only its place in the log and its key have an age."""
     clock = ManualClock()
     await live_through(store, "old", clock.now_ms() - 365 * DAY_MS, ended=False)
-    await forget(store, clock)
+    await forget(store, clock, Keep())
     assert await left(store, "old") == {"input", "run", "stream", "delivery"}
 
 
@@ -101,7 +109,7 @@ async def test_a_conversation_stays(store: FlakyStore) -> None:
     long_ago = clock.now_ms() - 365 * DAY_MS
     await live_through(store, "old", long_ago, ended=True)
     await store.commit(Unit((AppendEntry(KEY, 0, "old", "old", long_ago),)))
-    await forget(store, clock)
+    await forget(store, clock, Keep())
     assert await left(store, "old") == set()
     assert [row.body for row in await store.read(LoadTranscript(KEY))] == ['"said"']
 
@@ -116,7 +124,7 @@ async def test_the_log_keeps_its_newest_and_says_what_is_gone(store: FlakyStore)
     assert (bounds.floor, bounds.head) == (15, 20)
     assert [row.seq for row in await store.read(ReadEvents(0, 100))] == [16, 17, 18, 19, 20]
     await clock.advance(8 * DAY_MS / 1000)
-    await forget(store, clock)
+    await forget(store, clock, Keep())
     (bounds,) = await store.read(GetLogBounds())
     assert (bounds.floor, bounds.head) == (20, 20)
 
@@ -129,7 +137,7 @@ async def test_a_pass_goes_in_pieces_until_nothing_is_due(store: FlakyStore) -> 
         await store.commit(Unit(events=events))
     store.commits.clear()
     owner = TaskOwner("test", lambda name, error: None)
-    passing = owner.start("pass", forget(store, clock), ending=Ending.FINISHABLE)
+    passing = owner.start("pass", forget(store, clock, Keep()), ending=Ending.FINISHABLE)
     await store.quiet()
     assert [type(unit.ops[0]).__name__ for unit in store.commits] == ["PruneEvents"]
     await drive(clock, store, passing)
@@ -145,16 +153,16 @@ async def test_a_pass_that_fails_is_taken_up_by_the_next(store: FlakyStore) -> N
     await live_through(store, "old", clock.now_ms() - 31 * DAY_MS, ended=True)
     store.refuses = holds(PruneRuns)
     with pytest.raises(StoreUnavailable):
-        await forget(store, clock)
+        await forget(store, clock, Keep())
     assert await left(store, "old") == {"input", "key", "run", "delivery"}
     store.refuses = lambda unit: False
-    await forget(store, clock)
+    await forget(store, clock, Keep())
     assert await left(store, "old") == set()
 
 
 async def test_a_pass_over_nothing_changes_nothing(store: FlakyStore) -> None:
     """An empty store has an empty log."""
-    await forget(store, ManualClock())
+    await forget(store, ManualClock(), Keep())
     (bounds,) = await store.read(GetLogBounds())
     assert (bounds.floor, bounds.head) == (0, 0)
 
@@ -167,6 +175,6 @@ async def test_words_go_when_nothing_points_at_them_any_more(store: FlakyStore) 
         await live_through(store, name, long_ago, ended=True)
     await store.commit(Unit((AppendEntry(KEY, 0, "kept", "kept", long_ago),)))
     await live_through(store, "new", clock.now_ms(), ended=True)
-    await forget(store, clock)
+    await forget(store, clock, Keep())
     contents = await store.read(ContentPage("", 10))
     assert [row.content_id for row in contents] == ["kept", "new"]
