@@ -66,7 +66,7 @@ from gateway.telemetry.health import Health
 from gateway.telemetry.tasks import task_failed
 from gateway.turns.boundary import Boundary
 from gateway.turns.lanes import Lanes
-from gateway.turns.slots import TurnSlots
+from gateway.turns.slots import SlotRules, TurnSlots
 from gateway.turns.task import TurnTask
 from gateway.turns.waiting import TurnWaiters
 from gateway.turns.world import Compacting, World, by_name
@@ -154,7 +154,9 @@ async def open_gateway(
             channels=channels,
             shared=shared is not None,
         )
-        lanes = Lanes(store=store, clock=clock, slots=TurnSlots())
+        lanes = Lanes(
+            store=store, clock=clock, slots=TurnSlots(SlotRules.of(settings.turngate_turns))
+        )
         task = TurnTask(
             store=store,
             agents=agents,

@@ -139,6 +139,14 @@ class Settings(BaseSettings):
         "host and port; `up` with several processes sets it.",
         examples=["3"],
     )
+    turngate_turns: int = Field(
+        12,
+        ge=1,
+        le=64,
+        description="Turns that work at once in a process, a quarter of them people's alone; "
+        "others wait.",
+        examples=[2],
+    )
     turngate_keep_days: int = Field(
         30,
         ge=1,

@@ -28,6 +28,11 @@ class SlotRules:
         (SourceClass.NETWORK, 4),
     )
 
+    @classmethod
+    def of(cls, total: int) -> SlotRules:
+        """The bounds for so many turns; a quarter of them is for people alone."""
+        return cls(total, max(total * 3 // 4, 1))
+
     def admits(self, source: SourceClass, running: Counter[SourceClass]) -> bool:
         """Whether a turn of this class may start beside those running."""
         if running.total() >= self.total:

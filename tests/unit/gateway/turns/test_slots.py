@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from channels.base.messages import SourceClass
 from gateway.core.clock import settle
 from gateway.turns.slots import SlotRules, TurnSlots
+from tests.support.house import House, open_house
 
 PERSON, NETWORK = SourceClass.PERSON, SourceClass.NETWORK
 CRON, HEARTBEAT = SourceClass.CRON, SourceClass.HEARTBEAT
@@ -67,6 +69,12 @@ async def crowd(rules: SlotRules = SMALL) -> AsyncIterator[Crowd]:
 
 
 # The rules.
+
+
+@pytest.mark.parametrize(("total", "background"), [(1, 1), (2, 1), (4, 3), (12, 9), (64, 48)])
+def test_a_quarter_of_any_number_is_for_people_alone(total: int, background: int) -> None:
+    """And background work has a place in any case."""
+    assert SlotRules.of(total) == SlotRules(total, background)
 
 
 def test_people_may_take_every_slot() -> None:
@@ -261,3 +269,16 @@ async def test_a_turn_that_fails_gives_its_slot_back() -> None:
     assert slots.running == 0
     async with slots.hold(PERSON):
         assert slots.running == 1
+
+
+async def test_so_many_turns_work_at_once_as_the_settings_say(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.settings = house.settings.model_copy(update={"turngate_turns": 1})
+    async with open_house(house):
+        await house.say("hold ann", peer="ann")
+        await house.say("hello", peer="bob")
+        await house.reached("ann")
+        assert (house.gateway.lanes.waiting, house.channel.sent) == (1, [])
+        house.release("ann")
+        await house.idle()
+        assert [sent.destination.target for sent in house.channel.sent] == ["ann", "bob"]
