@@ -13,6 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from gateway.http.signals import stop_on_signals
 from gateway.http.socket_protocol import SocketProtocol
 from gateway.http.sockets import Sockets, raise_file_limit
 from gateway.http.watchdog import Watchdog
-from gateway.telemetry.health import probe_lag
+from gateway.telemetry.health import REASONS, Health, probe_lag
 from gateway.telemetry.tasks import task_failed
 
 log = structlog.get_logger(__name__)
@@ -191,6 +192,8 @@ class _Running:
         metrics.connections("websocket", lambda: len(self._clients))
         metrics.connections("http", lambda: len(self._state) - len(self._clients))
         health.listen(metrics.health)
+        for reason in REASONS:
+            metrics.reason(reason, partial(_holds, health, reason))
         metrics.health(health.state)
         self._surface.credentials.on_revoked(self._clients.revoked)
         self._tasks.start(
@@ -298,6 +301,10 @@ class _Running:
                     await asyncio.wait(tuple(self._state.tasks))
                 await self._tasks.close()
         self._surface.health.stop()
+
+
+def _holds(health: Health, reason: str) -> float:
+    return float(reason in health.reasons)
 
 
 def _print(url: str) -> None:

@@ -51,6 +51,7 @@ OVERLOADS = {"loop_lag": LAG, "in_flight": IN_FLIGHT, "disk_low": DISK}
 KEEPS_NOTHING = frozenset(("store_refuses", "store_stuck"))
 """Without a model messages are kept until there is one; in these they are not even kept."""
 DEGRADES = dict.fromkeys(("model_not_open", "no_model_ready", *KEEPS_NOTHING), MISSING)
+REASONS = OVERLOADS | DEGRADES
 
 
 class Hysteresis:
@@ -81,10 +82,10 @@ class Health:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._phase = State.STARTING
-        self._measures = {name: Hysteresis(at) for name, at in (OVERLOADS | DEGRADES).items()}
+        self._measures = {name: Hysteresis(at) for name, at in REASONS.items()}
         self._high: set[str] = set()
         self._listeners: list[Callable[[State], None]] = []
-        self._told = State.STARTING
+        self._told: tuple[State, tuple[str, ...]] = (State.STARTING, ())
 
     # --- what it is ------------------------------------------------------------------------------
 
@@ -119,7 +120,7 @@ class Health:
         return welcome and not KEEPS_NOTHING & self._high
 
     def listen(self, listener: Callable[[State], None]) -> None:
-        """Call with each new state, when a fact or the probe brings it to light."""
+        """Call with each new state, or the old one for other reasons, when that comes to light."""
         self._listeners.append(listener)
 
     # --- facts -----------------------------------------------------------------------------------
@@ -154,8 +155,9 @@ class Health:
 
     def _tell(self) -> None:
         state = self.state
-        if state is not self._told:
-            self._told = state
+        told = (state, () if self.ends else self.reasons)
+        if told != self._told:
+            self._told = told
             for listener in tuple(self._listeners):
                 listener(state)
 

@@ -97,6 +97,7 @@ class Metrics:
         )
         self._shed = self._counter("shed", "Refused or dropped, by reason.", "reason")
         self._health = self._gauge("health", "1 for the state the gateway is in.", "state")
+        self._reasons = self._gauge("health_reasons", "1 for a reason of that state.", "reason")
         self._methods = Words()
         self._models = Words()
         # Looking a label up costs three times what counting does.
@@ -121,6 +122,10 @@ class Metrics:
         counter, histogram = found
         counter.inc()
         histogram.observe(seconds)
+
+    def reason(self, name: str, holds: Callable[[], float]) -> None:
+        """Ask this whether the gateway is ill for a reason whenever somebody collects."""
+        self._reasons.labels(name).set_function(holds)
 
     def queue(self, name: str, depth: Callable[[], float]) -> None:
         """Ask this for the depth of a queue whenever somebody collects."""

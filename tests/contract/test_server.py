@@ -237,6 +237,7 @@ async def test_metrics_need_a_token_that_may_read(
     page = await http.get("/metrics", headers=bearer(READ_TOKEN))
     assert page.status_code == 200
     assert 'turngate_health{state="ready"} 1.0' in page.text
+    assert 'turngate_health_reasons{reason="disk_low"} 0.0' in page.text
 
 
 async def test_an_open_socket_is_counted_and_a_closed_one_is_not(gateway: Running) -> None:

@@ -145,3 +145,18 @@ async def test_the_probe_tells_how_late_the_loop_is(health: Health) -> None:
             await clock.drive(probe_lag(clock, health, lags.append))
     assert lags
     assert all(abs(lag - 0.25) < 1e-6 for lag in lags)
+
+
+async def test_another_reason_for_the_same_state_is_told_too(
+    clock: ManualClock, health: Health
+) -> None:
+    """Whoever reads the log would look for the first one only."""
+    told: list[tuple[str, tuple[str, ...]]] = []
+    health.listen(lambda state: told.append((state, health.reasons)))
+    for ill in (("loop_lag",), ("loop_lag", "in_flight"), ()):
+        for _ in range(6):
+            for name in ("loop_lag", "in_flight"):
+                health.observe(name, float(name in ill))
+            await clock.advance(1)
+    assert told[:2] == [("overloaded", ("loop_lag",)), ("overloaded", ("in_flight", "loop_lag"))]
+    assert told[-1] == ("ready", ())

@@ -15,7 +15,7 @@ from gateway.cli.doctor.check import Level
 from gateway.cli.doctor.gateway_port import FIXES, gateway, judged, port
 from gateway.cli.target import Target
 from gateway.rpc.examples import examples
-from gateway.telemetry.health import DEGRADES, OVERLOADS
+from gateway.telemetry.health import REASONS
 from gateway.wire.methods.status import Status
 from tests.unit.gateway.cli.doctor.scene import scene
 from tests.unit.gateway.cli.shell import Shell
@@ -103,7 +103,7 @@ def test_a_gateway_whose_token_is_gone_is_not_called_absent(shell: Shell) -> Non
     assert "TURNGATE_TOKEN" in finding["fix"]
 
 
-@pytest.mark.parametrize("reason", sorted((OVERLOADS | DEGRADES).keys() - {"model_not_open"}))
+@pytest.mark.parametrize("reason", sorted(REASONS.keys() - {"model_not_open"}))
 def test_a_gateway_that_is_not_well_says_why_and_what_to_do(reason: str) -> None:
     """A model that is not open has a finding of its own."""
     shown = Status.model_validate(examples()["status"].result)
