@@ -49,10 +49,10 @@ What waits for a turn (`send`, `turns.wait`) is refused in them.
 
 **Many at once.** {WORKING} requests of a connection are worked on at a time and {LINE} more \
 wait in line for a moment; past that the answer is `busy` with `retry_after_ms`. A request that \
-waits for a turn takes no place. `connect`, `status` and everything that cancels, unsubscribes \
-or tells a run what it waits for is let in however busy it is. `$/cancelRequest` takes a \
-request back: it is answered with -32800. Taking a `send` back, or closing the socket, ends the \
-waiting and never the turn: the same `idempotency_key` waits for the same turn again.
+waits for a turn takes no place. `connect`, `status` and everything that cancels, revokes, \
+unsubscribes or tells a run what it waits for is let in however busy it is. `$/cancelRequest` \
+takes a request back: it is answered with -32800. Taking a `send` back, or closing the socket, \
+ends the waiting and never the turn: the same `idempotency_key` waits for the same turn again.
 
 **Errors** have a number, a sentence, and `data` with `kind` (branch on this), `retryable`, and \
 where there are any `retry_after_ms` and `error_id`, which points at the gateway's log. All \

@@ -54,4 +54,5 @@ def _shape(credential: Credential) -> CredentialShape:
 
 CREATE = Method("tokens.create", Scope.ADMIN, create)
 LIST = Method("tokens.list", Scope.ADMIN, list_all)
-REVOKE = Method("tokens.revoke", Scope.ADMIN, revoke, errors=(Conflict, NotFound))
+# Whoever floods the gateway with a stolen token must not keep it alive by that.
+REVOKE = Method("tokens.revoke", Scope.ADMIN, revoke, always=True, errors=(Conflict, NotFound))

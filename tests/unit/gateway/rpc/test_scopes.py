@@ -74,7 +74,9 @@ def test_names_are_unique() -> None:
 def test_what_must_always_get_through_does() -> None:
     """However busy a connection is."""
     always = {method.name for method in METHODS if method.always}
-    cancels = {m.name for m in METHODS if m.name.endswith((".cancel", ".unsubscribe", ".off"))}
+    cancels = {
+        m.name for m in METHODS if m.name.endswith((".cancel", ".unsubscribe", ".off", ".revoke"))
+    }
     decides = {"runs.decide", "runs.emit"}
     assert always == cancels | decides | {"connect", "rpc.login", "status", "$/cancelRequest"}
 
