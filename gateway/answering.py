@@ -160,19 +160,17 @@ def profiles(settings: Settings) -> tuple[Profile, ...]:
         tokens_a_minute=settings.llm_tokens_per_minute,
     )
     found = [shared] if shared.api_key or not settings.llm_keys else []
-    found += [_numbered(key, shared) for key in settings.llm_keys]
+    found += [_numbered(key, shared, settings.elsewhere(key)) for key in settings.llm_keys]
     unique: dict[tuple[str, ...], Profile] = {}
     for profile in found:
         unique.setdefault((profile.base_url, profile.api_key, *profile.models), profile)
     return tuple(unique.values())
 
 
-def _numbered(key: NumberedKey, shared: Profile) -> Profile:
+def _numbered(key: NumberedKey, shared: Profile, elsewhere: bool) -> Profile:
     """What is said of a server holds for every key that belongs there."""
-    url = key.base_url or shared.base_url
-    elsewhere = url != shared.base_url
     return Profile(
-        url,
+        key.base_url or shared.base_url,
         key.api_key.get_secret_value(),
         shared.model,
         name=f"key-{key.number}",

@@ -364,6 +364,10 @@ class Settings(BaseSettings):
             return own
         return self.openai_api_key.get_secret_value()
 
+    def elsewhere(self, key: NumberedKey) -> bool:
+        """Whether a key belongs to another server than the first: nothing said of that holds."""
+        return key.base_url not in ("", self.llm_base_url or OPENAI_URL)
+
     def secrets(self) -> list[str]:
         """Values that must appear in no log."""
         values = [getattr(self, name) for name in type(self).model_fields]
@@ -533,12 +537,28 @@ def _of_models(settings: Settings) -> dict[str, str]:
         return problems
     if not settings.llm_model:
         problems["llm_model"] = "missing, although another LLM setting is there"
+    elif all(models and settings.llm_model not in models for models in _models_by_key(settings)):
+        problems["llm_model"] = (
+            "no key has this model; add it to LLM_MODELS, or to those of a numbered key"
+        )
     if not settings.llm_base_url and not settings.model_key and not settings.llm_keys:
         problems["llm_api_key"] = "missing; or set LLM_BASE_URL to a server without keys"
     for key in settings.llm_keys:
         if not key.base_url and not key.api_key.get_secret_value():
             problems[f"llm_api_key_{key.number}"] = "missing"
     return problems
+
+
+def _models_by_key(settings: Settings) -> list[tuple[str, ...]]:
+    """The models each key is asked for; none means any."""
+    first = settings.model_key or not settings.llm_keys
+    return [
+        *([settings.llm_models] if first else []),
+        *(
+            key.models or (() if settings.elsewhere(key) else settings.llm_models)
+            for key in settings.llm_keys
+        ),
+    ]
 
 
 def _is_address(url: str, *schemes: str) -> bool:

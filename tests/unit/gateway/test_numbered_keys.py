@@ -111,3 +111,19 @@ def test_what_does_not_fit_is_said_by_its_number(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("LLM_MODELS_7", "small")
     with pytest.raises(ConfigError, match="LLM_API_KEY_7"):
         load_settings()
+
+
+def test_a_model_that_no_key_has_is_said_before_anybody_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {
+        "LLM_MODEL": "big",
+        "LLM_MODELS": "small",
+        "LLM_API_KEY": "k0",
+        "LLM_API_KEY_1": "k1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=r"LLM_MODEL = big .*no key has this model"):
+        load_settings()
+    monkeypatch.setenv("LLM_BASE_URL_1", "http://other/v1")
+    assert [p.serves("big") for p in profiles(load_settings())] == [False, True]
