@@ -18,7 +18,11 @@ from tests.unit.gateway.cli.doctor.scene import scene
 
 MODELS = json.dumps({"data": [{"id": "large-model"}, {"id": "small"}]}).encode()
 KEY = SecretStr("sk-not-to-be-seen")
-NOW_S = SystemClock().now_ms() / 1000
+
+
+def now_s() -> float:
+    """When the canned server answers, which tells its clock: minutes after this file was read."""
+    return SystemClock().now_ms() / 1000
 
 
 async def test_without_a_model_the_way_to_one_is_told(tmp_path: Path) -> None:
@@ -84,7 +88,7 @@ async def test_its_answer_is_judged(
                 llm_model=name,
                 llm_base_url=server.base_url,
                 llm_api_key=KEY,
-                now_s=NOW_S,
+                now_s=now_s(),
             )
         )
     assert finding.level is level
@@ -112,7 +116,7 @@ async def test_every_key_that_is_refused_is_told(
                 online=True,
                 llm_model="small",
                 llm_base_url=server.base_url,
-                now_s=NOW_S,
+                now_s=now_s(),
             )
         )
     assert finding.level is Level.FAIL
@@ -131,7 +135,7 @@ async def test_a_clock_that_differs_from_the_servers_is_a_warning(
                 online=True,
                 llm_model="small",
                 llm_base_url=server.base_url,
-                now_s=NOW_S + ahead_s,
+                now_s=now_s() + ahead_s,
             )
         )
     assert finding.level is level
