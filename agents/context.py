@@ -24,15 +24,13 @@ from dataclasses import replace
 
 from agents.base.messages import (
     AssistantMessage,
-    Message,
     Messages,
     Said,
-    SummaryMessage,
     ToolCall,
     ToolMessage,
     UserMessage,
 )
-from agents.resilience.shrinking import summarised
+from agents.base.summaries import view
 from gateway.core.parts import Text
 
 INTERRUPTED = "This call was interrupted; it is not known whether it took effect."
@@ -57,34 +55,6 @@ MAX_NAME_CHARS = 64
 """Longest tool name that every known provider takes."""
 
 _NOT_WORD = re.compile(r"[^a-zA-Z0-9_-]+")
-
-
-def view(history: Messages, window: int = 0) -> tuple[Said, ...]:
-    """The history as a model with this window sees it, 0 for not known: the last summary that was
-    made for one of its size in the place of what it stands for."""
-    for place in reversed(range(len(history))):
-        summary = history[place]
-        if isinstance(summary, SummaryMessage) and _serves(summary, window):
-            before = [said for said in history[:place] if _counts(said)]
-            kept = before[max(len(before) - summary.keeps, 0) :]
-            history = summarised(summary.text, (*kept, *history[place + 1 :]))
-            break
-    return tuple(said for said in history if not isinstance(said, SummaryMessage))
-
-
-def _serves(summary: SummaryMessage, window: int) -> bool:
-    """Not where twice as much fits: a small model that stood in for a while leaves no mark."""
-    return not summary.window or 0 < window <= 2 * summary.window
-
-
-def counted(messages: Messages) -> int:
-    """How many of them a summary counts as kept."""
-    return sum(map(_counts, messages))
-
-
-def _counts(message: Message) -> bool:
-    """The place of a deleted message is there until it is read anew, so it does not count."""
-    return not isinstance(message, SummaryMessage) and message != UserMessage(())
 
 
 def repair(history: Messages) -> Messages:

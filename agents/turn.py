@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 from agents import context, failures, prompt
 from agents.base.agents import Agent
@@ -28,14 +29,16 @@ from agents.base.messages import (
     AssistantMessage,
     Message,
     Messages,
+    SummaryMessage,
     ToolCall,
     ToolMessage,
     UserMessage,
 )
 from agents.base.models import Limits, ModelReply, ModelRequest, ToolSpec
+from agents.base.summaries import WANTED
 from agents.base.tools import Tool, ToolResult
 from agents.calling import call_tools
-from agents.resilience.ladder import Talk, ask
+from agents.resilience.ladder import Talk, ask, summarise
 from gateway.core.parts import Text
 
 MAX_ROUNDS = 32
@@ -45,6 +48,8 @@ CLOSE_NOW = (
     "[The limit of {rounds} tool rounds is reached; no further call will be run. Answer now with "
     "what you know and say what is left undone.]"
 )
+SUMMARISED = "[The beginning of the conversation was summarised.]"
+NOT_SUMMARISED = "[Nothing was summarised: there is too little to gain.]"
 CUT_CALL = (
     "The call was not run: your output was cut off at the limit of {limit} tokens before it was "
     "complete. Make a shorter call."
@@ -94,12 +99,30 @@ class ToolLoop:
 
     def run(self, snapshot: Snapshot, history: Messages) -> Turn:
         """Take the turn. `history` ends with what is to be answered."""
+        if history[-1:] == (WANTED,):
+            return _summarised(snapshot, history[:-1])
         return _run(snapshot, history)
 
 
 def _run(snapshot: Snapshot, history: Messages) -> Turn:
     talk = Talk(snapshot, history)
     return _noticed((yield from _rounds(snapshot, history, talk)), talk.notices)
+
+
+def _summarised(snapshot: Snapshot, history: Messages) -> Turn:
+    """Nobody is answered: the conversation becomes smaller, unless a summary was its last entry."""
+    talk, outcome = Talk(snapshot, history), None
+    if not (history and isinstance(history[-1], SummaryMessage)):
+        try:
+            outcome = yield from summarise(talk, partial(_request, snapshot))
+        except Cancelled as stop:
+            return _cancelled(stop, ())
+    if outcome is not None:
+        ended = _ended(snapshot, outcome, [])
+        if ended is not None and ended.state == "failed":
+            return ended
+    told = SUMMARISED if talk.added else NOT_SUMMARISED
+    return TurnResult("answered", told, tuple(talk.added))
 
 
 def _rounds(snapshot: Snapshot, history: Messages, talk: Talk) -> Turn:

@@ -53,8 +53,8 @@ class SummaryMessage:
     """Stands for everything before it but the `keeps` messages right before it.
 
     What it stands for stays in the transcript; only models are shown the summary instead. `window`
-    is how many tokens the model took it was made for, 0 where that was not known: one that takes
-    much more is shown the originals.
+    is how many tokens the model took it was made for, 0 where that was not known or it is for any:
+    one that takes much more is shown the originals.
     """
 
     text: str

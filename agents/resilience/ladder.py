@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 
-from agents import context
-from agents.base import size
+from agents.base import size, summaries
 from agents.base.effects import (
     CallModel,
     Compact,
@@ -32,6 +31,8 @@ MAX_RUNGS = 3
 """Refusals of one call that are answered by making it smaller."""
 SURELY = 1.25
 """Times the room that no guess is wrong by: such a prompt is not even sent."""
+UNCUT = 0.5
+"""Share of the room up to which a beginning is told in full to whoever summarises it."""
 GUESS = 0.6
 """Share of a refused prompt that may fit, where the provider does not say what does."""
 LEFT_OUT_NOTICE = "the beginning of the conversation was too long and was left out"
@@ -44,7 +45,7 @@ class Talk:
 
     def __init__(self, snapshot: Snapshot, history: Messages) -> None:
         self._history = history
-        self.sent: Messages = context.view(history, snapshot.window)
+        self.sent: Messages = summaries.view(history, snapshot.window)
         self.added: list[Message] = []
         self.notices: list[str] = []
         self.window = snapshot.window
@@ -67,7 +68,7 @@ class Talk:
     def refused(self, tokens: int, window: int, max_tokens: int) -> None:
         """A prompt of so many tokens did not fit."""
         if window and not 0 < self.window <= window:  # a smaller model than was expected
-            self.sent = context.view((*self._history, *self.added), window)
+            self.sent = summaries.view((*self._history, *self.added), window)
         self.window = window or self.window
         room = shrinking.room(window, max_tokens) if window else round(GUESS * tokens)
         if shrinking.FULL_SHARE * room >= shrinking.PROGRESS * tokens:
@@ -101,6 +102,24 @@ def ask(talk: Talk, make: Make, round_: int) -> Generator[Effects, Outcome, Mode
             talk.count_as(request, tokens)
         talk.refused(tokens, outcome.window, make(()).max_tokens)
     return _too_long(tokens, talk.window)
+
+
+def summarise(talk: Talk, make: Make) -> Generator[Effects, Outcome, ModelOutcome | None]:
+    """Summarise what a summary can be made of, but for the newest messages, because somebody asked
+    for it; for whichever model.
+
+    The outcome of that call; None where there is too little, and nothing was asked.
+    """
+    places = shrinking.splits(talk.sent)
+    if not places:
+        return None
+    whole = make(talk.sent)
+    # Where no window is known: what has been answered so far is not too much.
+    tokens = talk.guess(talk.room) or 2 * whole.guess
+    uncut = [place for place in places if _size(talk.sent[:place]) <= UNCUT * tokens]
+    beginning = talk.sent[: uncut[-1] if uncut else places[0]]
+    asked = shrinking.summary_request(make(()), beginning, tokens)
+    return (yield from _replace(talk, Compact(asked, 0, beginning, talk.tokens(whole)), 0))
 
 
 def _shrink(talk: Talk, make: Make, round_: int) -> Generator[Effects, Outcome, tuple[Rung, ...]]:
@@ -139,13 +158,20 @@ def _summarise(talk: Talk, make: Make, round_: int) -> Generator[Effects, Outcom
             break
     else:
         return  # it would be paid for and left out again
-    reply = yield from compact(Compact(asked, round_, beginning, talk.tokens(make(talk.sent))))
-    if not isinstance(reply, ModelReply) or not reply.text.strip():
-        return
-    smaller = shrinking.summarised(reply.text, rest)
-    if _size(smaller) <= shrinking.PROGRESS * _size(talk.sent):
-        talk.sent = smaller
-        talk.added.append(SummaryMessage(reply.text, context.counted(rest), talk.window))
+    effect = Compact(asked, round_, beginning, talk.tokens(make(talk.sent)))
+    yield from _replace(talk, effect, talk.window)
+
+
+def _replace(talk: Talk, effect: Compact, window: int) -> Generator[Effects, Outcome, ModelOutcome]:
+    """Put a summary in the place of the beginning it was asked for, where it is shorter."""
+    outcome = yield from compact(effect)
+    if isinstance(outcome, ModelReply) and outcome.text.strip():
+        rest = talk.sent[len(effect.beginning) :]
+        smaller = summaries.summarised(outcome.text, rest)
+        if _size(smaller) <= shrinking.PROGRESS * _size(talk.sent):
+            talk.sent = smaller
+            talk.added.append(SummaryMessage(outcome.text, summaries.counted(rest), window))
+    return outcome
 
 
 def _size(messages: Messages) -> int:

@@ -34,7 +34,6 @@ CLEARED_CHARS = 200
 CLEARED = "[the result of {name}, {chars} characters, was cleared to make room]"
 CUT = "\n[cut here; {chars} more characters were left out to make room]"
 LEFT_OUT = "[the beginning of this conversation was left out: it was too long]"
-SUMMARY = "[summary of the conversation so far]\n{text}"
 SUMMARY_SYSTEM = (
     "You summarise the beginning of a conversation between a user and an assistant, so that the "
     "assistant can go on without it. Keep names, numbers, decisions, open questions, promises, "
@@ -111,11 +110,6 @@ def summary_request(asked: ModelRequest, beginning: Messages, tokens: int) -> Mo
         max_tokens=limit,
         temperature=None,
     )
-
-
-def summarised(summary: str, rest: Messages) -> Messages:
-    """The conversation with its beginning replaced."""
-    return (UserMessage((Text(SUMMARY.format(text=summary)),)), *rest)
 
 
 def _kept(count: int) -> int:

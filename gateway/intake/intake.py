@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import Protocol
+from dataclasses import replace
+from typing import NamedTuple, Protocol
 
 import orjson
 
 from agents.base import messages
 from agents.base.agents import Agent
+from agents.base.summaries import WANTED
 from channels.base.messages import Accepted, Inbound
 from gateway.core import parts
 from gateway.core.clock import Clock
@@ -31,7 +33,7 @@ from gateway.core.tasks import Ending, TaskOwner
 from gateway.events.kinds import Kind
 from gateway.intake import limits
 from gateway.store.base.catalog import Op
-from gateway.store.base.conversations import PutContent, TouchSession
+from gateway.store.base.conversations import ExpectIdle, PutContent, SessionRow, TouchSession
 from gateway.store.base.inputs import (
     AcceptInput,
     FindInput,
@@ -62,6 +64,14 @@ class Routed(Protocol):
 
     @property
     def explanation(self) -> str: ...
+
+
+class _Place(NamedTuple):
+    """Which conversation with whom, and why."""
+
+    session: str
+    agent: AgentId
+    explanation: str
 
 
 class Routing(Protocol):
@@ -108,21 +118,43 @@ class Intake:
         await self._owner.close()
 
     async def accept(self, message: Inbound) -> Accepted:
-        if self._closed:
-            raise Busy("the gateway is stopping; send it again when it is back")
+        self._check_open()
         # Whoever stops waiting must not leave a durable input that no lane knows of.
         taking_in = self._owner.start("accept", self._take_in(message), ending=Ending.FINISHABLE)
         return await asyncio.shield(taking_in)
 
+    async def summarise(self, session: SessionRow, route: RouteKey, principal: str) -> TurnId:
+        """Have a conversation summarised by a turn of its own, asked for at `route`.
+
+        Raises `Conflict` while another turn of it has not ended, `Busy` while the gateway stops.
+        """
+        self._check_open()
+        asked = self._ask_summary(session, route, principal)
+        asking = self._owner.start("summarise", asked, ending=Ending.FINISHABLE)
+        return await asyncio.shield(asking)
+
     async def cancel(self, turn_id: TurnId) -> None:
         await self._turns.cancel(turn_id)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Busy("the gateway is stopping; send it again when it is back")
+
+    async def _ask_summary(self, session: SessionRow, route: RouteKey, principal: str) -> TurnId:
+        place = _Place(session.session_key, AgentId(session.agent_id), "asked by sessions.compact")
+        accept, unit = self._unit(Inbound(route, (), principal), place, WANTED)
+        idle = ExpectIdle(session.session_key)
+        receipt = await self._store.commit(replace(unit, ops=(idle, *unit.ops)))
+        self._turns.put(_row(accept, int(receipt.value(3)), unit.ops[0]))
+        return TurnId(accept.turn_id)
 
     async def _take_in(self, message: Inbound) -> Accepted:
         limits.check(message)
         try:
             routed = self._router.route(message.route, message.agent)
             limits.check_session(routed.session)
-            accept, unit = self._unit(message, routed)
+            place = _Place(str(routed.session), routed.agent.id, routed.explanation)
+            accept, unit = self._unit(message, place, messages.UserMessage(message.parts))
             crashpoint("intake.before_commit")
             receipt = await self._store.commit(unit)
         except (Duplicate, Busy, UnknownAgent) as error:
@@ -143,17 +175,19 @@ class Intake:
         position = self._turns.put(_row(accept, int(receipt.value(2)), unit.ops[0]))
         return Accepted(TurnId(accept.turn_id), routed.session, routed.agent.id, position)
 
-    def _unit(self, message: Inbound, routed: Routed) -> tuple[AcceptInput, Unit]:
+    def _unit(
+        self, message: Inbound, place: _Place, said: messages.Message
+    ) -> tuple[AcceptInput, Unit]:
         now = self._clock.now_ms()
-        session = str(routed.session)
+        session, agent, explanation = place
         turn_id = self._ids.new("t")
         content_id = ContentId(self._ids.new("c"))
         route = message.route
-        body = orjson.dumps(messages.to_json(messages.UserMessage(message.parts))).decode()
+        body = orjson.dumps(messages.to_json(said)).decode()
         accept = AcceptInput(
             turn_id=turn_id,
             session_key=session,
-            agent_id=routed.agent.id,
+            agent_id=agent,
             channel=route.channel,
             account=route.account,
             external_id=message.external_id,
@@ -164,14 +198,14 @@ class Intake:
             barrier=_is_barrier(message),
             destination=str(route.destination()),
             content_id=content_id,
-            explanation=routed.explanation,
+            explanation=explanation,
             at=now,
             expires_at=0 if message.ttl_ms is None else now + message.ttl_ms,
             mailbox=self._mailbox,
         )
         ops: tuple[Op, ...] = (
             PutContent(content_id, session, body),
-            TouchSession(session, routed.agent.id, message.principal, now),
+            TouchSession(session, agent, message.principal, now),
             accept,
         )
         if message.idempotency_key:
@@ -184,7 +218,7 @@ class Intake:
             now,
             Kind.INPUT_ACCEPTED,
             session,
-            routed.agent.id,
+            agent,
             turn_id,
             orjson.dumps(data).decode(),
             content_id,
@@ -223,9 +257,11 @@ def _accepted(row: InputRow) -> Accepted:
 
 
 def _is_barrier(message: Inbound) -> bool:
-    """Commands and attachments are answered alone."""
+    """Commands and attachments are answered alone, and so is what is no message."""
+    if len(message.parts) != 1:
+        return True
     first = message.parts[0]
-    return len(message.parts) > 1 or not isinstance(first, parts.Text) or first.text[:1] == "/"
+    return not isinstance(first, parts.Text) or first.text[:1] == "/"
 
 
 def _hash(message: Inbound) -> str:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, assert_never
 
 import orjson
 
-from agents.base import messages
-from agents.base.messages import AssistantMessage, SummaryMessage, ToolMessage, UserMessage
+from agents.base import messages, summaries
+from agents.base.messages import (
+    AssistantMessage,
+    Messages,
+    SummaryMessage,
+    ToolMessage,
+    UserMessage,
+)
 from gateway.core.parts import text_of, to_json
-from gateway.store.base.conversations import HistoryRow
+from gateway.store.base.conversations import EntryRow, HistoryRow
 from gateway.wire.methods.sessions import Entry
 
 
@@ -19,6 +26,16 @@ def entry_of(row: HistoryRow) -> Entry:
     if row.body is None:
         return Entry.model_validate({**place, "role": "deleted"})
     return Entry.model_validate({**place, **_said(messages.from_json(orjson.loads(row.body)))})
+
+
+def said_in(entries: Sequence[EntryRow]) -> Messages:
+    """What was said, and the summaries of it; what was blanked is left out."""
+    return tuple(messages.from_json(orjson.loads(row.body)) for row in entries if row.body)
+
+
+def seen(entries: Sequence[EntryRow]) -> Messages:
+    """The conversation as models see it: the last summary, whichever it was made for, counts."""
+    return summaries.view(said_in(entries), summaries.SMALLEST)
 
 
 def _said(message: messages.Message) -> dict[str, Any]:

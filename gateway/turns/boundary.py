@@ -13,6 +13,7 @@ import orjson
 from agents.base import messages
 from agents.base.effects import TurnResult
 from agents.base.messages import AssistantMessage, Message, UserMessage
+from agents.base.summaries import WANTED
 from gateway.core.clock import Clock
 from gateway.core.ids import ContentId, Ids, TurnId
 from gateway.core.keys import parse_destination
@@ -78,9 +79,10 @@ class Boundary:
         now = self._clock.now_ms()
         ops: list[Op] = []
         kept = result.state != "failed" or result.kind in WORTH_REPEATING
-        entries = [row.content_id for row in inputs if kept]
+        said = [(row, message) for row in inputs if (message := _said(row)) != WANTED]
+        entries = [row.content_id for row, _ in said if kept]
         entries += [
-            self._keep(session.key, messages.to_json(said), ops) for said in result.messages if kept
+            self._keep(session.key, messages.to_json(new), ops) for new in result.messages if kept
         ]
         for position, content in enumerate(entries, start=session.revision):
             ops.append(AppendEntry(session.key, position, turn_id, content, now))
@@ -113,7 +115,7 @@ class Boundary:
         def after() -> None:
             self._outbox.wake(planned.deliveries)
             if kept:
-                session.extend((*map(_said, inputs), *result.messages))
+                session.extend((*(message for _, message in said), *result.messages))
 
         return Finish(
             "quarantined" if quarantined else _STATUS[result.state],

@@ -7,21 +7,25 @@ from pathlib import Path
 
 import orjson
 
-from agents.base.messages import Messages, SummaryMessage, UserMessage
+from agents.base.messages import AssistantMessage, Messages, SummaryMessage, UserMessage
 from agents.base.models import ModelContext, ModelReply, ModelRequest, Usage
 from agents.models.openai import OpenAIModel
 from agents.models.profile import Profile
 from agents.resilience import shrinking
 from agents.resilience.policy import Endpoint, Resilient
+from agents.turn import SUMMARISED
 from channels.memory import Gate
 from gateway.core.errors import ModelFailed
 from gateway.core.ids import AgentId
+from gateway.core.keys import RouteKey
 from gateway.core.parts import Text
 from gateway.simulate.answers import Reply, document, refusal
 from gateway.simulate.asked import Asked
 from gateway.simulate.catalog import find
 from gateway.simulate.server import simulating
 from gateway.simulate.simulator import Answer
+from gateway.store.base.conversations import ListSessions
+from gateway.store.base.inputs import EndInput
 from gateway.turns.profile_state import StoredProfileState
 from tests.support.house import MAIN, House, Notebook, open_house
 
@@ -37,6 +41,7 @@ class Windowed:
         self.gate = gate
         self.summaries = 0
         self.answers = 0
+        self.sizes: list[int] = []
         self.refusals = 0
 
     async def open(self) -> None:
@@ -53,6 +58,7 @@ class Windowed:
         if self.gate is not None:
             await self.gate.passed()
         self.answers += 1
+        self.sizes.append(tokens)
         return ModelReply("fine", usage=Usage(tokens, 1))
 
     async def close(self) -> None:
@@ -112,6 +118,37 @@ async def test_a_summary_that_was_paid_for_is_not_paid_for_again(tmp_path: Path)
         await house.idle()
         assert house.seen()[-1].text == "fine"
     assert model.summaries == 1
+
+
+async def test_a_summary_made_by_hand_survives_a_crash_and_holds_what_came_meanwhile(
+    tmp_path: Path,
+) -> None:
+    """The process dies with the summary paid and nothing of the end written."""
+    model = Windowed(100_000)
+    house = House(tmp_path, model=model)
+    async with open_house(house):
+        for _ in range(6):
+            await house.ask(LONG)
+        (session,) = await house.store.read(ListSessions(10**15, "", 1))
+        gate = house.store.hold_next(EndInput)
+        asked = house.gateway.intake.summarise(session, RouteKey("memory", peer="ann"), "local")
+        turn_id = await asked
+        await gate.entered.wait()
+        await house.say("and now?")
+        await house.again()
+        await house.idle()
+        assert await house.state(turn_id) == "answered"
+        transcript = await house.transcript(session.session_key)
+        assert [message.text for message in house.seen()][-2:] == [SUMMARISED, "fine"]
+        resumed = await house.events("turn.resumed", turn_id=turn_id)
+        assert await house.ask("and then?") == "fine"
+    assert (model.summaries, len(resumed)) == (1, 1)
+    assert transcript[12:] == [
+        SummaryMessage("they said x", 4),
+        UserMessage((Text("and now?"),)),
+        AssistantMessage("fine"),
+    ]
+    assert max(model.sizes[6:]) < model.sizes[5], "models see the summary from then on"
 
 
 async def test_a_provider_that_always_says_overflow_leaves_the_session_usable(

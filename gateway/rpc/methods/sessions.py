@@ -1,4 +1,4 @@
-"""Conversations: finding them, reading them, and how much of a model's window they take."""
+"""Conversations: finding them and reading them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,6 @@ from gateway.store.base.query import Query
 from gateway.wire.methods import sessions as wire
 from gateway.wire.methods.base import MAX_PAGE
 from gateway.wire.methods.turns import OPEN_STATES
-
-BYTES_PER_TOKEN = 4
-"""What tokenizers of today make of text on average; an estimate is all that is promised."""
 
 
 async def list_(call: Call, params: wire.ListSessions) -> wire.SessionPage:
@@ -87,22 +84,6 @@ async def export(call: Call, params: wire.OneSession) -> wire.Export:
     return wire.Export(session=info(row), entries=[entry_of(entry) for entry in reversed(entries)])
 
 
-async def context(call: Call, params: wire.OneSession) -> wire.ContextUse:
-    """How much of the model's window a conversation takes, by estimate."""
-    row = await call.shared.ownership.session(call.principal, params.session_key)
-    rows = await call.gateway.store.read(store.LoadTranscript(row.session_key))
-    texts = [entry.body for entry in rows if entry.body is not None]
-    size = sum(len(text.encode()) for text in texts)
-    return wire.ContextUse(
-        session_key=row.session_key,
-        agent_id=row.agent_id,
-        messages=len(texts),
-        characters=sum(map(len, texts)),
-        used=-(-size // BYTES_PER_TOKEN),
-        total=None,
-    )
-
-
 def info(row: store.SessionRow) -> wire.SessionInfo:
     """A conversation as lists show it."""
     return wire.SessionInfo.of(row, owner=row.principal)
@@ -112,4 +93,3 @@ LIST = Method("sessions.list", Scope.READ, list_)
 GET = Method("sessions.get", Scope.READ, get, errors=(NotFound,))
 HISTORY = Method("sessions.history", Scope.READ, history, whole=True, errors=(NotFound,))
 EXPORT = Method("sessions.export", Scope.READ, export, errors=(NotFound, TooLarge))
-CONTEXT = Method("sessions.context", Scope.READ, context, errors=(NotFound,))

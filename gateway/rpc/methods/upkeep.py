@@ -20,6 +20,8 @@ from gateway.store.base.catalog import Op
 from gateway.store.base.store import Durability, Receipt, Unit
 from gateway.wire.methods import sessions as wire
 
+UNDER_WAY = "a turn of this conversation has not ended yet; wait for it or cancel it first"
+
 
 async def new(call: Call, params: wire.NewSession) -> wire.NewSessionResult:
     """Begin a fresh conversation."""
@@ -102,9 +104,7 @@ async def when_idle(call: Call, key: str, *ops: Op) -> Receipt:
     try:
         return await commit(call, store.ExpectIdle(key), *ops)
     except Conflict as error:
-        raise Conflict(
-            "a turn of this conversation has not ended yet; wait for it or cancel it first"
-        ) from error
+        raise Conflict(UNDER_WAY) from error
 
 
 async def commit(call: Call, *ops: Op) -> Receipt:

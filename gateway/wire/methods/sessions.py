@@ -14,7 +14,7 @@ from gateway.wire.methods.base import (
     Params,
     Result,
 )
-from gateway.wire.methods.turns import PartShape, Place
+from gateway.wire.methods.turns import DEFAULT_WAIT_MS, PartShape, Place, State, WaitMs
 
 Label = Annotated[str, Field(max_length=200)]
 
@@ -131,6 +131,30 @@ class SessionReset(Result):
     cleared: int = Field(description="Messages the agent no longer sees.")
 
 
+class CompactSession(OneSession):
+    """Which conversation to summarise, and how long to wait for that."""
+
+    wait_ms: WaitMs = DEFAULT_WAIT_MS
+
+
+class SessionCompacted(Result):
+    """What was summarised; models see the summary, everybody else can read what it stands for.
+
+    The summary is a turn of its own. While it has not ended `messages` is 0; it goes on, also when
+    nobody waits.
+    """
+
+    session_key: str
+    turn_id: str
+    state: State
+    messages: int = Field(
+        description="Messages the summary stands for; 0: there was too little to gain, or nothing "
+        "was said since the last one."
+    )
+    tokens: int = Field(description="Size of the conversation before, by estimate.")
+    left: int = Field(description="Its size now.")
+
+
 class RewindSession(OneSession):
     """Which conversation, and how many of its last turns to take back."""
 
@@ -176,5 +200,5 @@ class ContextUse(Result):
     agent_id: str
     messages: int
     characters: int
-    used: int = Field(description="Estimated tokens of the transcript.")
+    used: int = Field(description="Estimated tokens of what models see of it.")
     total: int | None = Field(description="The window in tokens; null where it is not known.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import replace
 
+import pytest
+
 from agents.base.effects import (
     CallModel,
     Compact,
@@ -22,12 +24,11 @@ from agents.base.messages import (
     UserMessage,
 )
 from agents.base.models import ModelReply
-from agents.context import view
-from agents.resilience import shrinking
+from agents.base.summaries import SUMMARY, WANTED, view
 from agents.resilience.ladder import LEFT_OUT_NOTICE, MAX_RUNGS
-from agents.turn import ToolLoop
+from agents.turn import NOT_SUMMARISED, SUMMARISED, ToolLoop
 from gateway.core.ids import AgentId
-from gateway.core.parts import Text
+from gateway.core.parts import Text, text_of
 from tests.unit.agents.resilience.test_shrinking import exchange, talk, user
 
 SNAPSHOT = Snapshot(AgentId("main"), "You are a test.", (), ("big",), 100, None, 3, 0, 1)
@@ -93,7 +94,7 @@ def test_the_beginning_is_summarised_before_the_window_is_reached() -> None:
     assert isinstance(summary, SummaryMessage)
     assert answer == AssistantMessage("fine")
     sent = view((*history, *result.messages[:1]), 1600)
-    assert sent[0] == user(shrinking.SUMMARY.format(text="in short"))
+    assert sent[0] == user(SUMMARY.format(text="in short"))
     assert sent[1:] == history[-summary.keeps :]
     asked = effects[1]
     assert isinstance(asked, CallModel)
@@ -120,6 +121,29 @@ def test_a_summary_for_a_small_model_is_not_shown_to_a_large_one() -> None:
     assert kinds(effects) == "mm", "refused, and then the summary is there already"
 
 
+@pytest.mark.parametrize(("window", "keeps"), [(0, 8), (1600, 20), (100_000, 8)])
+def test_a_summary_somebody_asks_for_is_for_every_model(window: int, keeps: int) -> None:
+    """As much goes into it as can be told in full; once more there is nothing to do."""
+    history = long_talk()[:-1]
+    result, (effect,) = run((*history, WANTED), takes(100_000), window=window)
+    assert isinstance(effect, Compact)
+    assert result == TurnResult("answered", SUMMARISED, (SummaryMessage("in short", keeps),))
+    (asked,) = effect.request.messages
+    assert isinstance(asked, UserMessage)
+    for number in range((40 - keeps) // 2):
+        assert f"User: {number} xxx" in text_of(asked.parts)
+    after = (*history, *result.messages)
+    for other in (0, 1600, 100_000):
+        assert len(view(after, other)) == 1 + keeps
+    again, effects = run((*after, WANTED), takes(100_000), window=window)
+    assert (again.text, again.messages, effects) == (NOT_SUMMARISED, (), [])
+
+
+def test_a_summary_somebody_asks_for_that_fails_changes_nothing() -> None:
+    result, _ = run((*long_talk()[:-1], WANTED), lambda _: ModelFailure("rate", "no"))
+    assert (result.state, result.kind, result.messages) == ("failed", "rate", ())
+
+
 def test_a_summary_that_would_be_left_out_again_is_not_paid_for() -> None:
     """The newest messages alone are too much: the call says what is missing."""
     history = (*long_talk(4)[:-1], user("x" * 3000), AssistantMessage("ok"), user("and now?"))
@@ -138,7 +162,7 @@ def test_a_summary_of_a_summary_keeps_what_the_first_one_said() -> None:
     result, effects = run(later, takes(1600), window=1600)
     compacting = effects[0]
     assert isinstance(compacting, Compact)
-    assert compacting.beginning[0] == user(shrinking.SUMMARY.format(text="in short"))
+    assert compacting.beginning[0] == user(SUMMARY.format(text="in short"))
     assert result.state == "answered"
 
 
@@ -211,9 +235,7 @@ def test_a_view_ignores_the_places_of_deleted_messages() -> None:
     kept = (user("c"), AssistantMessage("d"))
     with_place = view((user("a"), AssistantMessage("b"), *kept[:1], gone, *kept[1:], summary))
     without = view((user("a"), AssistantMessage("b"), *kept, summary))
-    assert (
-        with_place == without == (UserMessage((Text(shrinking.SUMMARY.format(text="s")),)), *kept)
-    )
+    assert with_place == without == (UserMessage((Text(SUMMARY.format(text="s")),)), *kept)
 
 
 def test_a_smaller_model_that_counts_in_its_own_way_is_believed() -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 import orjson
 import pytest
 
+from agents.base import messages
+from agents.base.summaries import WANTED
 from channels.base.messages import Accepted, Inbound, SourceClass
 from gateway.core.clock import ManualClock, settle
 from gateway.core.errors import Busy, Conflict, InvalidInput, StoreUnavailable, UnknownAgent
@@ -21,7 +23,7 @@ from gateway.routing.bindings import Binding, Match
 from gateway.routing.identities import Identities
 from gateway.routing.router import Router
 from gateway.routing.table import Table
-from gateway.store.base.conversations import GetSession
+from gateway.store.base.conversations import GetSession, ListSessions
 from gateway.store.base.events import EventRow, ReadEvents
 from gateway.store.base.inputs import EndQueued, InputRow, OpenInputs
 from gateway.store.base.store import Unit
@@ -382,7 +384,27 @@ async def test_a_gateway_that_stops_refuses_and_says_so(door: Door) -> None:
     for message in (inbound("hi"), replace(inbound("hi"), external_id="m1")):
         with pytest.raises(Busy, match="stopping"):
             await door.accept(message)
+    (session,) = await door.store.read(ListSessions(10**15, "", 1))
+    with pytest.raises(Busy, match="stopping"):
+        await door.intake.summarise(session, inbound("").route, "local")
     assert len(await door.stored()) == 1
+
+
+async def test_a_summary_is_asked_for_where_nothing_waits(door: Door) -> None:
+    """It stands alone in its lane, says nothing and belongs to who asked; its conversation does not
+    change hands."""
+    (turn_id,) = [(await door.accept(inbound("hi"))).turn_id]
+    (session,) = await door.store.read(ListSessions(10**15, "", 1))
+    with pytest.raises(Conflict):
+        await door.intake.summarise(session, inbound("").route, "olga")
+    await door.store.commit(Unit((EndQueued(turn_id, "cancelled", 1),)))
+    asked = await door.intake.summarise(session, inbound("", peer="olga").route, "olga")
+    (row,) = await door.stored()
+    assert row == door.turns.rows[-1]
+    assert (row.turn_id, row.session_key, row.principal) == (asked, session.session_key, "olga")
+    assert (row.barrier, row.body) == (1, orjson.dumps(messages.to_json(WANTED)).decode())
+    (after,) = await door.store.read(ListSessions(10**15, "", 1))
+    assert after.principal == "local"
 
 
 async def test_stopping_finishes_what_was_begun(door: Door) -> None:

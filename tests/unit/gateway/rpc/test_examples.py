@@ -23,7 +23,7 @@ ORDER = (
     *("events.subscribe", "bindings.set", "sessions.label"),
     *("agents.register", "agents.remove", "bindings.remove", "rpc.off", "events.unsubscribe"),
     *("deliveries.retry", "deliveries.purge", "turns.cancel", "runs.cancel", "runs.retry"),
-    *("sessions.rewind", "sessions.reset", "sessions.delete"),
+    *("sessions.compact", "sessions.rewind", "sessions.reset", "sessions.delete"),
 )
 """The first three come first, because others look at what they do; the rest comes last."""
 TOKEN = "tg_3f9d2c41b8e7460fa5d1c09e"
@@ -58,7 +58,10 @@ def ordered() -> list[Any]:
 @pytest.mark.timeout(30)  # every method once
 async def test_every_example_is_true(tmp_path: Path) -> None:
     """Called by a user or, where it needs more, by an admin."""
-    rules = [Rule("^slow", "at last", latency_s=60)]
+    rules = [
+        Rule("^slow", "at last", latency_s=60),
+        Rule("^User: ", "Two weeks in Portugal in May, by train, at most 1500 euros."),
+    ]
     office = Office()
     tasks = {name: getattr(office, name) for name in ("report", "approval", "payment")}
     async with open_world(tmp_path, rules=rules, tasks=tasks) as world:
@@ -70,6 +73,9 @@ async def test_every_example_is_true(tmp_path: Path) -> None:
             operator = method.scope in (Scope.OPERATOR, Scope.ADMIN) or method.name == "status"
             talk = admin if operator else user
             params = real(method.example.params, names)
+            if method.name == "sessions.compact":
+                for text in ("portugal in may", "two weeks", "by train", "at most 1500 euros"):
+                    await user.call("send", text=f"{text}, {'and so on, ' * 20}", peer_id="plans")
             try:
                 result = await talk.call(method.name, **params)
             except Refusal as refusal:

@@ -20,6 +20,7 @@ OF_TURNS = ("turns.get", "turns.wait", "turns.explain", "turns.cancel")
 OF_SESSIONS = (
     *("sessions.get", "sessions.history", "sessions.export", "sessions.context"),
     *("sessions.reset", "sessions.delete", "sessions.rewind", "sessions.fork"),
+    "sessions.compact",
 )
 
 

@@ -87,6 +87,7 @@ def test_what_may_wait_long_is_not_for_batches() -> None:
         "send",
         "turns.wait",
         "runs.stream",
+        "sessions.compact",
     }
 
 

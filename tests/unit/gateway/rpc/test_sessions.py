@@ -219,18 +219,18 @@ async def test_a_conversation_is_copied_and_goes_on_twice(world: World) -> None:
         await talk.call("sessions.fork", session_key=copy["session_key"], turn_id="t_999")
 
 
-@pytest.mark.parametrize("method", ["sessions.reset", "sessions.delete", "sessions.rewind"])
+@pytest.mark.parametrize("method", ["reset", "delete", "rewind", "compact"])
 async def test_a_session_with_a_turn_under_way_stays(world: World, method: str) -> None:
     """Its answer would be written into what was meant to be empty."""
     talk = world.talk()
     await talk.call("send", text="x", peer_id="notes")
     turn = await talk.call("turns.start", text="slow", peer_id="notes")
     with pytest.raises(Refusal, match=r"conflict.*cancel"):
-        await talk.call(method, session_key=NOTES)
+        await talk.call(f"sessions.{method}", session_key=NOTES)
     assert (await talk.call("sessions.get", session_key=NOTES))["entries"] == 2
     await talk.call("turns.cancel", turn_id=turn["turn_id"])
     await talk.call("turns.wait", turn_id=turn["turn_id"])
-    await talk.call(method, session_key=NOTES)
+    await talk.call(f"sessions.{method}", session_key=NOTES)
 
 
 async def test_a_partial_answer_says_so(tmp_path: Path) -> None:

@@ -10,7 +10,15 @@ import pytest
 
 from agents.base import messages
 from agents.base.effects import TurnResult
-from agents.base.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
+from agents.base.messages import (
+    AssistantMessage,
+    Message,
+    SummaryMessage,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+)
+from agents.base.summaries import WANTED
 from channels.base.channel import Capabilities
 from channels.memory import MemoryChannel
 from gateway.core.clock import ManualClock
@@ -114,6 +122,15 @@ async def test_an_answer_ends_everything_together(scene: Scene) -> None:
     assert orjson.loads(event.data) == {"delivery_key": delivery.key}
     assert event.content_id == delivery.content_id == (await scene.entries())[1].content_id
     assert await scene.shown() == ["hello"]
+
+
+async def test_asking_for_a_summary_is_nothing_that_was_said(scene: Scene) -> None:
+    """Neither in the transcript nor in memory; the summary is."""
+    wanted = orjson.dumps(messages.to_json(WANTED)).decode()
+    await scene.claim(row(1)._replace(body=wanted))
+    await scene.end(TurnResult("answered", "done", (SummaryMessage("in short", 4),)))
+    assert await scene.transcript() == scene.session.history == [SummaryMessage("in short", 4)]
+    assert (scene.session.revision, await scene.shown()) == (1, ["done"])
 
 
 async def test_entries_follow_the_conversation_in_the_order_of_saying(scene: Scene) -> None:

@@ -192,6 +192,17 @@ async def test_a_cut_and_a_new_message_do_not_pass_each_other(connect: Open, url
     assert (outcomes, left) in ((["", ""], 2), (["", "Conflict"], 4))
 
 
+async def test_what_needs_an_idle_conversation_is_accepted_once(connect: Open, url: str) -> None:
+    """By one of two processes that ask at the same moment."""
+    one, two = await connect(), await connect()
+    await put(one, a_session())
+    works = [
+        put(store, ExpectIdle(SESSION), an_input(turn_id=name, external_id=name))
+        for store, name in ((one, "t2"), (two, "t3"))
+    ]
+    assert await both_at_once(url, *works) == ["", "Conflict"]
+
+
 @pytest.mark.timeout(20)  # the server stops and starts
 async def test_reads_while_the_server_is_started_again_are_refused_with_a_type_or_answered(
     connect: Open,
