@@ -55,6 +55,33 @@ class Speech:
         return f"answer to {call.user_text.splitlines()[-1]}"
 
 
+async def test_a_summary_whose_process_is_killed_is_paid_once_and_ended_by_the_other(
+    tmp_path: Path,
+) -> None:
+    """It is asked for by hand; the process dies with the model's answer on record."""
+
+    def reply(call: Asked) -> str:
+        return "in short" if call.user_text.startswith("User: ") else "fine"
+
+    url = await database.fresh_url()
+    async with simulating(answer=reply) as model, fleet(tmp_path, url, model.base_url) as gates:
+        one, two = await gates.start(crashpoint="turn.before_boundary:6"), await gates.start()
+        async with one.client() as sender:
+            said = [await sender.send("x" * 400) for _ in range(5)]
+            key = {"session_key": said[0].session_key}
+            with suppress(TurngateError):
+                async with SystemClock().timeout(3):
+                    await sender.call("sessions.compact", key, again=False)
+            await one.process.wait()
+        async with two.client() as other:
+            after = await other.send("and now?")
+            entries = (await other.call("sessions.history", key))["entries"]
+            (listed, *_) = (await other.call("turns.list", {**key, "limit": 2}))["turns"][1:]
+        summaries = [call for call in model.asked if call.user_text.startswith("User: ")]
+    assert (after.reply, listed["state"], len(summaries)) == ("fine", "answered", 1)
+    assert [entry["role"] for entry in entries[:4]] == ["assistant", "user", "summary", "assistant"]
+
+
 async def test_a_turn_whose_process_is_killed_is_finished_by_the_other(tmp_path: Path) -> None:
     """Within the lease and a moment; whoever waits for it at the other is told."""
     speech = Speech()
