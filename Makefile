@@ -124,7 +124,7 @@ endif
 .PHONY: check
 check: lint ## while you work, no crash or acceptance tests: under 2 minutes
 	@echo "turngate: tests ..."
-	@$(BIN)/pytest -q -m "$(FAST) and not postgres" -n $(WORKERS) \
+	@$(BIN)/pytest -q -m "$(FAST) and not postgres and not process" -n $(WORKERS) \
 		tests/architecture tests/unit tests/properties tests/contract $(wildcard tests/docs)
 
 .PHONY: cover

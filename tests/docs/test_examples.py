@@ -22,6 +22,7 @@ EXAMPLES = [
 ]
 
 
+@pytest.mark.process
 @pytest.mark.timeout(20)  # each command is a process of its own
 @pytest.mark.parametrize("inside", EXAMPLES)
 def test_the_examples_of_a_section_are_true(inside: list[Block], tmp_path: Path) -> None:

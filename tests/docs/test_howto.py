@@ -21,6 +21,7 @@ TERMINALS = {"simulator": "127.0.0.1:8766", "gateway": "127.0.0.1:8765"}
 """Blocks of something that keeps running, and the address the page has for it."""
 
 
+@pytest.mark.process
 @pytest.mark.timeout(300)  # two servers, a dozen commands, a pause of five seconds on the page
 @pytest.mark.parametrize(
     "page",

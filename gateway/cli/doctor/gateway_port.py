@@ -42,18 +42,20 @@ async def gateway(scene: Scene) -> Finding:
             "set TURNGATE_TOKEN, or restart it: a start without that file makes a new token",
         )
     try:
-        async with Client(
-            target.url, target.token, name="turngate-doctor", patience_s=PATIENCE_S
-        ) as client:
+        async with (
+            asyncio.timeout(PATIENCE_S),
+            Client(target.url, target.token, name="turngate-doctor") as client,
+        ):
             status = await client.status()
-    except TurngateError as error:
+    except (TurngateError, TimeoutError) as error:
         if await asyncio.to_thread(_nobody_listens, target.url):
             return warn(
                 f"{target.url} was one, and ended without a word",
                 "start it again: turngate up goes on with what it has left",
             )
+        why = str(error) or "it takes connections and says nothing"
         return fail(
-            f"{target.url} should be one and does not answer: {error}",
+            f"{target.url} should be one and does not answer: {why}",
             "if it is gone, start one: turngate up",
         )
     return judged(target.url, status)

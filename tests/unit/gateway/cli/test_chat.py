@@ -13,7 +13,7 @@ from gateway.cli.chat import HINTS
 from gateway.config import load_settings
 from tests.unit.gateway.cli.shell import PATIENCE_S, Shell
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
 
 
 @pytest.mark.parametrize("model", ["local", "scripted"])

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.gateway.cli.shell import PATIENCE_S, Shell
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
 
 
 def test_send_prints_the_reply_and_nothing_else(served: Shell) -> None:

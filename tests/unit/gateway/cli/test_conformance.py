@@ -9,7 +9,7 @@ import pytest
 from gateway.conformance.catalog import CHECKS
 from tests.unit.gateway.cli.shell import Shell
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
 
 
 def test_a_gateway_that_speaks_the_protocol_passes(served: Shell) -> None:

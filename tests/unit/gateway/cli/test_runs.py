@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.gateway.cli.shell import Shell
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
 
 TASK = """
 async def book(ctx, input):

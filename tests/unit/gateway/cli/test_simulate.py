@@ -13,7 +13,7 @@ from gateway.simulate.catalog import FAULTS
 from tests.support.canned import canned
 from tests.unit.gateway.cli.shell import PATIENCE_S, Shell
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 

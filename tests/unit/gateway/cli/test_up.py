@@ -15,7 +15,7 @@ import pytest
 
 from tests.unit.gateway.cli.shell import PATIENCE_S, Shell
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

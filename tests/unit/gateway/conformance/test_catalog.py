@@ -16,7 +16,7 @@ from tests.unit.gateway.cli.shell import Shell
 from tests.unit.gateway.conformance.between import Flaw, flawed
 from tests.unit.gateway.conformance.flaws import flaws
 
-pytestmark = pytest.mark.timeout(60)  # a gateway is started
+pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
 PATIENCE_S = 0.5
 """For an answer that will not come; a right one takes a hundredth."""
 

@@ -57,6 +57,7 @@ async def test_a_gateway_that_does_not_answer_is_a_failure(tmp_path: Path) -> No
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         finding = await gateway(scene(tmp_path, target=Target(url, "t")))
     assert finding.level is Level.FAIL
+    assert "says nothing" in finding.saw
     assert "turngate up" in finding.fix
 
 
