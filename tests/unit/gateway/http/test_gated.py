@@ -86,6 +86,7 @@ async def handle(call: Call, params: Any) -> Any:
 def test_what_makes_something_run_adds_work() -> None:
     assert {method.name for method in METHODS if method.adds_work} == {
         "send",
+        "sessions.compact",
         "turns.start",
         "runs.start",
         "runs.resume",
