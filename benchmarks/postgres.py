@@ -29,7 +29,7 @@ from tests.support import database
 from tests.support.machine import children_of
 
 CLIENTS = (1, 16, 64)
-PROCESSES = (1, 2)
+PROCESSES = (1, 2, 4)
 PEERS = 16
 WARM_S = 5.0
 """Until each process has loaded what its first turn needs: half a second of CPU."""
