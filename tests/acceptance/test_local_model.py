@@ -117,10 +117,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not weights.exists():
         pytest.skip("the weights are not on this machine: make model")
     folder = tmp_path_factory.mktemp("local")
+    _fill(folder, weights)
+    return folder
+
+
+def _fill(folder: Path, weights: Path) -> None:
+    """A cache of its own: only one gateway at a time has the model of a cache."""
     models = folder / "cache" / "models"
     models.mkdir(parents=True)
     (models / weights.name).symlink_to(weights)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -251,8 +256,7 @@ async def test_a_conversation_goes_on_with_it_while_the_model_server_fails(folde
     The conversation in `docs/local-model.md` is what this prints.
     """
     home = folder / "failing"
-    home.mkdir()
-    (home / "cache").symlink_to(folder / "cache")
+    _fill(home, local_weights(Settings()).cache.path)
     async with simulating() as server:
         gateway = Gateway(home, {"TURNGATE_MODEL": "", "LLM_FALLBACK_MODELS": "local"})
         gateway.settings |= {"LLM_MODEL": "big", "LLM_BASE_URL": server.base_url}
