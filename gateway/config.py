@@ -418,7 +418,7 @@ class _Found(PydanticBaseSettingsSource):
     """Everything below options. What is wrong in those places, `load_settings` tells."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        raise NotImplementedError("all fields are found together")
+        return self().get(field_name), field_name, False
 
     def __call__(self) -> dict[str, Any]:
         return _assembled({name: given.value for name, given in look(KNOWN).given.items()})

@@ -160,6 +160,8 @@ async def test_an_external_id_belongs_to_its_channel_and_account(store: Store) -
     await put(store, an_input(turn_id="t2", external_id="x1", channel="discord"))
     await put(store, an_input(turn_id="t3", external_id="x1", account="second"))
     await put(store, an_input(turn_id="t4"), an_input(turn_id="t5"))
+    kept = [row.turn_id for row in await store.read(OpenInputs(0, 9))]
+    assert kept[1:] == ["t2", "t3", "t4", "t5"]
 
 
 async def test_inputs_are_listed_in_order_of_acceptance(store: Store) -> None:

@@ -100,7 +100,9 @@ async def test_a_crowded_folder_is_listed_in_part(tmp_path: Path) -> None:
 async def test_names_that_are_no_text_do_not_break_the_listing(tmp_path: Path) -> None:
     (tmp_path / "ok").touch()
     (tmp_path / b"\xff".decode("utf-8", "surrogateescape")).touch()
-    (await read(tmp_path, ".")).encode("utf-8")
+    listing = (await read(tmp_path, ".")).encode("utf-8")
+    assert b"ok" in listing.splitlines()
+    assert len(listing.splitlines()) == 2
 
 
 async def test_what_lies_outside_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ def test_a_home_that_others_may_only_read_is_used(tmp_path: Path, mode: int) -> 
     """That is what most systems make; the files in it are for their owner."""
     tmp_path.chmod(mode)
     home.make(tmp_path)
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == mode, "and left as it is"
 
 
 def test_a_home_that_cannot_be_made_says_which_setting_to_change(tmp_path: Path) -> None:

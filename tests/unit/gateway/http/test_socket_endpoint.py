@@ -52,7 +52,7 @@ class Sessions:
         return self.opened[-1]
 
     async def handle(self, frame: bytes, principal: Principal, address: str) -> bytes | None:
-        raise NotImplementedError
+        raise AssertionError("frames of a socket go to its session")
 
 
 async def serve(sessions: Sessions) -> None:

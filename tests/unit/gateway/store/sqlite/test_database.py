@@ -8,10 +8,11 @@ import pytest
 
 from gateway.core.errors import SchemaMismatch, StoreLocked, StoreUnavailable
 from gateway.store import statements
+from gateway.store.base.conversations import ListSessions
 from gateway.store.sqlite.database import Database
 from gateway.store.sqlite.lock import FileLock
 from gateway.store.sqlite.store import open_database, open_sqlite
-from tests.support.store_units import a_content, a_session, put
+from tests.support.store_units import a_session, put
 from tests.unit.gateway.store.sqlite.watched import no_writing_beyond, rows
 
 MASTER = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
@@ -79,11 +80,12 @@ def test_an_open_file_is_made_private(path: Path) -> None:
 
 async def test_memory_databases_are_strangers_to_each_other() -> None:
     """Several gateways fit into one test process."""
-    stores = [await open_sqlite(None) for _ in range(2)]
-    for store in stores:
-        await put(store, a_content())
-    for store in stores:
-        await store.close()
+    one, other = [await open_sqlite(None) for _ in range(2)]
+    await put(one, a_session())
+    assert await one.read(ListSessions(2**40, "", 9))
+    assert not await other.read(ListSessions(2**40, "", 9))
+    await one.close()
+    await other.close()
 
 
 async def test_a_path_may_hold_any_character(tmp_path: Path) -> None:
