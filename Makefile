@@ -31,7 +31,9 @@ if [ -x $(BIN)/pip ]; then $(BIN)/python -m pip $(1); else $(PYTHON) -m pip --py
 endef
 # Twice quiet: errors only. pip's own configuration (mirrors, certificates, proxies) stays in force.
 PIP_INSTALL := install -qq --disable-pip-version-check --require-virtualenv
-PIP_LOCKED := $(PIP_INSTALL) --require-hashes
+# The locks are complete, so nothing is resolved: pip before 23.3 takes the newest release for an extra
+# that a dependency asks for, and refuses it for want of a hash.
+PIP_LOCKED := $(PIP_INSTALL) --no-deps --require-hashes
 PIP_PROJECT := $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 
 .PHONY: help
@@ -62,7 +64,7 @@ $(STAMPS)/dev: requirements-dev.lock $(STAMPS)/runtime
 # llama.cpp has wheels for most systems and not for all. Without it everything works but the model
 # inside, so a system without a wheel gets a sentence instead of an end.
 $(STAMPS)/local: requirements-local.lock $(STAMPS)/runtime
-	@$(call pip,$(PIP_LOCKED) --no-deps --only-binary :all: -r requirements-local.lock) 2>$(VENV)/local.log || { \
+	@$(call pip,$(PIP_LOCKED) --only-binary :all: -r requirements-local.lock) 2>$(VENV)/local.log || { \
 		echo "turngate: no llama.cpp for this system, so no model inside; set LLM_BASE_URL, LLM_MODEL and LLM_API_KEY" >&2; \
 		echo "turngate: what pip said is in $(VENV)/local.log; 'rm $@' tries again" >&2; }
 	@touch $@
