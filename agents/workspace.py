@@ -188,10 +188,10 @@ def _read(path: Path) -> str:
     except OSError as error:
         raise _Wrong(path, f"the file cannot be read: {_why(error)}") from error
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         if error.end == len(data) and len(data) > 4 * MAX_FILE_CHARS:
-            return data[: error.start].decode("utf-8")  # the last character was cut in two
+            return data[: error.start].decode("utf-8-sig")  # the last character was cut in two
         raise _Wrong(path, f"the file is not UTF-8 text (byte {error.start})") from error
 
 

@@ -153,7 +153,7 @@ def _read_secret(path: Path, name: str, place: str, problems: list[str]) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_SECRET_BYTES + 1)
-        text = data.decode().strip()
+        text = data.decode("utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         problems.append(f"{name}={path} ({place}): cannot be read: {reason}")
@@ -168,7 +168,7 @@ def _read_dotenv(path: Path, problems: list[str]) -> dict[str, str]:
     try:
         if not path.is_file():
             return {}
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             lines = list(parse_stream(file))
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"{path}: cannot be read: {error}")
@@ -184,7 +184,7 @@ def _read_toml(path: Path, problems: list[str]) -> dict[str, Any]:
     try:
         if not path.is_file():
             return {}
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"{path}: cannot be read: {error}")
     except tomllib.TOMLDecodeError as error:

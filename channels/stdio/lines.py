@@ -11,6 +11,7 @@ import contextlib
 import os
 import select
 import threading
+from codecs import BOM_UTF8
 from collections import deque
 from collections.abc import Iterator
 from typing import TextIO
@@ -38,6 +39,7 @@ class LineSplitter:
         self._limit = limit
         self._rest = bytearray()
         self._skipping = False
+        self._first = True
 
     def feed(self, data: bytes) -> Iterator[bytes | TooLong]:
         """The lines that `data` completes; one too long is reported as soon as that is known."""
@@ -51,8 +53,10 @@ class LineSplitter:
     def finish(self) -> Iterator[bytes | TooLong]:
         """End the current line; at the end of input that is the unterminated one, if any."""
         if not self._skipping:
-            yield bytes(self._rest.removesuffix(b"\r"))
-        self._skipping = False
+            line = bytes(self._rest.removesuffix(b"\r"))
+            # Windows editors and PowerShell begin a text with a byte order mark.
+            yield line.removeprefix(BOM_UTF8) if self._first else line
+        self._skipping = self._first = False
         self._rest.clear()
 
     @property

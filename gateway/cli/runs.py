@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,6 @@ async def _sent(client: Client, text: str) -> list[str]:
 def _document(file: Path) -> Any:
     try:
         text = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        return orjson.loads(text)
+        return orjson.loads(text.removeprefix(BOM_UTF8))
     except (OSError, ValueError) as error:
         raise InvalidInput(f"{file} is no document of a run: {error}") from error

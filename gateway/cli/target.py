@@ -99,7 +99,7 @@ def _said_by(home: Path) -> tuple[str, str] | None:
 def _read_token(home: Path) -> str:
     file = home / TOKEN_FILE
     try:
-        return file.read_text(encoding="utf-8").strip()
+        return file.read_text(encoding="utf-8-sig").strip()
     except OSError as error:
         raise ConfigError(
             f"there is no token in {file}; set TURNGATE_TOKEN, or start the gateway here once"

@@ -39,9 +39,34 @@ class Proxies:
         address = peer
         hops = [hop.strip() for value in forwarded_for for hop in value.split(",")]
         while hops and self.trusts(address):
-            hop = hops.pop()
-            try:
-                address = str(ipaddress.ip_address(hop))
-            except ValueError:
+            hop = _address(hops.pop())
+            if hop is None:
                 break
+            address = hop
         return address
+
+
+def _address(hop: str) -> str | None:
+    """The address of one hop, without a port; None for what is no address.
+
+    RFC 7239 brackets an IPv6 address that has a port; Azure's gateways and some load balancers
+    write `address:port` into `X-Forwarded-For` as well.
+    """
+    if hop.startswith("["):
+        host, bracket, rest = hop[1:].partition("]")
+        if not bracket or (rest and not _is_port(rest)):
+            return None
+    elif hop.count(":") == 1:
+        host, _, port = hop.partition(":")
+        if not _is_port(f":{port}"):
+            return None
+    else:
+        host = hop
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return None
+
+
+def _is_port(text: str) -> bool:
+    return text.startswith(":") and text[1:].isascii() and text[1:].isdecimal()

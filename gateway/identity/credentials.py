@@ -43,8 +43,11 @@ MAX_TOKEN_CHARS = 512
 MIN_DIFFERENT_CHARS = 10
 """In a token of the settings; 32 random hexadecimal digits have fewer twice in 100 000."""
 FAILURES = Rate(burst=20, per_s=0.5)
-"""Wrong tokens of an address, or an IPv6 network of 64 bits, that are told what they are: a
-mistyped one is forgiven. Past it a client that goes on without looking learns to wait."""
+"""Wrong tokens of one address that are answered as wrong: a mistyped one is forgiven. Past it a
+client that goes on without looking learns to wait."""
+NETWORK_FAILURES = Rate(burst=100, per_s=2.5)
+"""The same for an IPv6 network of 64 bits, which one household has: five addresses' worth, so that
+a machine that guesses does not slow its neighbours down, and 2**64 addresses gain little."""
 ALL_FAILURES = Rate(burst=400, per_s=10)
 """The same for everybody together."""
 TICKET_S = 30.0
@@ -86,6 +89,7 @@ class Credentials:
         self._ids = ids
         self._valid: dict[bytes, Principal] = {}
         self._failures = Budget(FAILURES)
+        self._network_failures = Budget(NETWORK_FAILURES)
         self._all_failures = Budget(ALL_FAILURES)
         self._tickets: dict[str, _Ticket] = {}
         self._on_revoked: list[Callable[[str], None]] = []
@@ -141,7 +145,7 @@ class Credentials:
             if hmac.compare_digest(known, given):
                 found = principal
         if found is None:
-            self._refuse(counted_as(address))
+            self._refuse(address)
         return found
 
     async def create(
@@ -223,16 +227,21 @@ class Credentials:
             raise Unauthenticated("the credential behind the ticket was revoked")
         return found.principal
 
-    def _refuse(self, source: str) -> NoReturn:
-        """Tell who sent a wrong token so, as long as there were few."""
+    def _refuse(self, address: str) -> NoReturn:
+        """Answer a wrong token: `Unauthenticated`, or `RateLimited` after too many."""
         now = self._clock.monotonic()
-        wait = max(self._failures.wait_s(source, now), self._all_failures.wait_s(_EVERYBODY, now))
+        budgets = (
+            (self._failures, address),
+            (self._network_failures, counted_as(address)),
+            (self._all_failures, _EVERYBODY),
+        )
+        wait = max(budget.wait_s(name, now) for budget, name in budgets)
         if wait > 0:
             raise RateLimited(
                 "too many wrong tokens; wait before the next try", retry_after_ms=round(wait * 1000)
             )
-        self._failures.charge(source, now)
-        self._all_failures.charge(_EVERYBODY, now)
+        for budget, name in budgets:
+            budget.charge(name, now)
         raise Unauthenticated(_REFUSED)
 
     async def _replace_operator(self, token: str) -> str:

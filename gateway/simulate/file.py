@@ -115,7 +115,7 @@ def load(path: Path) -> Scenario:
             data = file.read(MAX_FILE_BYTES + 1)
         if len(data) > MAX_FILE_BYTES:
             raise ConfigError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
         found = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except (OSError, ValueError) as error:  # undecodable text, broken TOML and JSON are ValueErrors
         raise ConfigError(f"{path} cannot be read: {error}") from error

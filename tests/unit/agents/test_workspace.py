@@ -150,6 +150,14 @@ def test_a_character_cut_by_the_bounded_read_is_no_mistake(tmp_path: Path) -> No
     assert agent(load(tmp_path), "luna").identity.startswith("x🌍")
 
 
+def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path: Path) -> None:
+    folder = declare(tmp_path, "luna")
+    (folder / "AGENT.md").write_text("---\nname: Luna\n---\nYou are Luna.", "utf-8-sig")
+    (folder / "TOOLS.md").write_text("Use them.", "utf-8-sig")
+    luna = agent(load(tmp_path), "luna")
+    assert (luna.name, luna.identity, luna.guidance) == ("Luna", "You are Luna.", "Use them.")
+
+
 def test_text_that_is_no_text_is_reported(tmp_path: Path) -> None:
     folder = declare(tmp_path, "luna")
     (folder / "AGENT.md").write_bytes(b"\xff\xfe\x00")

@@ -29,6 +29,22 @@ def test_environment_wins_over_dotenv_which_wins_over_the_file(tmp_path: Path) -
     assert not found.problems
 
 
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "marked"])
+def test_files_of_windows_editors_are_read(tmp_path: Path, mark: bytes) -> None:
+    """A byte order mark and CRLF, as Notepad and PowerShell write them."""
+    dotenv = f"LLM_MODEL=m\r\nLLM_API_KEY_FILE={tmp_path / 'key'}\r\n"
+    (tmp_path / ".env").write_bytes(mark + dotenv.encode())
+    (tmp_path / "turngate.toml").write_bytes(mark + b"turngate_port = 3\r\n")
+    (tmp_path / "key").write_bytes(mark + b"sk-1\r\n")
+    found = looked(tmp_path)
+    assert {name: given.value for name, given in found.given.items()} == {
+        "llm_model": "m",
+        "llm_api_key": "sk-1",
+        "turngate_port": 3,
+    }
+    assert not found.problems
+
+
 def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
     assert not looked(tmp_path, LLM_MODEL=" ").given
 

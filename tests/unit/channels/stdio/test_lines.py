@@ -51,6 +51,10 @@ def test_windows_line_ends_are_line_ends() -> None:
     assert split([b"a\r", b"\nb\r\nc\rd\n"]) == [b"a", b"b", b"c\rd"]
 
 
+def test_a_byte_order_mark_before_the_first_line_is_no_part_of_it() -> None:
+    assert split([b"\xef", b"\xbb\xbfa\r\n\xef\xbb\xbfb\n"]) == [b"a", b"\xef\xbb\xbfb"]
+
+
 # --- reading -------------------------------------------------------------------------------------
 
 

@@ -32,7 +32,7 @@ def test_a_run_larger_than_a_frame_is_exported_and_imported(shell: Shell) -> Non
         assert json.loads(exported)["run"]["result"][0] == "\U0001f600" * 500_000
         assert shell.run("runs", "prune", "--older-than-s", "0").returncode == 0
         assert "there is no run" in shell.run("runs", "get", run, "--json").stderr
-        imported = shell.run("runs", "import", "-", "--json", stdin=exported)
+        imported = shell.run("runs", "import", "-", "--json", stdin="\ufeff" + exported)
         assert json.loads(imported.stdout) == {"run_id": run}
         again = json.loads(shell.run("runs", "export", run, "--json").stdout)
         assert again["run"]["result"] == json.loads(exported)["run"]["result"]

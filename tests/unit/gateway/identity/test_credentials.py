@@ -170,12 +170,19 @@ async def test_wrong_tokens_lock_nobody_out_who_has_a_valid_one(credentials: Cre
             assert (await credentials.authenticate(token, address)).name == name
 
 
-async def test_an_ipv6_network_has_no_more_guesses_than_an_address(
+async def test_an_ipv6_network_has_five_addresses_worth_of_guesses(
     credentials: Credentials,
 ) -> None:
-    """Else one household uses up the guesses of everybody, and nobody gets in any more."""
-    assert await slowed(credentials, [f"2001:db8::{n:x}" for n in range(1000)]) == 980
+    """One household has 2**64 addresses: without a bound it would use up the budget of all."""
+    assert await slowed(credentials, [f"2001:db8::{n:x}" for n in range(1000)]) == 900
     await credentials.authenticate(PRESET, "2001:db8:0:1::1")
+
+
+async def test_a_guessing_machine_does_not_slow_its_ipv6_neighbours(
+    credentials: Credentials,
+) -> None:
+    assert await slowed(credentials, ["2001:db8::7"] * 25) == 5
+    assert await slowed(credentials, ["2001:db8::8"]) == 0
 
 
 async def test_guessing_from_everywhere_is_slowed_down_too(credentials: Credentials) -> None:

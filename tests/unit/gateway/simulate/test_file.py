@@ -53,7 +53,8 @@ def test_a_file_holds_keys_rules_and_the_pace_of_the_rest(tmp_path: Path) -> Non
 
 def test_json_says_the_same(tmp_path: Path) -> None:
     path = tmp_path / "rules.json"
-    path.write_text(json.dumps({"keys": {"k": "auth"}, "rules": [{"reply": "no"}]}), "utf-8")
+    # With the mark that Windows editors put before a text.
+    path.write_text(json.dumps({"keys": {"k": "auth"}, "rules": [{"reply": "no"}]}), "utf-8-sig")
     assert load(path).rules == (Rule(When(key="k"), FAULTS["auth"]), Rule(reply=Reply("no")))
 
 
