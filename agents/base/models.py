@@ -128,7 +128,8 @@ class ModelContext:
     is told of all requests so far, before there is one more or a wait. `session`
     names the conversation, so that it can stay where its beginning is cached, unless
     the call is `aside` and shares none of it; `agent` and `root`, the turn that set it all off,
-    say whose budget this is, `calls` and `tokens` what this turn has used so far. `patience_s`
+    say whose budget this is, `calls` and `tokens` what this turn has used so far. `principal` is
+    the one whose message is answered: scarce places are shared by it, then by agent. `patience_s`
     bounds waiting between requests, `within_s` everything.
     """
 
@@ -140,6 +141,7 @@ class ModelContext:
     aside: bool = False
     root: str = ""
     agent: str = ""
+    principal: str = ""
     calls: int = 0
     tokens: int = 0
     patience_s: float = PATIENCE_S

@@ -73,6 +73,7 @@ class Taking:
         self._session = session
         self._began = world.clock.monotonic()
         self._patience_s = PATIENCE_S
+        self._principal = ""
         self._calls = 0
         self._tokens = 0
         self._shown: list[str] = []
@@ -80,6 +81,7 @@ class Taking:
 
     async def drive(self, inputs: Sequence[InputRow]) -> TurnResult:
         """Run the generator to its end."""
+        self._principal = inputs[0].principal
         if all(row.source != SourceClass.PERSON for row in inputs):
             self._patience_s = BACKGROUND_PATIENCE_S
         value = await self._context.record("prepare", self._prepare)
@@ -273,6 +275,7 @@ class Taking:
             session=self._session.key,
             root=self._context.root,
             agent=self._agent.id,
+            principal=self._principal,
             calls=self._calls,
             tokens=self._tokens,
             patience_s=self._patience_s,
