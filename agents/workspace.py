@@ -9,7 +9,6 @@ Reads files at once, so whoever loads on the loop does it in a thread.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import os
@@ -25,6 +24,7 @@ from agents.base.agents import Agent
 from agents.settings import AgentSettings
 from gateway.core.ids import AgentId
 from gateway.core.keys import normalise_agent_id
+from gateway.core.suggestions import did_you_mean
 
 AGENTS_DIR = ".agents"
 AGENT_FILE = "AGENT.md"
@@ -212,8 +212,7 @@ def _explain(error: ValidationError) -> str:
 
 def _unknown_key(key: str) -> str:
     known = list(AgentSettings.model_fields)
-    close = difflib.get_close_matches(key, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+    hint = did_you_mean(key, known, otherwise=f"known: {', '.join(known)}")
     return f"there is no setting {key!r}; {hint}"
 
 

@@ -115,7 +115,8 @@ def configuration() -> str:
             "in turngate.toml  turngate_port",
             "$ TURNGATE_PROT=9000 TURNGATE_DURABILITY=hard turngate config show",
             "turngate: the settings do not fit:",
-            "  TURNGATE_PROT (environment): there is no such setting; did you mean TURNGATE_PORT?",
+            "  TURNGATE_PROT (environment): there is no such setting; "
+            "did you mean 'TURNGATE_PORT'?",
             "  TURNGATE_DURABILITY = hard (environment): takes one of normal, strict",
             "What a setting takes: turngate config explain NAME",
             "```",

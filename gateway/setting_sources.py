@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -19,7 +19,8 @@ from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from pydantic.fields import FieldInfo
 
-from gateway.setting_words import is_secret, nearest
+from gateway.core.suggestions import did_you_mean
+from gateway.setting_words import PREFIX, is_secret
 
 ENVIRONMENT = "environment"
 DOTENV = ".env"
@@ -113,8 +114,8 @@ def _of_variables(
         if not variable.startswith("TURNGATE_") or variable in known:
             continue
         if variable not in OTHER_VARIABLES and not _KUBERNETES.fullmatch(variable):
-            hint = _hint(nearest(variable, known))
-            problems.append(f"{variable} ({place}): there is no such setting{hint}")
+            hint = _hint(variable, known)
+            problems.append(f"{variable} ({place}): there is no such setting; {hint}")
 
 
 def _variables(fields: Mapping[str, FieldInfo]) -> set[str]:
@@ -128,8 +129,9 @@ def _doubtful(
 ) -> Iterator[str]:
     known = {name for name in _variables(fields) if name.startswith(SHARED)}
     for variable in sorted(variables.keys() - known):
-        if variable.startswith(SHARED) and (near := nearest(variable, known, cutoff=ALIKE)):
-            yield f"{variable} ({place}) is no setting of turngate; did you mean {near}?"
+        hint = did_you_mean(variable, known, count=1, cutoff=ALIKE, otherwise="")
+        if variable.startswith(SHARED) and hint:
+            yield f"{variable} ({place}) is no setting of turngate; {hint}"
 
 
 def _of_toml(
@@ -141,12 +143,12 @@ def _of_toml(
         elif isinstance(value, dict):
             problems.append(f"[{name}] ({TOML}): settings stand at the top, not in a table")
         else:
-            hint = _hint(nearest(name, fields))
-            problems.append(f"{name} ({TOML}): there is no such setting{hint}")
+            problems.append(f"{name} ({TOML}): there is no such setting; {_hint(name, fields)}")
 
 
-def _hint(near: str) -> str:
-    return f"; did you mean {near}?" if near else "; see them all with: turngate config show"
+def _hint(name: str, known: Iterable[str]) -> str:
+    every = "see them all with: turngate config show"
+    return did_you_mean(name, known, count=1, prefix=PREFIX, otherwise=every)
 
 
 def _read_secret(path: Path, name: str, place: str, problems: list[str]) -> str:

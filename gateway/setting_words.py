@@ -6,10 +6,8 @@ cannot disagree. Pure; knows fields, not which settings there are.
 
 from __future__ import annotations
 
-import difflib
 import re
 import types
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -64,22 +62,6 @@ def masked(value: object) -> str:
     if isinstance(value, SecretStr):
         return "(set)" if value.get_secret_value() else "(not set)"
     return _PASSWORD.sub(r"\1:***@", _written(value))
-
-
-def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
-    """The known name somebody meant, in its own spelling; empty when none is near.
-
-    The prefix of ours may be left out: `port` is near `TURNGATE_PORT`. `cutoff` is how alike they
-    must be, from 0 to 1.
-    """
-    spelt = {each.casefold(): each for each in known}
-    short = {each.removeprefix(PREFIX): each for each in spelt}
-    folded = name.casefold().replace("-", "_")
-    for found in difflib.get_close_matches(folded, spelt, n=1, cutoff=cutoff):
-        return spelt[found]
-    for found in difflib.get_close_matches(folded, short, n=1, cutoff=cutoff):
-        return spelt[short[found]]
-    return ""
 
 
 def _takes(annotation: Any) -> str:

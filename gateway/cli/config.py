@@ -11,6 +11,7 @@ from gateway.cli.options import JSON, Group
 from gateway.cli.output import show
 from gateway.config import KNOWN, Settings, load_settings, sources
 from gateway.core.errors import InvalidInput
+from gateway.core.suggestions import did_you_mean
 from gateway.setting_sources import FILE_SUFFIX, Given
 
 
@@ -53,8 +54,12 @@ def _show(as_json: bool) -> None:
 def _explain(key: str, as_json: bool) -> None:
     name = key.strip().lower().replace("-", "_")
     if name not in KNOWN:
-        near = setting_words.nearest(name, KNOWN)
-        hint = f"did you mean {near.upper()}?" if near else "see them all: turngate config show"
+        hint = did_you_mean(
+            name,
+            map(str.upper, KNOWN),
+            prefix=setting_words.PREFIX,
+            otherwise="see them all: turngate config show",
+        )
         raise InvalidInput(f"there is no setting {key!r}; {hint}")
     settings, sourced = load_settings(), sources()
     field, given = KNOWN[name], sourced.get(name)

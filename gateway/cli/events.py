@@ -18,8 +18,8 @@ from gateway.cli.options import rpc_command
 from gateway.cli.output import json_text
 from gateway.cli.target import connected
 from gateway.cli.visible import visible
+from gateway.core.suggestions import did_you_mean
 from gateway.events.kinds import Kind
-from gateway.setting_words import nearest
 
 
 def command(name: str) -> click.Group:
@@ -48,8 +48,8 @@ def _known(
     known = {*Kind, *(f"{kind.partition('.')[0]}." for kind in Kind)}
     for kind in given:
         if kind not in known:
-            near = nearest(kind, known)
-            hint = f"did you mean {near}?" if near else f"there are {', '.join(sorted(known))}"
+            every = f"there are {', '.join(sorted(known))}"
+            hint = did_you_mean(kind, known, otherwise=every)
             raise click.BadParameter(f"there is no kind or family {kind!r}; {hint}")
     return given
 

@@ -13,6 +13,7 @@ from gateway.core.clock import Clock
 from gateway.core.ids import Ids
 from gateway.http.bounds import Bounds
 from gateway.http.clients import Clients
+from gateway.http.elsewhere import Elsewhere
 from gateway.http.guard import Guard
 from gateway.http.hosts import Allowed
 from gateway.http.landing import LandingPage
@@ -61,19 +62,18 @@ def build(
     metrics = MetricsPage(surface.metrics, surface.credentials, open_to_all=open_metrics)
     # A bare router: the application class around it adds layers that would stay on the stack of
     # every socket, and answers for bugs, which the guard does.
-    routes = Router(
-        [
-            Route("/", LandingPage(url, version("turngate")).get),
-            WebSocketRoute("/ws", socket),
-            Route("/rpc", rpc.post, methods=["POST"]),
-            Route("/ticket", TicketEndpoint(surface.credentials).post, methods=["POST"]),
-            Route("/healthz", probes.healthz),
-            Route("/readyz", probes.readyz),
-            Route("/metrics", metrics.get),
-            *surface.pages,
-        ],
-        redirect_slashes=False,
-    )
+    there: list[BaseRoute] = [
+        Route("/", LandingPage(url, version("turngate")).get),
+        WebSocketRoute("/ws", socket),
+        Route("/rpc", rpc.post, methods=["POST"]),
+        Route("/ticket", TicketEndpoint(surface.credentials).post, methods=["POST"]),
+        Route("/healthz", probes.healthz),
+        Route("/readyz", probes.readyz),
+        Route("/metrics", metrics.get),
+        *surface.pages,
+    ]
+    elsewhere = Elsewhere(there)
+    routes = Router([*there, *elsewhere.wrong_ways()], default=elsewhere, redirect_slashes=False)
     return Guard(
         routes,
         allowed=allowed,

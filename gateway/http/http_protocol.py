@@ -8,35 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from http import HTTPStatus
 from typing import Any
 
 import h11
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from gateway.core.errors import Busy, InvalidInput
+from gateway.http.problems import whole_response
 from gateway.http.progress import WatchedTransport
 from gateway.http.sockets import Sockets
 
-
-def _plain(status: bytes, text: bytes, *headers: bytes) -> bytes:
-    """A whole response for somebody whose request was not looked at."""
-    return b"\r\n".join(
-        (
-            b"HTTP/1.1 " + status,
-            *headers,
-            b"connection: close",
-            b"content-type: text/plain; charset=utf-8",
-            b"content-length: %d" % len(text),
-            b"",
-            text,
-        )
-    )
-
-
-_FULL = _plain(
-    b"503 Service Unavailable", b"Too many connections; try again soon.\n", b"retry-after: 5"
+_FULL = whole_response(
+    Busy("too many connections are open; try again soon", retry_after_ms=5000),
+    HTTPStatus.SERVICE_UNAVAILABLE,
 )
-_SLOW = _plain(b"408 Request Timeout", b"The request took too long to arrive.\n")
+_SLOW = whole_response(
+    InvalidInput("the request took too long to arrive"), HTTPStatus.REQUEST_TIMEOUT
+)
 
 
 _log = logging.getLogger("turngate.http")
@@ -124,7 +114,9 @@ class HttpProtocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request, and say why in a sentence of ours."""
         self._sockets.shed("bad_request")
-        super().send_400_response(msg)
+        # As shipped its body is bare text; nothing more is sent on this connection.
+        self.transport.write(whole_response(InvalidInput(msg), HTTPStatus.BAD_REQUEST))
+        self.transport.close()
 
     def _expect_head(self) -> None:
         if self._deadline is None:

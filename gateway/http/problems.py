@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from http import HTTPStatus
 
 import orjson
 from starlette.responses import Response
@@ -30,18 +31,40 @@ def refusal(error: errors.TurngateError, *, status: int | None = None) -> Respon
     """
     headers = {"connection": "close"}
     if error.retry_after_ms is not None:
-        headers["retry-after"] = str(max(1, math.ceil(error.retry_after_ms / 1000)))
+        headers["retry-after"] = _seconds(error.retry_after_ms)
     if isinstance(error, errors.Unauthenticated):
         headers["www-authenticate"] = "Bearer"
-    body = jsonrpc.failure(None, jsonrpc.describe_error(error))
     return Response(
-        orjson.dumps(body),
+        body_of(error),
         status_code=status or status_of(error),
         media_type="application/json",
         headers=headers,
     )
 
 
+def body_of(error: errors.TurngateError) -> bytes:
+    """The body alone, for answers that no application gives."""
+    return orjson.dumps(jsonrpc.failure(None, jsonrpc.describe_error(error)))
+
+
+def whole_response(error: errors.TurngateError, status: HTTPStatus) -> bytes:
+    """A whole response in bytes, for a peer whose request was not looked at."""
+    body = body_of(error)
+    head = [
+        f"HTTP/1.1 {status.value} {status.phrase}",
+        "connection: close",
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+    ]
+    if error.retry_after_ms is not None:
+        head.append(f"retry-after: {_seconds(error.retry_after_ms)}")
+    return "\r\n".join([*head, "", ""]).encode() + body
+
+
 def status_of(error: errors.TurngateError) -> int:
     """The HTTP status of an error."""
     return next((status for cls, status in _STATUS if isinstance(error, cls)), 500)
+
+
+def _seconds(ms: int) -> str:
+    return str(max(1, math.ceil(ms / 1000)))

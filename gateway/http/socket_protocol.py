@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, assert_never
 
@@ -22,10 +23,12 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidState
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Origin
 
+from gateway.core.errors import InvalidInput
+from gateway.http.problems import body_of
 from gateway.http.progress import WatchedTransport
 from gateway.http.sockets import Sockets, address_of
 
@@ -43,7 +46,16 @@ _wire_log.setLevel(logging.WARNING)
 
 
 class _Wire(ServerProtocol):
-    """The library's protocol, without its opinion on origins: the guard has ours."""
+    """The library's protocol without its opinion on origins, which the guard has, and with our
+    problems as the bodies of its refusals."""
+
+    def reject(self, status: int, text: str) -> Response:
+        refused = super().reject(status, text)
+        body = body_of(InvalidInput(" ".join(text.split())[:REASON_CHARS]))
+        del refused.headers["Content-Type"], refused.headers["Content-Length"]
+        refused.headers["Content-Type"] = "application/json"
+        refused.headers["Content-Length"] = str(len(body))
+        return replace(refused, body=body)
 
     def process_origin(self, headers: Headers) -> Origin | None:
         return None

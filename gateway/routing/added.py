@@ -16,10 +16,11 @@ import orjson
 from gateway.core.clock import Clock
 from gateway.core.errors import Conflict, InvalidInput, UnknownAgent
 from gateway.core.ids import AgentId
+from gateway.core.suggestions import did_you_mean
 from gateway.routing.agents import AddedAgent, KnownAgents
 from gateway.routing.bindings import Binding, Source
 from gateway.routing.entry import read_binding
-from gateway.routing.problems import InvalidRoutes, Problem, Severity, did_you_mean
+from gateway.routing.problems import InvalidRoutes, Problem, Severity
 from gateway.routing.router import Router
 from gateway.routing.table import Table
 from gateway.store.base.bindings import ListBindings, PutBinding, RemoveBinding

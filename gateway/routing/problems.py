@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import StrEnum
 
 from gateway.core.errors import ConfigError
@@ -51,15 +50,3 @@ def json_path(start: str, steps: Iterable[int | str]) -> str:
         plain = isinstance(step, str) and step.isidentifier()
         path += f".{step}" if plain else f"[{step!r}]"
     return path
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint to put behind a message: the nearest of the known words, else all there are."""
-    words = sorted(known)
-    near = get_close_matches(word, words, n=3)
-    if near:
-        return f"did you mean {' or '.join(map(repr, near))}?"
-    if not words:
-        return "there is none at all"
-    more = f" and {len(words) - 8} more" if len(words) > 8 else ""
-    return f"known: {', '.join(words[:8])}{more}"

@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gateway.routing.problems import Problem, did_you_mean, json_path
+from gateway.core.suggestions import did_you_mean
+from gateway.routing.problems import Problem, json_path
 
 
 class Shape(BaseModel):

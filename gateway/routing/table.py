@@ -15,9 +15,10 @@ from typing import assert_never
 from gateway.core.errors import Conflict, UnknownAgent
 from gateway.core.ids import AgentId
 from gateway.core.keys import RouteKey, normalise_agent_id
+from gateway.core.suggestions import did_you_mean
 from gateway.routing.bindings import Binding, Match, Source, completed, id_clashes
 from gateway.routing.explanation import Explanation, Refusal, Resolution, Trial, Why
-from gateway.routing.problems import InvalidRoutes, Problem, Severity, did_you_mean
+from gateway.routing.problems import InvalidRoutes, Problem, Severity
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from gateway.core.errors import (
     TurngateError,
     Unauthenticated,
 )
+from gateway.core.suggestions import did_you_mean
 from gateway.identity.principal import Principal
-from gateway.routing.problems import did_you_mean
 from gateway.rpc.call import Call, Client, Working
 from gateway.rpc.catalog import METHODS
 from gateway.rpc.member import Members
@@ -131,8 +131,15 @@ class Dispatcher:
         )
 
     def _unknown(self, request: Request) -> dict[str, Any]:
-        hint = did_you_mean(request.method[:100], self._methods)
-        said = f"there is no such method; {hint}"
+        space = request.method.partition(".")[0]
+        related = sorted(name for name in self._methods if name.partition(".")[0] == space)
+        hint = did_you_mean(
+            request.method,
+            self._methods,
+            otherwise=f"in {space} there are: {', '.join(related)};" if related else "",
+        )
+        every = f"`rpc.discover` describes all {len(self._methods)}"
+        said = " ".join(filter(None, ("there is no such method;", hint, every)))
         return jsonrpc.failure(request.id, jsonrpc.error_object(jsonrpc.METHOD_NOT_FOUND, said))
 
     def _encoded(self, request: Request, answer: dict[str, Any]) -> bytes:

@@ -10,9 +10,10 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from gateway.core.errors import InvalidInput
-from gateway.routing.problems import did_you_mean
+from gateway.core.suggestions import did_you_mean
 from gateway.wire.jsonrpc import JsonParams
 from gateway.wire.methods.base import Params
 
@@ -35,14 +36,14 @@ def validated(model: type[P], params: JsonParams) -> P:
 
 
 def _problems(model: type[BaseModel], error: ValidationError) -> Iterator[str]:
+    listed: set[tuple[int | str, ...]] = set()
     for detail in error.errors(include_url=False, include_input=False, include_context=False):
         loc = detail["loc"]
         path = ".".join(map(str, loc))[:100]
         match detail["type"]:
             case "extra_forbidden":
-                hint = did_you_mean(str(loc[-1]), _known(model, loc))
                 # The name itself is what the client wrote, so it is cut, not hidden.
-                yield f"{path}: no such parameter; {hint}"
+                yield f"{path}: no such parameter; {_hint(model, loc, listed)}"
             case "missing":
                 yield f"{path}: missing"
             case "value_error":
@@ -52,11 +53,33 @@ def _problems(model: type[BaseModel], error: ValidationError) -> Iterator[str]:
                 yield f"{path}: {detail['msg']}" if path else detail["msg"]
 
 
-def _known(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
-    """The names known where an unknown one stands."""
-    for step in loc[:-1]:
+def _hint(
+    model: type[BaseModel], loc: tuple[int | str, ...], listed: set[tuple[int | str, ...]]
+) -> str:
+    """The nearest names, then every name that fits there, the required ones first.
+
+    The list is given once for each place: ten misspelt names need one list, not ten.
+    """
+    required = _known(model, loc[:-1])
+    near = did_you_mean(str(loc[-1]), required, otherwise="")
+    if loc[:-1] in listed:
+        return near or "see the list above"
+    listed.add(loc[:-1])
+    named = [f"{name} (required)" if required[name] else name for name in required]
+    every = f"it takes {', '.join(named)}" if named else "it takes none"
+    return f"{near} {every}".lstrip()
+
+
+def _known(model: type[BaseModel], place: tuple[int | str, ...]) -> dict[str, bool]:
+    """The names known at a place, and whether each is required; those that are come first."""
+    for step in place:
         inner: Any = model.model_fields[step].annotation if step in model.model_fields else None
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return []
+            return {}
         model = inner
-    return list(model.model_fields)
+    fields = model.model_fields.items()
+    return {name: field.is_required() for name, field in sorted(fields, key=_required_first)}
+
+
+def _required_first(item: tuple[str, FieldInfo]) -> bool:
+    return not item[1].is_required()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
-
 from gateway.core.errors import ConfigError
+from gateway.core.suggestions import did_you_mean
 from gateway.simulate.fault import Fault
 from gateway.simulate.faults_body import BODY
 from gateway.simulate.faults_connection import CONNECTION
@@ -27,6 +26,5 @@ def find(name: str) -> Fault:
     fault = FAULTS.get(name.strip().lower().replace("_", "-"))
     if fault is not None:
         return fault
-    near = difflib.get_close_matches(name, FAULTS, n=3)
-    hint = f"did you mean {', '.join(near)}?" if near else "see turngate simulate --list"
+    hint = did_you_mean(name, FAULTS, otherwise="see turngate simulate --list")
     raise ConfigError(f"there is no fault {name!r}; {hint}")

@@ -133,6 +133,58 @@ async def test_a_socket_with_a_wrong_header_is_not_opened(gateway: Running) -> N
     assert not gateway.rpc.connections
 
 
+@pytest.mark.parametrize("path", ["/", "/rpc", "/socket"])
+async def test_a_socket_to_another_path_learns_the_right_one(gateway: Running, path: str) -> None:
+    """A handshake is refused by an HTTP answer with a body, and every client shows it."""
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(gateway.ws_url.removesuffix("/ws") + path, additional_headers=bearer())
+    assert refused.value.response.status_code == 404
+    error = json.loads(refused.value.response.body)["error"]
+    assert error["data"]["kind"] == "not_found"
+    assert error["message"] == f"a WebSocket opens at /ws, not at {path!r}"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "kind", "said"),
+    [
+        ("POST", "/rcp", 404, "not_found", "did you mean '/rpc'?"),
+        ("GET", "/", 200, "", ""),
+        ("GET", "/rpc", 405, "invalid", "/rpc answers to POST"),
+        ("PUT", "/healthz", 405, "invalid", "/healthz answers to GET, HEAD"),
+        ("GET", "/ws", 426, "invalid", "/ws is for WebSockets"),
+    ],
+)
+async def test_a_wrong_path_or_method_has_a_typed_answer(
+    http: httpx.AsyncClient, method: str, path: str, status: int, kind: str, said: str
+) -> None:
+    answer = await http.request(method, path)
+    assert answer.status_code == status
+    if kind:
+        assert answer.json()["error"]["data"]["kind"] == kind
+        assert said in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /ws HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        b"nonsense\r\n\r\n",
+    ],
+)
+async def test_what_no_application_answers_has_a_typed_answer_too(
+    gateway: Running, sent: bytes
+) -> None:
+    """A broken handshake and what is no HTTP are refused below the routes."""
+    host, port = gateway.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(sent.replace(b"{host}", f"{host}:{port}".encode()))
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"content-type: application/json" in head.lower()
+    assert json.loads(body)["error"]["data"]["kind"] == "invalid"
+    writer.close()
+
+
 async def test_binary_messages_are_read_and_answered_as_text(gateway: Running) -> None:
     async with connect(gateway.ws_url, additional_headers=bearer()) as socket:
         await socket.send(json.dumps(call("echo", a=1)).encode())

@@ -6,12 +6,12 @@ import asyncio
 import importlib.util
 from collections.abc import Iterator, Sequence
 
-from gateway import setting_words
 from gateway.answering import local_weights, profiles
 from gateway.cli.doctor.check import Finding, Level, Scene, fail, ok, warn
 from gateway.cli.doctor.machine import SET_CLOCK, SKEW_S
 from gateway.cli.model_servers import Listing, list_models
 from gateway.core.errors import ConfigError
+from gateway.core.suggestions import did_you_mean
 
 FAR_S = 10.0
 """For a server anywhere: slow ones answer a list within a second or two."""
@@ -109,7 +109,8 @@ def _judged(model_name: str, key: str, listing: Listing) -> Finding:
             f"{url} answers with HTTP {listing.status}", "see that server's own log or page"
         )
     if model_name not in listing.models:
-        near = setting_words.nearest(model_name, listing.models)
-        known = f"did you mean {near}?" if near else f"it has {', '.join(listing.models[:5])}"
-        return warn(f"{url} does not list {model_name}", f"set LLM_MODEL; {known}")
+        hint = did_you_mean(
+            model_name, listing.models, otherwise=f"it has {', '.join(listing.models[:5])}"
+        )
+        return warn(f"{url} does not list {model_name}", f"set LLM_MODEL; {hint}")
     return ok(f"{model_name} at {url}, which takes the key and lists it")

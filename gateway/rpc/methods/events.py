@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gateway.core.errors import Busy
+from gateway.core.suggestions import did_you_mean
 from gateway.events.kinds import Kind
 from gateway.events.log import Filter
 from gateway.identity.principal import Scope
-from gateway.routing.problems import did_you_mean
 from gateway.rpc.call import Call
 from gateway.rpc.cursors import Room
 from gateway.rpc.method import Method

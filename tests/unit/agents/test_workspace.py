@@ -115,7 +115,7 @@ def test_a_name_without_letters_is_reported(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("---\ndenied_tool: x\n---\nI", "no setting 'denied_tool'; did you mean 'denied_tools'?"),
-        ("---\nzzz: x\n---\nI", "no setting 'zzz'; known are name, model, fallback_models"),
+        ("---\nzzz: x\n---\nI", "no setting 'zzz'; known: name, model, fallback_models"),
         ("---\ndm_scope: all\n---\nI", "dm_scope: must be one of main, per-peer"),
         ("---\nmax_tokens: many\n---\nI", "max_tokens: Input should be a valid integer"),
         ("---\nname: x\nI", "not closed"),

@@ -43,8 +43,8 @@ def test_all_problems_come_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = refusal(turngate_durability="hard").splitlines()
     assert lines[1:-1] == [
         "  TURNGATE_LOGLEVEL (environment): there is no such setting; "
-        "did you mean TURNGATE_LOG_LEVEL?",
-        "  prot (turngate.toml): there is no such setting; did you mean turngate_port?",
+        "did you mean 'TURNGATE_LOG_LEVEL'?",
+        "  prot (turngate.toml): there is no such setting; did you mean 'turngate_port'?",
         "  TURNGATE_DURABILITY = hard (option): takes one of normal, strict",
         "  TURNGATE_PORT = many (environment): takes a whole number from 0 to 65535",
         "  llm_base_url = ftp://x (turngate.toml): should be an address like "
@@ -126,4 +126,4 @@ def test_a_slip_is_told_beside_what_it_leaves_missing(monkeypatch: pytest.Monkey
     """Alone it is no reason to refuse: another program may read it."""
     monkeypatch.setenv("LLM_MODLE", "m")
     load_settings()
-    assert "did you mean LLM_MODEL?" in refusal(llm_base_url="http://127.0.0.1:1/v1")
+    assert "did you mean 'LLM_MODEL'?" in refusal(llm_base_url="http://127.0.0.1:1/v1")

@@ -92,7 +92,7 @@ def test_an_unknown_variable_is_a_problem_with_the_nearest_name(
     tmp_path: Path, name: str, near: str
 ) -> None:
     [problem] = looked(tmp_path, **{name: "x"}).problems
-    assert problem == f"{name} (environment): there is no such setting; did you mean {near}?"
+    assert problem == f"{name} (environment): there is no such setting; did you mean {near!r}?"
     (tmp_path / ".env").write_text(f"{name}=x\n")
     [problem] = looked(tmp_path).problems
     assert problem.startswith(f"{name} (.env)")
@@ -120,8 +120,8 @@ def test_names_of_others_are_left_alone(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("port = 3\n", "port (turngate.toml): there is no such setting; did you mean turngate"),
-        ("TURNGATE_PORT = 3\n", "did you mean turngate_port?"),
+        ("port = 3\n", "port (turngate.toml): there is no such setting; did you mean 'turngate"),
+        ("TURNGATE_PORT = 3\n", "did you mean 'turngate_port'?"),
         ("zebra = 3\n", "see them all"),
         ("[server]\nport = 3\n", "[server] (turngate.toml): settings stand at the top"),
         ("llm_model = m\n", "not TOML"),
@@ -163,4 +163,4 @@ def test_a_name_other_programs_might_have_is_a_doubt(tmp_path: Path, name: str, 
     (tmp_path / ".env").write_text(f"{name}=x\n")
     found = looked(tmp_path, LLM_USER_PATH="theirs")
     assert not found.problems
-    assert found.doubts == (f"{name} (.env) is no setting of turngate; did you mean {near}?",)
+    assert found.doubts == (f"{name} (.env) is no setting of turngate; did you mean {near!r}?",)

@@ -50,11 +50,3 @@ def test_secrets_and_passwords_in_addresses_are_masked() -> None:
     assert setting_words.masked(SecretStr("")) == "(not set)"
     shown = setting_words.masked("postgresql://me:p@ss:w/rd@db/turngate")
     assert shown == "postgresql://me:***@db/turngate"
-
-
-@pytest.mark.parametrize(
-    ("said", "meant"),
-    [("TURNGATE_PROT", "turngate_port"), ("port", "turngate_port"), ("zebra", "")],
-)
-def test_the_nearest_name_is_found(said: str, meant: str) -> None:
-    assert setting_words.nearest(said, ["turngate_port", "llm_model"]) == meant

@@ -77,7 +77,7 @@ def test_one_that_runs_is_steered_by_commands(shell: Shell) -> None:
         assert "overloaded  1" in steer("counters")
         assert steer("clear", "r1").split() == ["cleared", "1"]
         misspelt = shell.run("simulate", "fault", "sever", "--url", url)
-        assert (misspelt.returncode, "did you mean server" in misspelt.stderr) == (2, True)
+        assert (misspelt.returncode, "did you mean 'server" in misspelt.stderr) == (2, True)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=PATIENCE_S)
 

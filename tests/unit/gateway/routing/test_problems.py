@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.core.errors import ConfigError, describe
-from gateway.routing.problems import InvalidRoutes, Problem, Severity, did_you_mean, json_path
+from gateway.routing.problems import InvalidRoutes, Problem, Severity, json_path
 
 
 def test_a_refusal_names_the_file_and_every_problem_with_its_path() -> None:
@@ -38,17 +38,3 @@ def test_a_refusal_looks_outside_like_any_other_wrong_configuration() -> None:
 def test_a_json_path_quotes_what_is_no_plain_name(steps: tuple[int | str, ...], path: str) -> None:
     """A member called `a.b` is one step, not two."""
     assert json_path("$", steps) == path
-
-
-@pytest.mark.parametrize(
-    ("known", "hint"),
-    [
-        (["main", "luna"], "did you mean 'luna'?"),
-        (["main", "sol"], "known: main, sol"),
-        ([], "there is none at all"),
-        (list("abcdefghijk"), "known: a, b, c, d, e, f, g, h and 3 more"),
-    ],
-)
-def test_a_hint_is_the_nearest_word_or_else_the_known_ones(known: list[str], hint: str) -> None:
-    """Never an empty hint, never a page of ids."""
-    assert did_you_mean("lunna", known) == hint

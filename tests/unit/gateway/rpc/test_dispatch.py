@@ -37,7 +37,16 @@ async def test_an_unknown_method_gets_a_hint(world: World) -> None:
     """-32601 with the nearest names."""
     error = await refusal(world, "ecko")
     assert (error.code, error.kind) == (-32601, "method_not_found")
-    assert "'echo'" in error.message
+    assert "did you mean 'echo'? `rpc.discover` describes all" in error.message
+
+
+async def test_a_method_unlike_any_gets_those_of_its_namespace(tmp_path: Path) -> None:
+    """And the one that describes all of them, rather than three of sixty."""
+    async with open_world(tmp_path) as world:
+        related = await refusal(world, "tokens.zzzzzzzzzzzz")
+        assert "in tokens there are: tokens.create, tokens.list, tokens.revoke;" in related.message
+        strange = await refusal(world, "zzzzzzzz")
+        assert "there is no such method; `rpc.discover` describes all " in strange.message
 
 
 async def test_an_error_raised_on_purpose_is_told(world: World) -> None:

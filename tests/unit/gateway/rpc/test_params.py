@@ -67,7 +67,7 @@ def test_too_many_positional_parameters_are_counted() -> None:
         (Connect, {"scopes": ["root"]}, "scopes.0: Input should be 'read', 'chat'"),
         (Connect, {"client": {"nam": "x"}}, "client.nam: no such parameter"),
         (Subscribe, {"filter": {"kind": ["x"]}}, "filter.kind: no such parameter; did you mean 'k"),
-        (Subscribe, {"filter": {"zzz": 1}}, "filter.zzz: no such parameter; known: agent_id"),
+        (Subscribe, {"filter": {"zzz": 1}}, "filter.zzz: no such parameter; it takes session_key"),
         (Subscribe, {"after_seq": -1}, "after_seq: Input should be greater"),
         (Subscribe, {"after_seq": 2**63}, "after_seq: Input should be less"),
     ],
@@ -91,6 +91,21 @@ def test_a_problem_has_its_path(model: Any, params: JsonParams, said: str) -> No
 def test_what_was_sent_is_not_repeated(model: Any, params: JsonParams) -> None:
     """It may be a secret in the wrong place."""
     assert "hunter2" not in problems(model, params)
+
+
+def test_every_parameter_is_named_and_required_ones_come_first() -> None:
+    """What a newcomer guesses for `text` is near nothing, and `text` must not be in "3 more"."""
+    said = problems(Send, {"message": "hello"})
+    assert "message: no such parameter; it takes text, parts, channel, " in said
+    assert all(name in said for name in Send.model_fields)
+    assert "it takes turn_id (required), wait_ms" in problems(WaitTurn, {"id": "t", "turn_id": "t"})
+    assert problems(NoParams, {"x": 1}) == "x: no such parameter; it takes none"
+
+
+def test_ten_misspelt_names_need_one_list() -> None:
+    said = problems(Send, {"text": "x", "txet": 1, "zzz": 2})
+    assert said.count("it takes") == 1
+    assert said.endswith("zzz: no such parameter; see the list above")
 
 
 def test_a_list_of_mistakes_ends() -> None:

@@ -82,7 +82,7 @@ async def test_connections_are_refused_for_a_while(client: httpx.AsyncClient) ->
 @pytest.mark.parametrize(
     ("method", "params", "says"),
     [
-        ("faults.set", {"fault": "sever"}, "did you mean server"),
+        ("faults.set", {"fault": "sever"}, "did you mean 'server"),
         ("faults.set", {"fault": "auth", "often": 1}, "often"),
         ("faults.clear", {"name": "r1"}, "no such parameter"),
         ("requests.list", {"limit": 0}, "limit: "),

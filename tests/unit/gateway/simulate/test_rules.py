@@ -127,7 +127,7 @@ def test_tools_are_asked_for_until_their_results_are_there() -> None:
         (lambda: Rule(When(text="("), RATE), "no regular expression"),
         (lambda: Rule(When(text="a"), reply=Reply(r"\1")), "has 0 groups"),
         (lambda: Rule(When(every=0), RATE), "count from 1"),
-        (lambda: find("rate-limits"), "did you mean rate-limit"),
+        (lambda: find("rate-limits"), "did you mean 'rate-limit"),
     ],
 )
 def test_a_rule_that_cannot_be_meant_is_refused(make: Any, says: str) -> None:

@@ -120,7 +120,7 @@ async def test_an_unknown_fault_is_an_unknown_model(client: httpx.AsyncClient) -
     async with simulating() as simulator:
         response = await post(client, simulator, model="fault:sever")
     assert response.status_code == 404
-    assert "did you mean server" in response.json()["error"]["message"]
+    assert "did you mean 'server" in response.json()["error"]["message"]
 
 
 async def test_every_fault_is_listed_as_a_model(client: httpx.AsyncClient) -> None:
