@@ -37,10 +37,10 @@ from gateway.config import Settings
 from gateway.core.clock import SystemClock
 from gateway.core.ids import SystemIds
 from gateway.http.admission import Admission
-from gateway.http.app import Surface
 from gateway.http.bounds import Bounds, Limits
 from gateway.http.gated import gated
 from gateway.http.listening import Listen
+from gateway.http.ports import Surface
 from gateway.http.server import Stopping, serve
 from gateway.rpc.catalog import METHODS
 from gateway.rpc.dispatch import Dispatcher

@@ -23,10 +23,10 @@ from gateway.core.ids import SystemIds
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.counting import CountedModel, count
 from gateway.http.admission import Admission
-from gateway.http.app import Surface
 from gateway.http.bounds import Bounds, Sizes
 from gateway.http.gated import gated
 from gateway.http.listening import Listen, check_open_bind
+from gateway.http.ports import Surface
 from gateway.http.server import Server, Stopping, serve
 from gateway.identity.credentials import Credentials
 from gateway.rpc.catalog import METHODS

@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 
 from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp
 
-from gateway.core.clock import Clock
-from gateway.core.ids import Ids
 from gateway.http.bounds import Bounds
 from gateway.http.clients import Clients
 from gateway.http.elsewhere import Elsewhere
 from gateway.http.guard import Guard
 from gateway.http.hosts import Allowed
 from gateway.http.landing import LandingPage
-from gateway.http.ports import Credentials, Rpc
+from gateway.http.ports import Surface
 from gateway.http.probes import MetricsPage, Probes
 from gateway.http.proxies import Proxies
 from gateway.http.rpc_endpoint import RpcEndpoint
 from gateway.http.socket_endpoint import SocketEndpoint
 from gateway.http.tickets import TicketEndpoint
-from gateway.telemetry.health import Health
-from gateway.telemetry.metrics import Metrics
-
-
-@dataclass(frozen=True, slots=True)
-class Surface:
-    """What stands behind the routes; the composition root fills it in."""
-
-    rpc: Rpc
-    credentials: Credentials
-    health: Health
-    metrics: Metrics
-    store_writable: Callable[[], Awaitable[bool]]
-    clock: Clock
-    ids: Ids
-    pages: Sequence[BaseRoute] = ()
-    """Routes of others, behind the same guard."""
 
 
 def build(

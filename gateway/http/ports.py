@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from starlette.routing import BaseRoute
+
+from gateway.core.clock import Clock
+from gateway.core.ids import Ids
 from gateway.identity.principal import Principal
 from gateway.rpc.call import Connection
+from gateway.telemetry.health import Health
+from gateway.telemetry.metrics import Metrics
 
 
 class Credentials(Protocol):
@@ -70,3 +77,18 @@ class Socket(Protocol):
     def close(self, code: int, reason: str) -> None: ...
 
     def abort(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """What stands behind the routes; the composition root fills it in."""
+
+    rpc: Rpc
+    credentials: Credentials
+    health: Health
+    metrics: Metrics
+    store_writable: Callable[[], Awaitable[bool]]
+    clock: Clock
+    ids: Ids
+    pages: Sequence[BaseRoute] = ()
+    """Routes of others, behind the same guard."""

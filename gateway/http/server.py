@@ -22,12 +22,13 @@ from uvicorn.config import Config
 
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.http import gateway_file
-from gateway.http.app import Surface, build
+from gateway.http.app import build
 from gateway.http.bounds import Bounds
 from gateway.http.clients import Clients
 from gateway.http.hosts import Allowed
 from gateway.http.http_protocol import HttpProtocol
 from gateway.http.listening import BACKLOG, Listen, sockets_of, tls_context, url_of
+from gateway.http.ports import Surface
 from gateway.http.proxies import Proxies
 from gateway.http.signals import stop_on_signals
 from gateway.http.socket_protocol import SocketProtocol

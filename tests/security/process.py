@@ -11,8 +11,8 @@ from pathlib import Path
 
 from gateway.core.clock import SystemClock
 from gateway.core.ids import SystemIds
-from gateway.http.app import Surface
 from gateway.http.listening import Listen
+from gateway.http.ports import Surface
 from gateway.http.server import Stopping, serve
 from gateway.telemetry import logs
 from gateway.telemetry.health import Health

@@ -15,9 +15,9 @@ from gateway.core.clock import SystemClock
 from gateway.core.errors import TurngateError, Unauthenticated
 from gateway.core.ids import SystemIds
 from gateway.core.tasks import Ending, TaskOwner
-from gateway.http.app import Surface
 from gateway.http.bounds import Bounds
 from gateway.http.listening import Listen
+from gateway.http.ports import Surface
 from gateway.http.server import Server, Stopping, serve
 from gateway.identity.principal import Principal
 from gateway.rpc.call import Connection
