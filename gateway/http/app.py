@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 
 from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
@@ -13,6 +14,7 @@ from gateway.http.elsewhere import Elsewhere
 from gateway.http.guard import Guard
 from gateway.http.hosts import Allowed
 from gateway.http.landing import LandingPage
+from gateway.http.listening import Listen
 from gateway.http.ports import Surface
 from gateway.http.probes import MetricsPage, Probes
 from gateway.http.proxies import Proxies
@@ -26,19 +28,19 @@ def build(
     *,
     bounds: Bounds,
     clients: Clients,
-    allowed: Allowed,
+    listen: Listen,
+    bound: Sequence[tuple[str, int]],
     proxies: Proxies,
     url: str,
-    open_metrics: bool,
 ) -> ASGIApp:
-    """The ASGI application."""
+    """The ASGI application behind the addresses and ports of `bound`."""
     rpc = RpcEndpoint(surface.rpc, surface.credentials, bounds, surface.clock)
     surface.credentials.on_revoked(rpc.revoked)
     probes = Probes(surface.health, surface.store_writable, surface.clock)
     socket = SocketEndpoint(
         surface.rpc, surface.credentials, bounds, clients, surface.health, surface.metrics.shed
     )
-    metrics = MetricsPage(surface.metrics, surface.credentials, open_to_all=open_metrics)
+    metrics = MetricsPage(surface.metrics, surface.credentials, open_to_all=listen.open_metrics)
     # A bare router: the application class around it adds layers that would stay on the stack of
     # every socket, and answers for bugs, which the guard does.
     there: list[BaseRoute] = [
@@ -55,7 +57,12 @@ def build(
     routes = Router([*there, *elsewhere.wrong_ways()], default=elsewhere, redirect_slashes=False)
     return Guard(
         routes,
-        allowed=allowed,
+        allowed=Allowed(
+            bound,
+            scheme=listen.scheme,
+            hosts=listen.allowed_hosts,
+            origins=listen.allowed_origins,
+        ),
         proxies=proxies,
         clock=surface.clock,
         ids=surface.ids,

@@ -25,7 +25,6 @@ from gateway.http import gateway_file
 from gateway.http.app import build
 from gateway.http.bounds import Bounds
 from gateway.http.clients import Clients
-from gateway.http.hosts import Allowed
 from gateway.http.http_protocol import HttpProtocol
 from gateway.http.listening import BACKLOG, Listen, sockets_of, tls_context, url_of
 from gateway.http.ports import Surface
@@ -210,15 +209,10 @@ class _Running:
             self._surface,
             bounds=self._bounds,
             clients=self._clients,
-            allowed=Allowed(
-                bound,
-                scheme=listen.scheme,
-                hosts=listen.allowed_hosts,
-                origins=listen.allowed_origins,
-            ),
+            listen=listen,
+            bound=bound,
             proxies=self._proxies,
             url=url,
-            open_metrics=listen.open_metrics,
         )
         config = Config(
             app,
