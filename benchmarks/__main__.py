@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from benchmarks import failover, overload, postgres, runs, store, surface, turns, whole
+from benchmarks import failover, overload, postgres, runs, store, surface, turns, upstream, whole
 from benchmarks.tables import Aim, Benchmark, Table, against, machine, say
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "runs": runs.measure,
     "turns": turns.measure,
     "surface": surface.measure,
+    "upstream": upstream.measure,
     "whole": whole.measure,
     "overload": overload.measure,
     "failover": failover.measure,

@@ -24,13 +24,18 @@ from agents.models.left import read_left
 from agents.models.openai_answer import Answer, UpstreamError
 from agents.models.profile import Profile, Timeouts
 from agents.models.refusal import Refusal, read_refusal
+from agents.models.upstream_transport import UpstreamTransport
 from gateway.core.errors import ModelCategory, ModelFailed
 
 MAX_QUOTED_CHARS = 300
 """As much of a provider's error text is passed on to the operator."""
 
-MAX_CONNECTIONS = 64
-"""To one server at once; five times as many as turns run by default."""
+MAX_CONNECTIONS = 1024
+"""To one server at once: a bound on files and memory. How many calls a key makes is bounded above.
+"""
+
+MAX_IDLE = 16
+"""Connections kept for the next request; more would be a burst that is over."""
 
 _NOT_OURS: dict[str, str | Omit] = {"OpenAI-Organization": Omit(), "OpenAI-Project": Omit()}
 """The SDK would take these from the environment and send them to whatever host is configured."""
@@ -175,19 +180,27 @@ def _http_client(profile: Profile) -> httpx2.AsyncClient:
     so the key stays with its host. Answers are asked for uncompressed, which makes the bound on
     the body a bound on memory.
     """
-    transport = httpx2.AsyncHTTPTransport(
-        trust_env=False,
-        proxy=profile.proxy or None,
-        limits=httpx2.Limits(
-            max_connections=MAX_CONNECTIONS,
-            max_keepalive_connections=16 if profile.keep_alive else 0,
-        ),
-    )
     return httpx2.AsyncClient(
-        transport=BoundedTransport(transport),
+        transport=BoundedTransport(_transport(profile)),
         trust_env=False,
         follow_redirects=False,
         headers={"Accept-Encoding": "identity"},
+    )
+
+
+def _transport(profile: Profile) -> httpx2.AsyncBaseTransport:
+    context = httpx2.create_ssl_context(trust_env=False)
+    if not profile.proxy:
+        return UpstreamTransport(
+            context,
+            max_connections=MAX_CONNECTIONS,
+            max_idle=MAX_IDLE if profile.keep_alive else 0,
+        )
+    # That of httpx2 knows every kind of proxy, but hands what is left of one response to the next
+    # request on the connection: so none of its connections gets a second one.
+    limits = httpx2.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=0)
+    return httpx2.AsyncHTTPTransport(
+        verify=context, trust_env=False, proxy=profile.proxy, limits=limits
     )
 
 
