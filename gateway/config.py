@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -373,7 +373,7 @@ class Settings(BaseSettings):
         values = [getattr(self, name) for name in type(self).model_fields]
         values += [key.api_key for key in self.llm_keys]
         secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
-        return [*secrets, *filter(None, [_password(self.turngate_store)])]
+        return [*secrets, *setting_words.passwords(self.turngate_store)]
 
     @property
     def postgres_url(self) -> str:
@@ -436,15 +436,6 @@ def _assembled(values: Mapping[str, Any]) -> dict[str, Any]:
             number = int(match[2])
             keys.setdefault(number, {"number": number})[match[1]] = value
     return {**plain, "llm_keys": tuple(keys[number] for number in sorted(keys))}
-
-
-def _password(url: str) -> str:
-    """The password in an address; empty when there is none."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return ""
-    return unquote(parts.password or "") or "".join(parse_qs(parts.query).get("password", []))
 
 
 def load_settings(**flags: Any) -> Settings:

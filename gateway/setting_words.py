@@ -10,6 +10,7 @@ import re
 import types
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
+from urllib.parse import unquote
 
 from annotated_types import Ge, Le
 from pydantic import SecretStr
@@ -26,8 +27,10 @@ WORDS: dict[object, str] = {
 
 PREFIX = "turngate_"
 
-_PASSWORD = re.compile(r"(://[^:/@\s]*):\S*@")
-"""In an address, `user:password@host`."""
+_PASSWORD = re.compile(r"(://[^:/@\s]*):(.*)@", re.DOTALL)
+"""In an address, `user:password@host`: up to the last @, as one that was not escaped holds any."""
+_SECRET_OPTION = re.compile(r"([?&](?:ssl)?password=)([^&#]*)", re.IGNORECASE)
+"""In an address, a password among the options."""
 
 
 def is_secret(field: FieldInfo) -> bool:
@@ -61,7 +64,14 @@ def masked(value: object) -> str:
     """A value as it may be shown."""
     if isinstance(value, SecretStr):
         return "(set)" if value.get_secret_value() else "(not set)"
-    return _PASSWORD.sub(r"\1:***@", _written(value))
+    return _SECRET_OPTION.sub(r"\1***", _PASSWORD.sub(r"\1:***@", _written(value)))
+
+
+def passwords(address: str) -> list[str]:
+    """The passwords in an address, as written and unescaped; none of them is empty."""
+    found = [match[2] for match in _PASSWORD.finditer(address)]
+    found += [match[2] for match in _SECRET_OPTION.finditer(address)]
+    return [text for text in dict.fromkeys([*found, *map(unquote, found)]) if text]
 
 
 def _takes(annotation: Any) -> str:

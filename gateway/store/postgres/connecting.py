@@ -7,14 +7,12 @@ secrets.
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 import asyncpg
 
 from gateway.core.errors import ConfigError, StoreUnavailable
+from gateway.store.postgres.address import EXPECTED, parse_address
 
-CONNECT_S = 5.0
-"""How long making a connection may take: a machine that is gone does not refuse, it is silent."""
 STATEMENT_S = 30.0
 """How long one statement may take; ours are milliseconds, locks in their way included."""
 CACHED_STATEMENTS = 300
@@ -42,15 +40,13 @@ class Dial:
     """Makes connections to the database of one URL."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        self.name = masked(url)
+        """Raises `ConfigError` for what is no address; see `parse_address`."""
+        self._address = parse_address(url)
+        self.name = self._address.name
 
     async def connect(self) -> Any:
         """A connection, ready; raises `StoreUnavailable`, or `ConfigError` if it never will be."""
-        try:
-            connection = await asyncpg.connect(self._url, timeout=CONNECT_S, **_OPTIONS)
-        except Exception as error:  # noqa: BLE001  # a boundary: a text may hold the password
-            raise self.failure(error) from None
+        connection = await self._connect(_OPTIONS)
         try:
             await prepare(connection)
         except BaseException:
@@ -58,14 +54,25 @@ class Dial:
             raise
         return connection
 
+    async def bare(self) -> Any:
+        """A connection that keeps no prepared statement. Raises like `connect`."""
+        return await self._connect({**_OPTIONS, "statement_cache_size": 0})
+
+    async def _connect(self, options: dict[str, Any]) -> Any:
+        address = self._address
+        try:
+            return await asyncpg.connect(address.url, timeout=address.connect_s, **options)
+        except Exception as error:  # noqa: BLE001  # a boundary: a text may hold the password
+            raise self.failure(error) from None
+
     async def pool(self, size: int) -> Any:
         """A pool of at most `size` connections, for reading. Raises like `connect`."""
         try:
             return await asyncpg.create_pool(
-                self._url,
+                self._address.url,
                 min_size=1,
                 max_size=size,
-                timeout=CONNECT_S,
+                timeout=self._address.connect_s,
                 init=prepare,
                 reset=_leave_alone,
                 **_OPTIONS,
@@ -83,8 +90,7 @@ class Dial:
             return ConfigError(f"{self.name}: there is no such database; create it (createdb)")
         if isinstance(error, (asyncpg.InterfaceError, ValueError)):
             return ConfigError(
-                f"the address of PostgreSQL cannot be used ({type(error).__name__}); expected "
-                "postgresql://user:password@host:port/database"
+                f"the address of PostgreSQL cannot be used ({type(error).__name__}); {EXPECTED}"
             )
         return StoreUnavailable(f"{self.name} does not answer: {type(error).__name__}")
 
@@ -93,7 +99,7 @@ _OPTIONS: dict[str, Any] = {
     "command_timeout": STATEMENT_S,
     "statement_cache_size": CACHED_STATEMENTS,
     "max_cached_statement_lifetime": 0,
-    "server_settings": {"application_name": "turngate", "timezone": "UTC"},
+    "server_settings": {"timezone": "UTC"},
 }
 
 
@@ -107,18 +113,6 @@ async def prepare(connection: Any) -> None:
 def is_lost(connection: Any, error: BaseException) -> bool:
     """Whether an error says that the connection, or the server behind it, is gone."""
     return isinstance(error, _LOST) or connection.is_closed()
-
-
-def masked(url: str) -> str:
-    """A URL as it may be shown: where, and as whom, but no password and no options."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return "postgresql://…"
-    user = f"{parts.username}@" if parts.username else ""
-    return f"postgresql://{user}{host}{port}{parts.path}"
 
 
 def _escape(text: str) -> str:

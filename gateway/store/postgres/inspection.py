@@ -12,6 +12,7 @@ from gateway.core.errors import SchemaMismatch
 from gateway.store.base.shared import SharedInspection
 from gateway.store.postgres import statements
 from gateway.store.postgres.connecting import Dial
+from gateway.store.postgres.pooler import require_sessions
 
 PINGS = 5
 """Round trips measured; the middle one counts, as the first of a connection is slow."""
@@ -23,8 +24,10 @@ _ORPHANS = "SELECT count(*) FROM runs WHERE status = 'running' AND lease_until <
 
 
 async def inspect(url: str, clock: Clock) -> SharedInspection:
-    """Raises `SchemaMismatch` for a newer schema, `ConfigError` or `StoreUnavailable`."""
+    """Raises `SchemaMismatch` for a newer schema, `ConfigError` for an address or a pooler that
+    cannot be used, or `StoreUnavailable`."""
     dial = Dial(url)
+    await require_sessions(dial)
     connection = await dial.connect()
     try:
         trips, now_ms = [], 0

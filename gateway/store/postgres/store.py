@@ -23,6 +23,7 @@ from gateway.store.base.store import Committed
 from gateway.store.grouped import GroupedStore, Submitted, row_type
 from gateway.store.postgres.connecting import FAILURES, Dial
 from gateway.store.postgres.follower import Follower
+from gateway.store.postgres.pooler import require_sessions
 from gateway.store.postgres.schema import migrate
 from gateway.store.postgres.statements import Statements
 from gateway.store.postgres.writer import Writer
@@ -170,6 +171,7 @@ async def connect_store(
     `ConfigError`, `SchemaMismatch` or `StoreUnavailable`; then nothing stays open.
     """
     dial = Dial(url)
+    await require_sessions(dial)
     connection = await dial.connect()
     store = PostgresStore(dial, clock, Statements(callers_clock=callers_clock))
     try:

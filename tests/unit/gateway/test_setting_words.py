@@ -50,3 +50,11 @@ def test_secrets_and_passwords_in_addresses_are_masked() -> None:
     assert setting_words.masked(SecretStr("")) == "(not set)"
     shown = setting_words.masked("postgresql://me:p@ss:w/rd@db/turngate")
     assert shown == "postgresql://me:***@db/turngate"
+    shown = setting_words.masked("postgresql://me:p@ss w?rd@db/turngate?password=s3&x=1")
+    assert shown == "postgresql://me:***@db/turngate?password=***&x=1"
+
+
+def test_passwords_in_an_address_are_found_as_written_and_unescaped() -> None:
+    found = setting_words.passwords("postgresql://me:p%40ss/w@db/gate?sslpassword=s%33&x=1")
+    assert found == ["p%40ss/w", "s%33", "p@ss/w", "s3"]
+    assert setting_words.passwords("/var/lib/turngate.db") == []
