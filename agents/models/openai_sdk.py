@@ -19,13 +19,13 @@ from openai import AsyncOpenAI, AsyncStream, Omit
 from agents.base.models import ModelContext, ModelReply, ModelRequest
 from agents.models import openai_request
 from agents.models.bounded_transport import BodyRefused, BoundedTransport
-from agents.models.classify import classify
+from agents.models.classify import blame, row_of
 from agents.models.left import read_left
 from agents.models.openai_answer import Answer, UpstreamError
 from agents.models.profile import Profile, Timeouts
 from agents.models.refusal import Refusal, read_refusal
 from agents.models.upstream_transport import UpstreamTransport
-from gateway.core.errors import ModelCategory, ModelFailed
+from gateway.core.errors import Blame, ModelCategory, ModelFailed
 
 MAX_QUOTED_CHARS = 300
 """As much of a provider's error text is passed on to the operator."""
@@ -130,7 +130,7 @@ class SdkConnection:
         cause = type(error.__cause__ or error).__name__
         if begun:
             return self._failed("truncated", f"broke the answer off ({cause})")
-        return self._failed("server", f"could not be reached ({cause})")
+        return self._failed("server", f"could not be reached ({cause})", blame=Blame("server"))
 
     def _unusable(self, error: Exception) -> ModelFailed:
         match error:
@@ -145,12 +145,13 @@ class SdkConnection:
     def _refused(self, refusal: Refusal) -> ModelFailed:
         status = f" with status {refusal.status}" if refusal.status else ""
         said = f": {self._quoted(refusal.message)}" if refusal.message else ""
-        category = classify(refusal, host=self._host)
+        row = row_of(refusal, host=self._host)
         return self._failed(
-            category,
+            row.category,
             f"refused{status}{said}",
             retry_after_ms=refusal.retry_after_ms,
-            window=refusal.window if category == "overflow" else 0,
+            window=refusal.sizes.window if row.subject == "request" else 0,
+            blame=blame(refusal, row),
         )
 
     def _failed(
@@ -160,9 +161,12 @@ class SdkConnection:
         *,
         retry_after_ms: int | None = None,
         window: int = 0,
+        blame: Blame | None = None,
     ) -> ModelFailed:
         message = f"the model server of profile {self._profile.name!r} {what}"
-        return ModelFailed(category, message, retry_after_ms=retry_after_ms, window=window)
+        return ModelFailed(
+            category, message, retry_after_ms=retry_after_ms, window=window, blame=blame
+        )
 
     def _quoted(self, text: str) -> str:
         """Text of the provider for the operator's eyes: one line, bounded, without the key."""

@@ -7,6 +7,7 @@ clients; `classify` decides what it means.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,47 +15,30 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from agents.models.left import read_left
+from agents.models.sizes import UNSAID, Sizes, in_message, plausible
 
 MAX_MESSAGE_CHARS = 2000
 """As much of an error message is looked at: some repeat the whole request behind it."""
+
+MAX_RELAYED_CHARS = 64_000
+"""As much of a refusal quoted by a router is parsed; a longer one is cut and then unreadable."""
 
 MAX_RETRY_AFTER_MS = 24 * 3600 * 1000
 """Longest hint believed; a quota comes back within a day or not by waiting."""
 
 
-WINDOWS = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        r"maximum context length (?:is|of) ([\d,]+)",
-        r"([\d,]+) maximum context length",
-        r"context length is only ([\d,]+)",
-        r"> ([\d,]+) maximum\b",
-        r"maximum context length \(([\d,]+)\)",
-        r"maximum prompt length is ([\d,]+)",
-        r"maximum number of tokens(?: allowed)? \(?([\d,]+)",
-        r"exceed context limit: [\d,]+ \+ [\d,]+ > ([\d,]+)",
-        r"available context size \(([\d,]+)",
-        r"context (?:window|length|size) of (?:only )?([\d,]+)",
-        r"token limit:? ([\d,]+)",
-    )
-)
-"""Where complaints say how much would have been taken; the first that is found."""
-
-SMALLEST_WINDOW, LARGEST_WINDOW = 256, 100_000_000
-"""What is no window of any model is not taken for one."""
-
-
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """What an upstream said went wrong. `codes` are its machine-readable words, most specific
-    first and in lower case; `status` is None for an error inside a successful response."""
+    first and in lower case; `param` is the member of the request it names, as a dotted path;
+    `status` is None for an error inside a successful response."""
 
     status: int | None = None
     codes: tuple[str, ...] = ()
     message: str = ""
     retry_after_ms: int | None = None
-    window: int = 0
-    """How many tokens the server says it takes, where it complains of too many; 0 without one."""
+    sizes: Sizes = UNSAID
+    param: str = ""
 
 
 def read_refusal(
@@ -67,10 +51,10 @@ def read_refusal(
     """What an error body says, whatever its shape: an object, the `error` of one, a list around
     one, bare text. Only text that cannot be a page is taken as a message."""
     error = _unwrap(body)
-    window = 0
     details: list[object] = []
     codes: list[str] = []
-    message = ""
+    message = param = ""
+    sizes = UNSAID
     if isinstance(error, str):
         message = "" if error.lstrip().startswith("<") else error
     elif isinstance(error, dict):
@@ -80,10 +64,12 @@ def read_refusal(
             if isinstance(value := error.get(key), str | int) and not isinstance(value, bool)
         ]
         found = error.get("message") or error.get("detail")
-        message = found if isinstance(found, str) else ""
+        message, param = found if isinstance(found, str) else "", _path(error.get("param"))
+        if not message:
+            message, param = _validated(found)
         listed = error.get("details")
         details = listed if isinstance(listed, list) else []
-        window = _plausible(error.get("n_ctx"))  # llama.cpp
+        sizes = Sizes(plausible(error.get("n_ctx")), _whole(error.get("n_prompt_tokens")))
         reasons = (d.get("reason") for d in details if isinstance(d, dict))
         codes += [reason.lower() for reason in reasons if isinstance(reason, str)]
     hint = retry_after_ms(headers or {}, now_ms=now_ms)
@@ -96,22 +82,33 @@ def read_refusal(
         codes=tuple(codes),
         message=message,
         retry_after_ms=hint,
-        window=window or window_in(message),
+        sizes=sizes if sizes.window else in_message(message[:MAX_MESSAGE_CHARS]),
+        param=param,
     )
 
 
-def window_in(message: str) -> int:
-    """How many tokens a complaint says would be taken; 0 when it does not."""
-    text = message[:MAX_MESSAGE_CHARS]
-    found = next((match for pattern in WINDOWS if (match := pattern.search(text))), None)
-    digits = found[1].replace(",", "") if found is not None else ""
-    return _plausible(int(digits) if 0 < len(digits) < 10 else 0)
+def _validated(found: object) -> tuple[str, str]:
+    """The first of a list of problems as FastAPI sends it, in words, and the member it is about;
+    Mistral wraps the same list once more."""
+    if isinstance(found, dict):
+        found = found.get("detail")
+    problem = found[0] if isinstance(found, list) and found else None
+    if not isinstance(problem, dict):
+        return "", ""
+    param, said = _path(problem.get("loc")), problem.get("msg")
+    return (f"{param}: {said}" if isinstance(said, str) else ""), param
 
 
-def _plausible(value: object) -> int:
-    if isinstance(value, int) and SMALLEST_WINDOW <= value <= LARGEST_WINDOW:
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def _path(value: object) -> str:
+    """A member of the request: a name, or a list of names below `body`."""
+    if isinstance(value, str):
         return value
-    return 0
+    names = value if isinstance(value, list) else []
+    return ".".join(str(name) for name in names if name != "body" and isinstance(name, str | int))
 
 
 def _unwrap(body: object) -> object:
@@ -120,7 +117,19 @@ def _unwrap(body: object) -> object:
             body = body[0]
         elif isinstance(body, dict) and body.get("error"):
             body = body["error"]
-    return body
+    return _relayed(body) or body
+
+
+def _relayed(error: object) -> object:
+    """The refusal of the provider behind a router, which OpenRouter quotes as text."""
+    metadata = error.get("metadata") if isinstance(error, dict) else None
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    if not isinstance(raw, str) or not raw.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        return _unwrap(json.loads(raw[:MAX_RELAYED_CHARS]))
+    except (ValueError, RecursionError):
+        return None
 
 
 def retry_after_ms(headers: Mapping[str, str], *, now_ms: int) -> int | None:

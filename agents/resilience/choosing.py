@@ -44,12 +44,18 @@ class Tried:
     """Servers that could not be reached or broke down: another key will not help there."""
     crowded: set[tuple[str, str]] = field(default_factory=set)
     """Models with too little room, by server: neither will it there."""
+    unpaused: set[tuple[str, str]] = field(default_factory=set)
+    """Whose last failure led to no pause."""
 
-    def note(self, candidate: Candidate, category: ModelCategory) -> None:
-        """One more failed."""
+    def note(self, candidate: Candidate, category: ModelCategory, *, rests: bool = True) -> None:
+        """One more failed; `rests` is whether a pause came of it."""
         self.count[candidate.key] += 1
         self.last[candidate.key] = category
-        host = _host(candidate)
+        if not rests:
+            self.unpaused.add(candidate.key)
+            return
+        self.unpaused.discard(candidate.key)
+        host = host_of(candidate)
         if category in ("server", "timeout"):
             self.hosts.add(host)
         elif category == "overloaded":
@@ -57,7 +63,7 @@ class Tried:
 
     def doubtful(self, candidate: Candidate) -> bool:
         """Whether what failed here already would make this one fail too."""
-        host = _host(candidate)
+        host = host_of(candidate)
         return host in self.hosts or (host, candidate.model) in self.crowded
 
 
@@ -128,7 +134,8 @@ def choose(
 def _worth_another(one: Candidate, tried: Tried) -> bool:
     """A pause tells how often a key is asked; where there is none, the count does."""
     last = tried.last.get(one.key)
-    return last is None or last in cooldown.PAUSES_S or tried.count[one.key] < MAX_TRIES
+    paused = last in cooldown.PAUSES_S and one.key not in tried.unpaused
+    return last is None or paused or tried.count[one.key] < MAX_TRIES
 
 
 def _why(
@@ -147,5 +154,6 @@ def _why(
     return f"{ahead.profile.name}/{ahead.model}: {reason}"
 
 
-def _host(candidate: Candidate) -> str:
+def host_of(candidate: Candidate) -> str:
+    """The server a candidate is asked at."""
     return urlsplit(candidate.profile.base_url).netloc

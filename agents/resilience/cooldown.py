@@ -20,6 +20,8 @@ PAUSES_S: dict[ModelCategory, tuple[float, float]] = {
     "auth": (300, 3600),
     "not_found": (300, 3600),
     "quota": (300, 24 * 3600),
+    # Only where another model answered what this one refused without a reason it is known for.
+    "bad_request": (5, 120),
 }
 """First and longest pause by category. What is not here says nothing about the key."""
 
@@ -28,9 +30,6 @@ ALONE_S = 2.0
 
 PROBE_MS = 5000
 """Between two requests to see whether something that failed is back."""
-
-WHOLE_KEY: frozenset[ModelCategory] = frozenset({"auth", "quota"})
-"""Failures of the key, whatever model is asked for."""
 
 LONGEST_MS = 24 * 3600 * 1000
 """No pause is longer, whoever asked for it."""
@@ -41,14 +40,20 @@ def failed(
     category: ModelCategory,
     *,
     now_ms: int,
+    began_ms: int | None = None,
     hint_ms: int | None = None,
     alone: bool = False,
 ) -> Standing:
-    """The standing after a failure; `alone` when nobody else could be asked."""
+    """The standing after a failure of a request sent at `began_ms`; `alone` when there is no other
+    candidate. A request that was under way when another one failed tells of the same moment, so it
+    does not double the pause."""
     if category not in PAUSES_S:
         return standing
+    overlaps = began_ms is not None and standing.failures > 0 and began_ms < standing.failed_ms
+    if overlaps and hint_ms is None:
+        return standing
     # Twelve doublings pass the longest pause of all; more would only make huge numbers.
-    count = min(standing.failures, 12)
+    count = min(standing.failures - overlaps, 12)
     first, most = PAUSES_S[category]
     own_ms = round(
         min((ALONE_S if alone and category == "rate" else first) * 2**count, most) * 1000
@@ -59,10 +64,10 @@ def failed(
         pause_ms = max(hint_ms, own_ms // 2) if count else hint_ms
     return replace(
         standing,
-        failures=standing.failures + 1,
+        failures=standing.failures + (not overlaps),
         category=category,
         failed_ms=now_ms,
-        until_ms=now_ms + min(pause_ms, LONGEST_MS),
+        until_ms=max(now_ms + min(pause_ms, LONGEST_MS), standing.until_ms if overlaps else 0),
     )
 
 

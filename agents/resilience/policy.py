@@ -27,7 +27,9 @@ from agents.resilience.choosing import Candidate
 from agents.resilience.limiter import Room
 from agents.resilience.scale import Scale
 from agents.resilience.search import Search
+from agents.resilience.signs import Signs
 from agents.resilience.standings import Standings
+from agents.resilience.suspicion import Suspicions
 from gateway.core.clock import Clock
 from gateway.core.errors import ModelAttempt, ModelFailed
 
@@ -72,6 +74,8 @@ class Resilient:
         self._endpoints = {endpoint.profile.name: endpoint for endpoint in endpoints}
         self.profiles = tuple(endpoint.profile for endpoint in endpoints)
         self.standings = Standings(self.profiles, state or Forgetful())
+        self.suspicions = Suspicions()
+        self.signs = Signs()
         self._clock = clock
         self._strategy = strategy
         self._warm: OrderedDict[str, _Warm] = OrderedDict()
@@ -132,10 +136,20 @@ class Resilient:
         return room
 
     def standing(
-        self, candidate: Candidate, *, now_ms: int, tokens: int = 1, background: bool = False
+        self,
+        candidate: Candidate,
+        *,
+        now_ms: int,
+        session: str = "",
+        tokens: int = 1,
+        background: bool = False,
     ) -> Standing:
-        """How it does; where its limits leave no room, as if it rested until they do."""
+        """How it does for this session; where its limits leave no room, as if it rested until they
+        do."""
         standing, room = self.standings.of(*candidate.key), self.room(candidate, now_ms)
+        own = self.suspicions.of(candidate.key, session)
+        if own.until_ms > standing.until_ms:
+            standing = replace(own, window=standing.window)
         if room is None:
             return standing
         until_ms = room.ready_ms(
@@ -172,6 +186,7 @@ class Resilient:
         """End the pauses of one profile, or of all; returns how many records were forgotten."""
         for key in [key for key in self.rooms if profile in ("", key[0])]:
             del self.rooms[key]
+        self.suspicions.forget(profile)
         return self.standings.clear(profile, now_ms=self._clock.now_ms())
 
     def watch(self, watch: Watch) -> None:

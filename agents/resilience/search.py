@@ -13,11 +13,10 @@ import structlog
 
 from agents.base.models import PATIENCE_S, Model, ModelContext, ModelReply, ModelRequest
 from agents.base.profiles import Standing
-from agents.resilience import choosing, cooldown, plain, shrinking
+from agents.resilience import choosing, consequences, cooldown, giving_up, plain, shrinking
 from agents.resilience.choosing import Candidate, Choice, Nobody, Tried
 from agents.resilience.limiter import Room
 from agents.resilience.scale import Scale
-from agents.resilience.standings import Standings
 from gateway.core.errors import AttemptEnd, ModelAttempt, ModelCategory, ModelFailed
 
 log = structlog.get_logger(__name__)
@@ -32,14 +31,18 @@ PROMPT_CUT = (
 SURELY = 1.1
 """Times a guess, so that prompt and answer fit together although it was a little low."""
 
+OWN_FAULT = (
+    "The model server fails on this request while it answers others; leave out what was sent last, "
+    "or start a new conversation."
+)
+
 HOPELESS: frozenset[ModelCategory] = frozenset({"overflow", "too_large", "filtered", "bad_request"})
-"""Failures of the request itself: nobody else would answer it either."""
+"""Failures of the request itself: no other candidate would answer it either."""
 
 
-class Policy(Protocol):
+class Policy(consequences.Books, Protocol):
     """What a search asks of the policy it searches for."""
 
-    standings: Standings
     rooms: dict[tuple[str, str], Room]
 
     def able(self, request: ModelRequest, session: str) -> list[Candidate]: ...
@@ -47,7 +50,7 @@ class Policy(Protocol):
     def room(self, candidate: Candidate, now_ms: int) -> Room | None: ...
 
     def standing(
-        self, candidate: Candidate, *, now_ms: int, tokens: int, background: bool
+        self, candidate: Candidate, *, now_ms: int, session: str, tokens: int, background: bool
     ) -> Standing: ...
 
     def window(self, candidate: Candidate) -> int: ...
@@ -73,9 +76,12 @@ class Search:
         self._request = request
         self._context = context
         self._session = "" if context.aside else context.session
+        self._suspect = context.session or context.root
         self._able, self._small = self._fitting(policy.able(request, self._session))
         self._tried = Tried()
         self._failures: list[tuple[Candidate, ModelFailed]] = []
+        self._doubted: tuple[Candidate, ModelFailed] | None = None
+        """Who refused without a known reason, and how: another model or server is asked once."""
         self._patience_ms = round(context.patience_s * 1000)
         self._waited_ms = 0
         self._emitted = False
@@ -123,6 +129,7 @@ class Search:
         return self._policy.standing(
             candidate,
             now_ms=self._context.clock.now_ms(),
+            session=self._suspect,
             tokens=self._tokens(candidate),
             background=self._context.patience_s > PATIENCE_S,
         )
@@ -152,7 +159,7 @@ class Search:
         if self._emitted:
             self._context.restarted()
             self._emitted = False
-        began = clock.monotonic()
+        began, began_ms = clock.monotonic(), clock.now_ms()
         waited_ms, self._waited_ms = self._waited_ms, 0
 
         def attempt(category: AttemptEnd) -> ModelAttempt:
@@ -164,13 +171,12 @@ class Search:
         request = plain.fitted(
             self._request, candidate.profile, candidate.model, output=self._output(candidate)
         )
-        context = replace(self._context, emit=self._emit)
         try:
-            reply = await policy.client(candidate.profile.name).complete(request, context)
+            reply = await self._sent(candidate, request)
         except ModelFailed as error:
             self.attempts.append(attempt(error.category))
             policy.ended(self.attempts[-1])
-            self._failed(candidate, error)
+            self._failed(candidate, error, began_ms)
             return None
         self.attempts.append(attempt(""))
         policy.ended(self.attempts[-1], reply.usage.input_tokens, reply.usage.output_tokens)
@@ -178,13 +184,41 @@ class Search:
             policy.rooms[candidate.key] = Room(reply.left, clock.now_ms())
         elif room is not None:
             room.tokens += reply.usage.output_tokens
-        standings.succeeded(*candidate.key, now_ms=clock.now_ms())
+        self._answered(candidate, clock.now_ms())
         notices = [
             policy.answered(self._session, candidate, self._request.model),
             self._counted(candidate, request, reply.usage.input_tokens),
         ]
         notice = "; ".join(filter(None, notices))
         return replace(reply, attempts=tuple(self.attempts), notice=notice)
+
+    async def _sent(self, candidate: Candidate, request: ModelRequest) -> ModelReply:
+        """The client's answer, while its server's signs of life are noted."""
+        signs, name = self._policy.signs, candidate.profile.name
+
+        def emit(text: str) -> None:
+            if not self._emitted:
+                self._emitted = True
+                signs.began(name)
+            self._context.emit(text)
+
+        try:
+            client = self._policy.client(name)
+            return await client.complete(request, replace(self._context, emit=emit))
+        finally:
+            if self._emitted:
+                signs.ended(name, self._context.clock.now_ms())
+
+    def _answered(self, candidate: Candidate, now_ms: int) -> None:
+        """Write down that it answered; who refused the same request unexplained is suspect."""
+        policy = self._policy
+        policy.standings.succeeded(*candidate.key, now_ms=now_ms)
+        policy.suspicions.answered(candidate.key, self._suspect)
+        policy.signs.answered(candidate.profile.name, now_ms)
+        if self._doubted is not None:
+            doubted, error = self._doubted
+            failed = self._what_failed(doubted, error, now_ms)
+            consequences.of_suspicion(policy, failed)
 
     def _counted(self, candidate: Candidate, request: ModelRequest, counted: int) -> str:
         """Learn from the provider's count; some cut a prompt that is too long, and say nothing."""
@@ -216,78 +250,92 @@ class Search:
         """How large the prompt is, as this model counts."""
         return round(self._request.guess * self._policy.scale(candidate.model).ratio)
 
-    def _emit(self, text: str) -> None:
-        self._emitted = True
-        self._context.emit(text)
-
-    def _failed(self, candidate: Candidate, error: ModelFailed) -> None:
-        """Write down what it means; raises when nobody else would answer either."""
-        standings = self._policy.standings
+    def _failed(self, candidate: Candidate, error: ModelFailed, began_ms: int) -> None:
+        """Write down what it means; raises when no other candidate would answer either."""
+        standings, blame = self._policy.standings, error.blame
         standings.learn_window(*candidate.key, error.window)
-        if error.category in HOPELESS:
-            raise ModelFailed(
-                error.category,
-                str(error),
-                window=self._policy.window_as_asked(candidate, self._request),
-                told=error.told,
-                attempts=tuple(self.attempts),
-            )
-        standings.failed(
-            *candidate.key,
-            error.category,
-            now_ms=self._context.clock.now_ms(),
-            hint_ms=error.retry_after_ms,
-            alone=len(self._able) == 1,
-        )
-        self._tried.note(candidate, error.category)
-        self._failures.append((candidate, error))
+        if blame.subject == "request":
+            if blame.certain or self._doubted is not None:
+                raise self._refused(candidate, error)
+            self._doubt(candidate, error)
+        else:
+            failed = self._what_failed(candidate, error, began_ms)
+            consequence = consequences.of_failure(self._policy, failed)
+            if consequence == "request" and failed.alone and self._doubted is None:
+                raise self._own_fault(error)
+            self._tried.note(candidate, error.category, rests=consequence != "nothing")
+            self._failures.append((candidate, error))
         if not isinstance(self._choose(), Nobody):
             log.warning(
                 "model.failed_over",
                 profile=candidate.profile.name,
                 model=candidate.model,
                 category=error.category,
+                subject=blame.subject,
                 reason=str(error),
             )
 
-    def _soon(self, one: Candidate, now_ms: int) -> bool:
-        """Whether it is worth a shorter prompt: who rests for long would not answer that either."""
-        ready_ms = cooldown.ready_ms(self._standing(one), now_ms=now_ms)
-        return not self._able or ready_ms <= now_ms + self._patience_ms
+    def _refused(self, candidate: Candidate, error: ModelFailed) -> ModelFailed:
+        """The failure that ends the search: of those unexplained, the first one's."""
+        if self._doubted is not None:
+            candidate, error = self._doubted
+        return ModelFailed(
+            error.category,
+            str(error),
+            window=self._policy.window_as_asked(candidate, self._request),
+            told=error.told,
+            attempts=tuple(self.attempts),
+            blame=error.blame,
+        )
+
+    def _own_fault(self, error: ModelFailed) -> ModelFailed:
+        return ModelFailed(
+            "bad_request",
+            f"{error}, while it answers other sessions",
+            told=OWN_FAULT,
+            attempts=tuple(self.attempts),
+        )
+
+    def _doubt(self, candidate: Candidate, error: ModelFailed) -> None:
+        """Go on with those who may see it otherwise: another server, or another model."""
+        now_ms = self._context.clock.now_ms()
+        place = (choosing.host_of(candidate), candidate.model)
+        others = [
+            one
+            for one in self._able
+            if (choosing.host_of(one), one.model) != place
+            and cooldown.ready_ms(self._standing(one), now_ms=now_ms) <= now_ms
+        ]
+        if not others:
+            raise self._refused(candidate, error)
+        self._doubted, self._able = (candidate, error), others
+
+    def _what_failed(
+        self, candidate: Candidate, error: ModelFailed, began_ms: int
+    ) -> consequences.Failed:
+        return consequences.Failed(
+            candidate,
+            error,
+            self._suspect,
+            began_ms,
+            self._context.clock.now_ms(),
+            silent=not self._emitted,
+            alone=len(self._able) == 1,
+        )
 
     def _given_up(self, nobody: Nobody) -> ModelFailed:
-        """The failure to tell of: of those who come back, the soonest, for it says when."""
-        attempts = tuple(self.attempts)
-        now_ms = self._context.clock.now_ms()
-        shorter = [sizes for one, *sizes in self._small if self._soon(one, now_ms)]
-        if shorter:  # somebody could answer a shorter prompt
-            window, tokens = max(shorter)
-            said = f"the prompt has about {tokens} tokens and the model takes {window}"
-            return ModelFailed("overflow", said, window=window, tokens=tokens, attempts=attempts)
-        if not self._able:
-            return ModelFailed("not_found", f"no profile serves {self._request.model!r}")
-        if not self._failures:
-            resting = min(self._able, key=lambda one: self._standing(one).until_ms)
-            standing = self._standing(resting)
-            category = _category(standing.category)
-            return ModelFailed(
-                category,
-                f"every model is in a pause; {resting.model!r} of profile "
-                f"{resting.profile.name!r} after {category}",
-                retry_after_ms=nobody.back_ms or None,
+        if self._doubted is not None:
+            return self._refused(*self._doubted)
+        return giving_up.failure_of(
+            giving_up.Search(
+                self._request.model,
+                self._able,
+                self._small,
+                self._failures,
+                tuple(self.attempts),
+                self._standing,
+                self._context.clock.now_ms(),
+                self._patience_ms,
+                nobody.back_ms,
             )
-        _, told = min(
-            self._failures,
-            key=lambda pair: cooldown.ready_ms(self._standing(pair[0]), now_ms=now_ms),
         )
-        return ModelFailed(
-            told.category,
-            str(told),
-            retry_after_ms=nobody.back_ms or told.retry_after_ms,
-            told=told.told if len(self._able) == 1 else "",
-            attempts=attempts,
-        )
-
-
-def _category(word: str) -> ModelCategory:
-    return next((known for known in cooldown.PAUSES_S if known == word), "server")

@@ -13,7 +13,7 @@ from dataclasses import replace
 from agents.base.profiles import HEALTHY, Kept, ProfileState, Standing
 from agents.models.profile import Profile
 from agents.resilience import cooldown
-from gateway.core.errors import ModelCategory
+from gateway.core.errors import SUBJECTS, ModelCategory, Subject
 
 ANY_MODEL = ""
 """In the place of a model: the whole key."""
@@ -58,14 +58,20 @@ class Standings:
         model: str,
         category: ModelCategory,
         *,
+        subject: Subject | None = None,
         now_ms: int,
+        began_ms: int | None = None,
         hint_ms: int | None = None,
         alone: bool = False,
     ) -> None:
-        """It gave no answer."""
-        key = (profile, ANY_MODEL if category in cooldown.WHOLE_KEY else model)
+        """It gave no answer: what rests is the whole profile where the key or the account is at
+        fault, else this model at it."""
+        whole = (subject or SUBJECTS[category]) in ("key", "account")
+        key = (profile, ANY_MODEL if whole else model)
         before = self._known.get(key, HEALTHY)
-        after = cooldown.failed(before, category, now_ms=now_ms, hint_ms=hint_ms, alone=alone)
+        after = cooldown.failed(
+            before, category, now_ms=now_ms, began_ms=began_ms, hint_ms=hint_ms, alone=alone
+        )
         self._set(key, before, after)
 
     def succeeded(self, profile: str, model: str, *, now_ms: int) -> None:

@@ -68,6 +68,26 @@ ModelCategory = Literal[
 """Why a model call failed, as far as the upstream lets us tell."""
 
 
+Subject = Literal["request", "model", "key", "account", "server"]
+"""What a refusal is about: it decides what rests afterwards."""
+
+SUBJECTS: dict[ModelCategory, Subject] = {
+    "rate": "model",  # limits are counted for each model of a key
+    "quota": "account",
+    "auth": "key",
+    "overloaded": "server",
+    "server": "server",
+    "timeout": "server",
+    "overflow": "request",
+    "too_large": "request",
+    "filtered": "request",
+    "not_found": "model",
+    "bad_request": "request",
+    "truncated": "server",
+    "bad_response": "server",
+}
+"""The subject of a category where nothing more is known."""
+
 AttemptEnd = ModelCategory | Literal["", "unfinished"]
 
 
@@ -179,6 +199,24 @@ class BudgetSpent(OperatorError):
     """What may be used of models has been used."""
 
 
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """Whose fault a refusal is, and what can be done about it.
+
+    `certain` is false where the server explains nothing: a bare 500, an unknown 4xx. `member` is
+    the part of the request it does not take: `tools`, `images`, `stream_options` …; empty for none.
+    `output` is the maximum of tokens it says an answer may have, `fits` the maximum beside this
+    prompt, `short_by` how many were asked for in excess; 0 where it named none.
+    """
+
+    subject: Subject = "server"
+    certain: bool = True
+    member: str = ""
+    output: int = 0
+    fits: int = 0
+    short_by: int = 0
+
+
 class ModelFailed(OperatorError):
     """The upstream model gave no usable answer.
 
@@ -198,9 +236,12 @@ class ModelFailed(OperatorError):
         tokens: int = 0,
         attempts: tuple[ModelAttempt, ...] = (),
         told: str = "",
+        blame: Blame | None = None,
     ) -> None:
         super().__init__(message, retry_after_ms=retry_after_ms)
         self.category: ModelCategory = category
+        # Where a server breaks down without a word, the request may be what broke it.
+        self.blame = blame or Blame(SUBJECTS[category], certain=category != "server")
         self.window = window
         self.tokens = tokens
         self.attempts = attempts

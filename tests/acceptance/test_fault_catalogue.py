@@ -137,6 +137,7 @@ SHARED = {
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("group", SHARED)
 async def test_whatever_the_first_key_does_there_is_one_answer_or_one_sentence(group: str) -> None:
+    """A refusal without a known reason (`bad_request`) may be one server's: another is asked."""
     wrong: list[str] = []
     async with staged(SHARED[group][0], keys=2) as stage:
         for fault in SHARED[group]:
@@ -144,7 +145,7 @@ async def test_whatever_the_first_key_does_there_is_one_answer_or_one_sentence(g
             bad, good = ("bad", "big"), ("good", "big")
             if category == "answer":
                 found = _differences(fault, met, [bad], [""], [])
-            elif category in HOPELESS:
+            elif category in HOPELESS - {"bad_request"}:
                 found = _differences(fault, met, [bad], [category], [("model.failed", category)])
             else:
                 line = ("model.failed_over", category)

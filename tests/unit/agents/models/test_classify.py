@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from agents.models.classify import ROWS, classify, row_of
+from agents.models.classify import classify, row_of
 from agents.models.refusal import Refusal, read_refusal
+from agents.models.refusal_rows import ROWS
 from gateway.core.errors import ModelCategory
 
 
@@ -157,6 +162,19 @@ SAID: list[tuple[int | None, object, ModelCategory]] = [
 ]  # fmt: skip
 
 
+LINES = Path(__file__).with_name("golden_refusals.jsonl").read_text("utf-8").splitlines()
+GOLDEN: list[dict[str, Any]] = [json.loads(line) for line in LINES]
+"""Real bodies, with whose fault they are and which member of the request they refuse."""
+
+
+@pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: str(golden["body"])[:60])
+def test_a_real_body_says_whose_fault_it_is(golden: dict[str, Any]) -> None:
+    row = row_of(read_refusal(golden["body"], status=golden["status"]))
+    found = (row.provider.name, row.category, row.subject, row.member)
+    assert found == tuple(golden[name] for name in ("provider", "category", "subject", "member"))
+    assert row.certain
+
+
 @pytest.mark.parametrize(("status", "body", "category"), SAID)
 def test_what_providers_say_is_understood(
     status: int | None, body: object, category: ModelCategory
@@ -183,6 +201,7 @@ def test_no_word_is_in_two_rows() -> None:
 def test_each_row_decides_something_that_was_really_said() -> None:
     """A row that decides nothing is dead, one without an example is a rumour."""
     decide = {row_of(read_refusal(body, status=status)) for status, body, _ in SAID}
+    decide |= {row_of(read_refusal(one["body"], status=one["status"])) for one in GOLDEN}
     decide.add(row_of(Refusal(400), host="api.cerebras.ai"))
     assert [row for row in ROWS if row not in decide] == []
 

@@ -109,14 +109,14 @@ def test_a_hint_may_stand_in_the_body(details: object, expected: int | None) -> 
     ],
 )  # fmt: skip
 def test_the_window_is_learnt_from_the_complaint(message: str, window: int) -> None:
-    assert read_refusal({"error": {"message": message}}, status=400).window == window
+    assert read_refusal({"error": {"message": message}}, status=400).sizes.window == window
 
 
 def test_a_window_in_a_field_of_its_own_is_taken() -> None:
     """llama.cpp: no words need to be read."""
     body = {"error": {"type": "exceed_context_size_error", "n_prompt_tokens": 9, "n_ctx": 4096}}
-    assert read_refusal(body, status=400).window == 4096
-    assert read_refusal({"error": {"n_ctx": True, "message": "x"}}, status=400).window == 0
+    assert read_refusal(body, status=400).sizes.window == 4096
+    assert read_refusal({"error": {"n_ctx": True, "message": "x"}}, status=400).sizes.window == 0
 
 
 def test_a_used_up_limit_says_when_it_is_back_where_nothing_else_does() -> None:

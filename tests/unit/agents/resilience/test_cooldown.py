@@ -70,7 +70,7 @@ def test_no_wish_is_longer_than_a_day() -> None:
     assert pause_s(fail("rate", hint_ms=10**12)) == 86_400
 
 
-@pytest.mark.parametrize("category", ["truncated", "bad_response", "bad_request", "overflow"])
+@pytest.mark.parametrize("category", ["truncated", "bad_response", "overflow"])
 def test_what_says_nothing_about_the_key_leaves_it_as_it_is(category: ModelCategory) -> None:
     assert fail(category) == HEALTHY
 
@@ -107,3 +107,14 @@ def test_a_clock_that_jumped_ahead_ends_the_pause_it_jumped_over() -> None:
     """A laptop that slept for three hours."""
     later = NOW + 3 * 3600_000
     assert cooldown.ready_ms(fail("auth"), now_ms=later) <= later
+
+
+def test_failures_of_one_moment_count_once() -> None:
+    """Ten requests that were under way together when a server fell over are one event."""
+    first = cooldown.failed(HEALTHY, "server", now_ms=NOW, began_ms=NOW - 9)
+    second = cooldown.failed(first, "server", now_ms=NOW + 5, began_ms=NOW - 9)
+    assert second == first
+    hinted = cooldown.failed(first, "rate", now_ms=NOW + 5, began_ms=NOW - 9, hint_ms=60_000)
+    assert (hinted.failures, hinted.until_ms) == (1, NOW + 60_005)
+    later = cooldown.failed(first, "server", now_ms=NOW + 6000, began_ms=NOW + 5500)
+    assert later.failures == 2
