@@ -127,13 +127,26 @@ async def serving(
             # An input is durable before any model is: its turn waits until the model is open.
             health.ready()
             watching.start("load", _load(admission, health, clock), ending=Ending.ETERNAL)
-            free = free_around(settings.database)
-            watching.start("health", watch(gateway, free), ending=Ending.ETERNAL)
+            look = _look(gateway, server, settings.database)
+            watching.start("health", look, ending=Ending.CANCELLABLE)
             try:
                 yield Served(gateway, server, health)
             finally:
                 await watching.close()
         await rpc.close()
+
+
+async def _look(gateway: Gateway, server: Server, database: Path | None) -> None:
+    """Watch it, and end it once its store is lost for good: then its port is of use to others."""
+    loss = await watch(gateway, free_around(database))
+    log.error("gateway.gives_up", reason=loss.reason)
+    server.give_up(
+        StoreUnavailable(
+            f"{loss.reason} while the gateway ran ({database}), so nothing can be written any "
+            "more. If it was moved, everything is in there: move it back, or name it with --home. "
+            "If it was deleted, restore a backup, or start again with nothing"
+        )
+    )
 
 
 def _stopping(gateway: Gateway, admission: Admission) -> Stopping:

@@ -29,9 +29,9 @@ from gateway.cli.target import Target, running
 from gateway.client import Client
 from gateway.config import Settings, doubts, load_settings
 from gateway.core.clock import Clock, SystemClock
-from gateway.core.errors import GatewayUnreachable, StoreLocked
+from gateway.core.errors import GatewayUnreachable, StoreLocked, TurngateError
 from gateway.http.signals import stop_on_signals
-from gateway.running import Gateway
+from gateway.serving import Served
 from gateway.telemetry import logs
 
 INTERRUPTED = 130
@@ -135,7 +135,7 @@ async def _sit_down(sitting: Sitting) -> bool:
                 if sitting.stop.is_set() or sitting.clock.monotonic() > until:
                     raise
             else:
-                return await _alone(sitting, served.gateway)
+                return await _alone(sitting, served)
         await sitting.clock.sleep(AGAIN_S)
 
 
@@ -178,8 +178,18 @@ async def _attached(sitting: Sitting, target: Target, client: Client) -> bool:
     return ends.failed
 
 
-async def _alone(sitting: Sitting, gateway: Gateway) -> bool:
+async def _alone(sitting: Sitting, served: Served) -> bool:
     """Over a gateway in this process, which hands its answers to the terminal by itself."""
+    gateway, gave_up = served.gateway, False
+
+    async def end_with_it() -> None:
+        nonlocal gave_up
+        try:
+            await served.server.asked_to_stop()
+        except TurngateError as error:
+            gave_up = True
+            click.echo(f"turngate: {error}", err=True)
+            sitting.stop.set()
 
     ends = Ends(gateway.intake, sitting.terminal, gateway.waiters.ended)
 
@@ -189,10 +199,10 @@ async def _alone(sitting: Sitting, gateway: Gateway) -> bool:
 
     _say(sitting, *who_answers(sitting.settings), HINTS)
     try:
-        await _converse(sitting, ends, idle, ())
+        await _converse(sitting, ends, idle, [end_with_it])
     finally:
         await ends.close()
-    return ends.failed
+    return ends.failed or gave_up
 
 
 async def _converse(sitting: Sitting, intake: Intake, idle: Step, beside: Sequence[Step]) -> None:

@@ -77,6 +77,7 @@ class Server:
         self.hurried = asyncio.Event()
         self._clients = clients
         self._asked = asyncio.Event()
+        self._because: Exception | None = None
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -92,9 +93,20 @@ class Server:
         """Ask for an end within seconds; may be called like `stop`, before or while it stops."""
         self._loop.call_soon_threadsafe(self.hurried.set)
 
+    def give_up(self, because: Exception) -> None:
+        """Ask for an end within seconds, with the reason why nothing can go on; from the loop."""
+        self._because = because
+        self.hurried.set()
+        self._asked.set()
+
     async def asked_to_stop(self) -> None:
-        """Wait for a signal or for `stop`; cancelling it has no other effect."""
+        """Wait for a signal or for `stop`; cancelling it has no other effect.
+
+        Raises what `give_up` was called with.
+        """
         await self._asked.wait()
+        if self._because is not None:
+            raise self._because
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from typing import Any, cast, get_args
 
 from gateway.core.errors import StoreUnavailable, TurngateError
 from gateway.store.base.query import Query, Row
-from gateway.store.base.store import Committed, Listener, Meter, Receipt, Unit
+from gateway.store.base.store import Committed, Listener, Loss, Meter, Receipt, Unit
 
 PENDING_UNITS = 10_000
 """Most units waiting for the writer; past it `commit` waits, which slows their makers down."""
@@ -91,6 +91,10 @@ class GroupedStore:
     @property
     def stuck_s(self) -> float:
         return asyncio.get_running_loop().time() - self._moved_at if self._pending else 0.0
+
+    @property
+    def lost(self) -> Loss | None:
+        return None
 
     def measure(self, meter: Meter) -> None:
         self._meter = meter

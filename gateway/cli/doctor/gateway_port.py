@@ -22,6 +22,7 @@ MAX_PROCESSES = 20_000
 
 FIXES = {
     "no_model_ready": "turngate profiles shows which key rests until when, and why",
+    "store_lost": "put the files of the database back in place; its log says what it saved",
     "store_refuses": "look at the disk, or at the database server",
     "store_stuck": "look at the disk, or at the database server",
     "disk_low": "make room on the disk of the database",

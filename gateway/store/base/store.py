@@ -110,6 +110,17 @@ class Store(Protocol):
         ...
 
 
+class Loss(NamedTuple):
+    """What has become of a store's files, as a sentence without its end.
+
+    `final`: their folder has gone with them, so nothing can be saved and none of it comes back by
+    waiting.
+    """
+
+    reason: str
+    final: bool = False
+
+
 Meter = Callable[[int, float], None]
 """Told of each batch: how many units it had, and the seconds from handing in the first of them."""
 
@@ -131,6 +142,11 @@ class Measured(Protocol):
     @property
     def stuck_s(self) -> float:
         """Seconds since the last batch ended while units wait, as before a disk that hangs."""
+        ...
+
+    @property
+    def lost(self) -> Loss | None:
+        """What has become of the files it writes, looked up now; None while they are in place."""
         ...
 
     def measure(self, meter: Meter) -> None:

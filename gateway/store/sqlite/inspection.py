@@ -5,8 +5,6 @@ Opens it read-only, beside a gateway that runs or without one; changes nothing.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from pathlib import Path
 
 from gateway.core.errors import SchemaMismatch, StoreUnavailable
 from gateway.store import statements
+from gateway.store.sqlite.lock import owner
 
 MAX_CHECKED_BYTES = 1 << 30
 """SQLite reads the whole file to check it: larger ones take minutes, which is for a quiet hour."""
@@ -60,22 +59,7 @@ def inspect(path: Path) -> Inspection:
     except (sqlite3.Error, OSError) as error:
         raise StoreUnavailable(f"{path} cannot be read as a database: {error}") from error
     damage = "" if whole else str(said)
-    return Inspection(size, schema, _holder(path), damage, checked, unfinished, runs)
-
-
-def _holder(path: Path) -> str:
-    """Who has the lock, as it wrote itself down; see `gateway.store.sqlite.lock`."""
-    try:
-        descriptor = os.open(f"{path}.lock", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
-    except OSError:  # a file system without locks; opening it for writing says more
-        return ""
-    else:
-        return ""
-    finally:
-        os.close(descriptor)
+    holder = owner(path)
+    return Inspection(
+        size, schema, holder.name if holder else "", damage, checked, unfinished, runs
+    )

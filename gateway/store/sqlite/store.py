@@ -15,10 +15,13 @@ import aiosqlite
 from gateway.core.clock import settle
 from gateway.core.errors import StoreUnavailable
 from gateway.store.base.query import Query, Row
+from gateway.store.base.store import Loss
 from gateway.store.grouped import GroupedStore, Submitted, row_type
 from gateway.store.sqlite import statements
 from gateway.store.sqlite.database import BUSY_TIMEOUT_MS, Database, why
+from gateway.store.sqlite.files import Files
 from gateway.store.sqlite.lock import FileLock
+from gateway.store.sqlite.saving import refuse_saved
 from gateway.store.sqlite.writer import Writer
 
 READERS = 2
@@ -32,18 +35,20 @@ class SqliteStore(GroupedStore):
         self,
         database: Database,
         connection: sqlite3.Connection,
+        files: Files | None,
         lock: FileLock | None,
         *,
         strict: bool,
     ) -> None:
         super().__init__()
         self._database = database
+        self._files = files
         self._readers: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue(maxsize=READERS)
         self._connections: list[aiosqlite.Connection] = []
         self._writer = Writer(
             connection,
+            files=files,
             lock=lock,
-            wal=Path(f"{database.path}-wal") if database.path else None,
             strict=strict,
             settle=self._settle,
         )
@@ -71,11 +76,22 @@ class SqliteStore(GroupedStore):
         """Closing again waits for the same end. Cancelled, the writer still finishes by itself."""
         self._closed = True
         try:
-            await asyncio.to_thread(self._writer.stop)
-            await settle(1)  # the last batch is settled by a callback queued before this
+            await self._close_readers()  # before the lock goes, and theirs with it
         finally:
-            while self._connections:
-                await self._connections.pop().close()
+            try:
+                await asyncio.to_thread(self._writer.stop)
+                await settle(1)  # the last batch is settled by a callback queued before this
+            finally:
+                await self._close_readers()
+
+    async def _close_readers(self) -> None:
+        while self._connections:
+            await self._connections.pop().close()
+
+    @property
+    def lost(self) -> Loss | None:
+        """See `gateway.store.base.store.Measured`."""
+        return self._files.lost() if self._files is not None else None
 
     @property
     def operations_per_batch(self) -> float:
@@ -89,6 +105,8 @@ class SqliteStore(GroupedStore):
             self._connections.append(reader)
             await reader.execute_fetchall(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS:d}")
             await reader.execute_fetchall("PRAGMA query_only = ON")
+            # Opens its files now: later their names may lead elsewhere.
+            await reader.execute_fetchall("PRAGMA schema_version")
             self._readers.put_nowait(reader)
 
 
@@ -103,14 +121,19 @@ async def open_sqlite(path: Path | None, *, strict: bool = False) -> SqliteStore
 
 async def open_database(database: Database, *, strict: bool = False) -> SqliteStore:
     """`open_sqlite` for a database described already."""
+    lock, files = None, None
     with ExitStack() as undo:
-        lock = None
         if database.path is not None:
-            lock = FileLock(database.path)
+            lock = FileLock(database.path, make=True)
             undo.callback(lock.release)
+            refuse_saved(database.path)
         connection = database.connect_writer()
-        undo.pop_all()  # from here on both are the writer's
-    store = SqliteStore(database, connection, lock, strict=strict)
+        undo.callback(connection.close)
+        if database.path is not None and lock is not None:
+            files = Files(database.path)
+            lock.opened()
+        undo.pop_all()  # from here on all of it is the writer's
+    store = SqliteStore(database, connection, files, lock, strict=strict)
     try:
         await store.open_readers()
     except BaseException as error:

@@ -11,6 +11,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -26,22 +27,28 @@ from gateway.core.errors import (
 from gateway.store import statements
 from gateway.store.soundness import Report, broken, rules
 from gateway.store.sqlite.database import Database, keep_private
-from gateway.store.sqlite.lock import FileLock
+from gateway.store.sqlite.files import second_name
+from gateway.store.sqlite.lock import FileLock, owner
+from gateway.store.sqlite.saving import PAGES, saved
+from gateway.store.sqlite.set_aside import set_aside
 from gateway.store.whole_tables import about
 
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is, in pages or rows."""
-PAGES = 256
-"""Pages copied at once, 1 MiB: the gateway's writes go on in between."""
 ROWS = 1000
 
 
 def check(path: Path) -> Report:
-    """Look at everything: the file's own order, references, and what turngate keeps true.
+    """Look at everything: the files around it, its own order, references, what turngate keeps true.
 
     Beside a running gateway it sees one moment. Raises `NotFound`, `SchemaMismatch` for a schema
     that is not this release's, `StoreUnavailable` for what is no database.
     """
+    return replace(found := _examine(path), problems=(*_misplaced(path), *found.problems))
+
+
+def _examine(path: Path) -> Report:
+    """What is inside a database, wherever it lies."""
     with closing(_open(path)) as connection:
         try:
             version = _version(connection, path)
@@ -68,12 +75,14 @@ def back_up(path: Path, target: Path, progress: Progress) -> str:
         raise Conflict(f"{target} is there already; a backup overwrites nothing")
     if not target.parent.is_dir():
         raise NotFound(f"there is no folder {target.parent} to put the backup in")
+    if problems := _away(path.resolve()):
+        raise StoreUnavailable("; ".join(problems))
     partial = target.with_name(f"{target.name}.partial")
     with closing(_open(path)) as connection:
         _version(connection, path)
         _copy(connection, partial, progress)
     try:
-        check(partial).raise_problems()
+        _examine(partial).raise_problems()
     except Exception:
         partial.unlink()
         raise
@@ -93,18 +102,19 @@ def restore(backup: Path, path: Path, progress: Progress) -> Path | None:
         raise NotFound(f"there is no backup {backup}; turngate store backup makes one")
     if path.exists() and backup.samefile(path):
         raise InvalidInput(f"{backup} is the database itself; name a backup of it")
-    check(backup).raise_problems()
+    _examine(backup).raise_problems()
+    path = path.resolve()  # a symbolic link to it stays one
     lock = FileLock(path)
     try:
         fresh = path.with_name(f"{path.name}.restoring")
         with closing(_open(backup)) as connection:
             _copy(connection, fresh, progress)
-        former = _set_aside(path)
-        for name in ("-wal", "-shm"):  # of the former; the new one would take them for its own
-            path.with_name(path.name + name).unlink(missing_ok=True)
+        former = set_aside(path) if path.exists() else None
         fresh.replace(path)
     finally:
         lock.release()
+    if any(backup.samefile(copy) for copy in saved(path)):
+        backup.unlink()  # it is the database now, and a start would ask for it again
     return former
 
 
@@ -182,10 +192,7 @@ def digest(rows: Iterator[list[tuple[object, ...]]]) -> str:
 
 def _open(path: Path) -> sqlite3.Connection:
     if not path.is_file():
-        raise NotFound(
-            f"there is no database {path}: turngate up makes one; if it is elsewhere, name its "
-            "folder with --home or TURNGATE_HOME"
-        )
+        raise NotFound(_missing(path))
     try:
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5)
         connection.isolation_level = None
@@ -194,6 +201,51 @@ def _open(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise StoreUnavailable(f"{path} cannot be opened as a database: {error}") from error
     return connection
+
+
+def _missing(path: Path) -> str:
+    if gateway := owner(path):
+        return f"{path} was deleted or moved while a gateway uses it ({gateway.name})"
+    if path.parent.is_dir() and (copies := saved(path)):
+        return (
+            f"there is no database {path}; a gateway that lost it saved what it had: "
+            f"turngate store restore {copies[-1]}"
+        )
+    return (
+        f"there is no database {path}: turngate up makes one; if it is elsewhere, name its "
+        "folder with --home or TURNGATE_HOME"
+    )
+
+
+def _misplaced(path: Path) -> list[str]:
+    """What is wrong with the files of a database, from outside."""
+    path = path.resolve()
+    found = _away(path)
+    for file in (path, path.with_name(f"{path.name}-wal")):
+        if file.exists() and (links := file.stat().st_nlink) > 1:
+            found.append(second_name(file, links))
+    found += [
+        f"a gateway lost this database while it ran, and saved what it had as {copy}"
+        for copy in saved(path)
+    ]
+    return found
+
+
+def _away(path: Path) -> list[str]:
+    """Whether a gateway runs whose newest writes are not in these files."""
+    if not path.is_file() or (gateway := owner(path)) is None:
+        return []
+    if not gateway.has(path):
+        return [
+            f"the gateway that runs ({gateway.name}) writes to another file: {path} was replaced "
+            "while it was open"
+        ]
+    if gateway.file and not path.with_name(f"{path.name}-wal").exists():
+        return [
+            f"the gateway that runs ({gateway.name}) has written what is not in {path}: its "
+            "write-ahead log was deleted"
+        ]
+    return []
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
@@ -229,21 +281,3 @@ def _copy(connection: sqlite3.Connection, target: Path, progress: Progress) -> N
     except (sqlite3.Error, OSError) as error:
         target.unlink(missing_ok=True)
         raise StoreUnavailable(f"{target} cannot be written: {error}") from error
-
-
-def _set_aside(path: Path) -> Path | None:
-    """Keep what is at `path` under another name too; its last writes included if it can be read."""
-    if not path.exists():
-        return None
-    former = next(
-        name
-        for number in range(1, 10_000)
-        if not (name := path.with_name(f"{path.name}.before-restore-{number}")).exists()
-    )
-    try:
-        with closing(sqlite3.connect(path)) as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    except sqlite3.Error:  # damaged: that may be why it is being replaced
-        pass
-    os.link(path, former)
-    return former

@@ -12,16 +12,16 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from gateway.core.crashpoints import crashpoint
-from gateway.core.errors import StoreUnavailable
 from gateway.store.base.catalog import GUARDS, Op
 from gateway.store.base.events import EventRow
 from gateway.store.base.store import Committed, Durability
 from gateway.store.grouped import Submitted
 from gateway.store.sqlite import statements
+from gateway.store.sqlite.custody import Custody
 from gateway.store.sqlite.database import BUSY_TIMEOUT_MS
+from gateway.store.sqlite.files import Files
 from gateway.store.sqlite.lock import FileLock
 from gateway.store.writing import (
     check_event,
@@ -55,14 +55,15 @@ class Writer:
         self,
         connection: sqlite3.Connection,
         *,
+        files: Files | None,
         lock: FileLock | None,
-        wal: Path | None,
         strict: bool,
         settle: Settle,
     ) -> None:
         self._connection = connection
+        self._files = files
+        self._custody = Custody(files) if files is not None else None
         self._lock = lock
-        self._wal = wal
         self._strict = strict
         self._settle = settle
         self._loop = asyncio.get_running_loop()
@@ -98,17 +99,25 @@ class Writer:
 
     def _run(self) -> None:
         while (batch := self._drain()) is not None:
-            if batch:
-                committed = self._execute(batch)
-                try:
-                    self._loop.call_soon_threadsafe(self._settle, batch, committed)
-                except RuntimeError:  # the loop is closed: nobody is left to tell
-                    break
+            if batch and not self._tell(batch, self._execute(batch)):
+                break
+            if self._custody is not None:
+                self._custody.follow_up(self._connection, self._refuse_waiting)
             self._checkpoint(idle=not batch)
         self._checkpoint(idle=True)
+        if self._custody is not None:
+            self._custody.end(self._connection)
         self._connection.close()
         if self._lock is not None:
             self._lock.release()
+
+    def _tell(self, batch: Sequence[Submitted], committed: Committed | None) -> bool:
+        """Hand a batch back to the loop; False when nobody is left to tell."""
+        try:
+            self._loop.call_soon_threadsafe(self._settle, batch, committed)
+        except RuntimeError:  # the loop is closed
+            return False
+        return True
 
     def _drain(self) -> list[Submitted] | None:
         """The next batch; empty after a quiet while with something to tidy, None at the end."""
@@ -120,20 +129,23 @@ class Writer:
                     return []
             return next_batch(self._queue, BATCH_OPS)
 
+    @property
+    def _lost(self) -> bool:
+        return self._custody is not None and self._custody.loss is not None
+
     def _execute(self, batch: list[Submitted]) -> Committed | None:
         """Run a batch in one transaction; every item ends with its receipt or its error."""
         try:
-            if self._lock is not None and not self._lock.held():
-                raise StoreUnavailable(
-                    "the lock file of the database was removed or replaced: another process may "
-                    "own it now, so this one writes nothing more; restart it"
-                )
+            if self._custody is not None:
+                self._custody.check()
             self._begin(max(item.unit.durability for item in batch))
             for item in batch:
                 self._apply(item)
             committed = self._append_events([item for item in batch if item.error is None])
             crashpoint("store.in_transaction")
             self._connection.execute("COMMIT")
+            if self._custody is not None:
+                self._custody.check_written()
         # A boundary: whatever it was, the thread goes on and everybody who waits is told.
         except Exception as error:  # noqa: BLE001
             self._reject(batch, error)
@@ -141,7 +153,7 @@ class Writer:
         crashpoint("store.after_commit")
         self.batches += 1
         self.operations += sum(len(item.unit.ops) for item in batch)
-        self._dirty = self._wal is not None
+        self._dirty = self._files is not None
         return committed
 
     def _begin(self, durability: Durability) -> None:
@@ -221,13 +233,20 @@ class Writer:
         for item in batch:
             item.error = unavailable(cause)
 
+    def _refuse_waiting(self) -> None:
+        """Nothing waits for a large database to be saved."""
+        with self._wake:
+            batch = next_batch(self._queue, BATCH_OPS)
+        if batch:
+            self._tell(batch, self._execute(batch))
+
     def _checkpoint(self, *, idle: bool) -> None:
         """Move pages from the WAL into the database, when that is in nobody's way or must be."""
-        if not self._dirty or self._wal is None:
+        if not self._dirty or self._files is None or self._lost:
             return
         # Whatever fails here leaves the pages in the WAL, where they are safe and found.
         with suppress(sqlite3.Error, OSError):
-            size = self._wal.stat().st_size
+            size = self._files.wal.stat().st_size
             if size >= self._forced_at:
                 # Not every batch waits again for a reader that was not done.
                 self._forced_at = FORCED_CHECKPOINT_BYTES + size

@@ -16,9 +16,9 @@ from agents.models.profile import Profile
 from agents.resilience.policy import Endpoint, Resilient
 from gateway.core.errors import ModelFailed, StoreUnavailable
 from gateway.running import Gateway
-from gateway.store.base.store import Meter, Receipt, Unit
+from gateway.store.base.store import Loss, Meter, Receipt, Unit
 from gateway.telemetry.health import DISK, MISSING
-from gateway.watching import EVERY_S, LEAST_BYTES, STUCK_S, Free, free_around, look, watch
+from gateway.watching import EVERY_S, GONE_S, LEAST_BYTES, STUCK_S, Free, free_around, look, watch
 from tests.support.cutting import CuttableStore
 from tests.support.house import House, open_house
 
@@ -46,6 +46,7 @@ class Full(CuttableStore):
     refuses = True
     pending = 0
     stuck_s = 0.0
+    lost: Loss | None = None
 
     def measure(self, meter: Meter) -> None:
         """Nobody counts here."""
@@ -118,6 +119,41 @@ async def test_a_store_that_hangs_is_told_and_nobody_is_sent_to_it(tmp_path: Pat
             hanging.stuck_s = 0.0
             await pass_(house, MISSING.hold_s + 2)
             assert house.gateway.health.state == "ready"
+
+
+async def test_a_lost_store_is_told_at_once_and_until_it_is_back(tmp_path: Path) -> None:
+    """It is asked for a write each time, because writing is what finds, saves and mends."""
+    house = House(tmp_path)
+    async with open_house(house):
+        losing = Full(house.store)
+        losing.refuses = False
+        losing.lost = Loss("the database was deleted")
+        async with watched(house, replace(house.gateway, store=losing)):
+            await pass_(house, 2)
+            assert house.gateway.health.reasons == ("store_lost",)
+            assert not house.gateway.health.invites
+            await pass_(house, MISSING.hold_s + 2)
+            assert house.gateway.health.reasons == ("store_lost",)
+            losing.lost, losing.full = None, False
+            await pass_(house, 2)
+            assert house.gateway.health.state == "ready"
+
+
+async def test_a_store_that_is_lost_for_good_ends_the_watch(tmp_path: Path) -> None:
+    """Unless it is back within a few seconds."""
+    house = House(tmp_path)
+    async with open_house(house):
+        losing = Full(house.store)
+        losing.full = False
+        gone = Loss("its folder was deleted", final=True)
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(watch(replace(house.gateway, store=losing), ROOM))
+            for loss, seconds in ((gone, GONE_S - 1), (None, 2), (gone, GONE_S)):
+                losing.lost = loss
+                await pass_(house, seconds)
+                assert not watching.done()
+            await pass_(house, 1)
+            assert await watching == gone
 
 
 async def test_a_model_that_could_not_be_opened_is_a_reason(tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ import importlib.util
 import json
 import os
 import pty
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -137,3 +139,41 @@ def test_the_address_stands_on_a_line_of_its_own_while_the_model_is_fetched(shel
             process.wait(PATIENCE_S)
     lines = seen.decode().replace("\r\n", "\n").split("\n")
     assert next(line for line in lines if "http://" in line).startswith("http://"), lines
+
+
+def test_a_home_deleted_under_a_gateway_ends_it_and_frees_its_port(shell: Shell) -> None:
+    """It says once what happened and what to do; nothing of it comes back into a new folder."""
+    with shell.up() as (process, url):
+        shutil.rmtree(shell.home)
+        shell.home.mkdir(mode=0o700)
+        _, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 69, err
+    assert err.count("store.lost") == 1
+    assert "restore a backup" in err.splitlines()[-1]
+    assert "Traceback" not in err
+    assert list(shell.home.iterdir()) == []
+    with socket.create_server(("127.0.0.1", urlsplit(url).port or 0)):
+        pass
+
+
+def test_a_database_deleted_under_a_gateway_is_saved_and_put_back(shell: Shell) -> None:
+    """Nothing is accepted that would be lost, nothing that was accepted is, however it ends."""
+    with shell.up() as (process, _):
+        assert shell.run("send", "remember me").returncode == 0
+        (shell.home / "turngate.db").unlink()
+        refused = shell.run("send", "forget me")
+        assert refused.returncode == 69
+        assert "turngate.db was deleted" in refused.stderr
+        assert "store_lost" in shell.run("status").stdout
+        assert "was deleted or moved while a gateway uses it" in shell.run("store", "check").stderr
+        process.kill()
+    again = shell.run("up", "--port", "0")
+    assert again.returncode == 69
+    copy = shell.home / "turngate.db.saved-1"
+    assert f"turngate store restore {copy}" in again.stderr
+    assert shell.run("store", "restore", str(copy)).returncode == 0
+    assert shell.run("store", "check").returncode == 0
+    with shell.up():
+        shown = shell.run("turns", "list").stdout
+    assert "answered" in shown
+    assert len(shown.splitlines()) == 2

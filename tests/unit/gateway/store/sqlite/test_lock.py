@@ -4,7 +4,7 @@ import asyncio
 import os
 import stat
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,17 +13,20 @@ import pytest
 from gateway.core.errors import StoreLocked, StoreUnavailable
 from gateway.store.base.conversations import GetSession
 from gateway.store.base.runs import AbandonedRuns, GetRun
-from gateway.store.base.store import Unit
-from gateway.store.sqlite.lock import FileLock
+from gateway.store.sqlite.lock import FileLock, owner
 from gateway.store.sqlite.store import SqliteStore, open_sqlite
 from tests.support.store_units import SESSION, a_run, a_session, one, put
-from tests.unit.gateway.store.sqlite.watched import rows
+from tests.unit.gateway.store.sqlite.watched import names, rows
 
 ROOT = Path(__file__).parents[5]
 
 
 def lock_file(database: Path) -> Path:
     return Path(f"{database}.lock")
+
+
+def move(path: Path, to: Path) -> Path:
+    return path.rename(to)
 
 
 @asynccontextmanager
@@ -85,39 +88,80 @@ async def test_an_owner_that_closed_leaves_its_runs_to_the_next(path: Path) -> N
     await store.close()
 
 
-def remove(path: Path) -> None:
-    path.unlink()
-
-
-def replace(path: Path) -> None:
-    other = path.with_suffix(".other")
-    other.write_text(path.read_text())
-    other.replace(path)
-
-
-@pytest.mark.parametrize("disturb", [remove, replace])
-async def test_an_owner_whose_lock_is_gone_writes_nothing_more(
-    store: SqliteStore, path: Path, disturb: Callable[[Path], None]
-) -> None:
-    """Another may own the file by now; every write is refused with what to do, reads go on."""
-    await put(store, a_session())
-    disturb(lock_file(path))
-    for _ in range(3):
-        with pytest.raises(StoreUnavailable, match=r"lock file .* restart"):
-            await put(store, a_session(session_key="late"))
-    store.post(Unit((a_session(session_key="late"),)))
-    assert len(await store.read(GetSession(SESSION))) == 1
-    await store.close()
-    assert store.posted_refused == 1
-    assert rows(path, "SELECT session_key FROM sessions") == [(SESSION,)]
-
-
 async def test_a_link_to_a_file_is_locked_as_the_file(store: SqliteStore, path: Path) -> None:
     """Two names of one database do not make two owners."""
     link = path.with_name("link.db")
     link.symlink_to(path)
     with pytest.raises(StoreLocked):
         await open_sqlite(link)
+
+
+@pytest.mark.parametrize("folder", ["", "elsewhere"])
+async def test_a_hard_link_to_a_file_lets_no_second_owner_in(
+    store: SqliteStore, path: Path, folder: str
+) -> None:
+    """It has a lock file of its own, so the lock that counts is on the file itself."""
+    await put(store, a_session())
+    link = path.parent / folder / "link.db"
+    link.parent.mkdir(exist_ok=True)
+    link.hardlink_to(path)
+    async with other_process(link) as (_, line):
+        assert "has 2 names" in line
+    with pytest.raises(StoreUnavailable, match="2 names"):
+        await put(store, a_session(at=2))
+    link.unlink()
+    await put(store, a_session(at=2))
+
+
+async def test_a_database_renamed_under_its_owner_lets_no_second_owner_in(
+    store: SqliteStore, path: Path
+) -> None:
+    """There is one name again, so only the lock of the file keeps the second one out."""
+    await put(store, a_session())
+    moved = move(path, path.with_name("moved.db"))
+    async with other_process(moved) as (_, line):
+        assert line.startswith("StoreLocked: ")
+        assert "another name" in line
+    move(moved, path)
+    await put(store, a_session(at=2))
+    assert rows(path, "SELECT count(*) FROM sessions") == [(1,)]
+
+
+async def test_a_database_with_two_names_is_not_opened(path: Path) -> None:
+    """Which of them has the newest writes beside it, no process can tell."""
+    await (await open_sqlite(path)).close()
+    link = path.with_name("link.db")
+    link.hardlink_to(path)
+    for name in (path, link):
+        with pytest.raises(StoreUnavailable, match=f"samefile .*{name.name}"):
+            await open_sqlite(name)
+    link.unlink()
+    await (await open_sqlite(path)).close()
+
+
+async def test_the_lock_of_the_file_outlasts_every_connection(
+    store: SqliteStore, path: Path
+) -> None:
+    """Closing a descriptor of a database drops the locks SQLite holds on it for the process."""
+    await put(store, a_session())
+    await store.close()
+    assert names(Path(f"{path}-wal")) == 0  # the last connection to close had them still
+    FileLock(path).release()
+
+
+async def test_the_owner_of_a_file_is_told_apart_from_outside(path: Path) -> None:
+    """Which process, and whether the file it writes has the name still."""
+    assert owner(path) is None
+    store = await open_sqlite(path)
+    found = owner(path)
+    assert found is not None
+    assert found.name.startswith(f"pid {os.getpid()} on ")
+    assert found.has(path)
+    other = path.with_name("other.db")
+    other.touch()
+    assert not found.has(other)
+    await store.close()
+    assert owner(path) is None
 
 
 async def test_the_store_goes_on_when_the_process_changes_folder(
@@ -139,7 +183,6 @@ def test_a_lock_says_who_holds_it(path: Path) -> None:
     text = lock_file(path).read_text()
     assert text.startswith(f"pid {os.getpid()} on ")
     assert text.count("\n") == 1
-    assert lock.held()
     with pytest.raises(StoreLocked, match=f"pid {os.getpid()} "):
         FileLock(path)
     lock.release()

@@ -370,7 +370,7 @@ def test_a_loop_that_closed_without_the_store_ends_the_thread(path: Path) -> Non
     loop = asyncio.new_event_loop()
 
     async def start() -> Writer:
-        return Writer(connection, lock=None, wal=None, strict=False, settle=lambda *_: None)
+        return Writer(connection, files=None, lock=None, strict=False, settle=lambda *_: None)
 
     writer = loop.run_until_complete(start())
     with write_lock(path):

@@ -69,6 +69,11 @@ def rows(path: Path, sql: str) -> list[tuple[Any, ...]]:
         return connection.execute(sql).fetchall()
 
 
+def names(path: Path) -> int:
+    """How many a file has; 0 for one that is not there."""
+    return path.stat().st_nlink if path.exists() else 0
+
+
 @contextmanager
 def no_writing_beyond(size: int) -> Iterator[None]:
     """The kernel refuses this process to write past `size` bytes of any file."""
