@@ -36,7 +36,7 @@ from agents.base.messages import (
 )
 from agents.base.models import Limits, ModelReply, ModelRequest, ToolSpec
 from agents.base.summaries import WANTED
-from agents.base.tools import Tool, ToolResult
+from agents.base.tools import Tool, ToolResult, is_available
 from agents.calling import call_tools
 from agents.resilience.ladder import Talk, ask, summarise
 from gateway.core.parts import Text
@@ -72,7 +72,7 @@ class ToolLoop:
         limits: Callable[[ModelRequest], Limits] = lambda request: Limits(),
     ) -> None:
         self._limits = limits
-        self._specs = tuple(tool.spec for tool in tools)
+        self._tools = tuple(tools)
         self._models = models
         self._max_rounds = max_rounds
 
@@ -81,7 +81,7 @@ class ToolLoop:
         snapshot = Snapshot(
             agent=agent.id,
             system=prompt.system_prompt(agent),
-            tools=tuple(spec for spec in self._specs if spec.name not in agent.denied_tools),
+            tools=tuple(tool.spec for tool in self._tools if is_available(tool, agent)),
             models=self._order(agent),
             max_tokens=agent.max_tokens,
             temperature=agent.temperature,

@@ -44,10 +44,14 @@ DEFAULT_IDENTITY = "You are a helpful assistant. Answer briefly and honestly."
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something in the workspace that is wrong, and what to do about it."""
+    """Something in the workspace that is wrong, and what to do about it.
+
+    `agent` is the one that is left out because of it; empty when none is.
+    """
 
     path: Path
     message: str
+    agent: AgentId | None = None
 
 
 class Workspace:
@@ -65,8 +69,12 @@ class Workspace:
         """Every agent, in order."""
         return tuple(self._agents)
 
+    def all(self) -> tuple[Agent, ...]:
+        """The agents themselves, in order of their ids."""
+        return tuple(self._agents.values())
 
-def default_agent(directory: Path) -> Agent:
+
+def default_agent(directory: Path | None) -> Agent:
     """The agent there is when nobody declared one."""
     return _with_revision(
         Agent(DEFAULT_ID, name="main", identity=DEFAULT_IDENTITY, directory=directory)
@@ -89,15 +97,38 @@ def load(root: Path) -> Workspace:
         if len(folders) > 1:
             names = ", ".join(repr(folder.name) for folder in folders)
             message = f"the folders {names} are all the agent {agent_id!r}; rename all but one"
-            problems += [Problem(folder, message) for folder in folders]
+            problems += [Problem(folder, message, agent_id) for folder in folders]
             continue
         try:
             agents.append(_read_agent(agent_id, folders[0], root.resolve()))
         except _Wrong as wrong:
-            problems.append(Problem(wrong.path, wrong.message))
+            problems.append(Problem(wrong.path, wrong.message, agent_id))
         except OSError as error:
-            problems.append(Problem(folders[0], f"the folder cannot be read: {_why(error)}"))
-    return Workspace(agents, problems)
+            why = f"the folder cannot be read: {_why(error)}"
+            problems.append(Problem(folders[0], why, agent_id))
+    linked = {agent_id for agent_id in found if found[agent_id][0].is_symlink()}
+    overlapping = {agent.id: why for agent in agents if (why := _overlap(agent, agents, root))}
+    wrong_links = {id: why for id, why in overlapping.items() if id in linked}
+    problems += [Problem(found[id][0], why, id) for id, why in wrong_links.items()]
+    return Workspace((agent for agent in agents if agent.id not in wrong_links), problems)
+
+
+def _overlap(agent: Agent, agents: Iterable[Agent], root: Path) -> str:
+    """Why a link must not be this agent's folder: its file tools would see what others own."""
+    folder = agent.directory
+    if folder is None:
+        return ""
+    if (root / AGENTS_DIR).resolve().is_relative_to(folder):
+        return f"it is a link to {folder}, which holds all agents; give it a folder of its own"
+    for other in agents:
+        if other.id == agent.id or other.directory is None:
+            continue
+        if folder.is_relative_to(other.directory) or other.directory.is_relative_to(folder):
+            return (
+                f"it is a link to {folder}, which overlaps with the folder of the agent "
+                f"{other.id!r}; give it a folder of its own"
+            )
+    return ""
 
 
 class _Wrong(Exception):
@@ -130,11 +161,12 @@ def _folders(root: Path, problems: list[Problem]) -> list[Path]:
                 continue
             real = (folder / AGENT_FILE).resolve(strict=True)
         except (OSError, RuntimeError) as error:
-            problems.append(Problem(folder, f"the folder cannot be read: {_why(error)}"))
+            why = f"the folder cannot be read: {_why(error)}"
+            problems.append(Problem(folder, why, normalise_agent_id(folder.name)))
             continue
         if not real.is_relative_to(inside):
             message = f"it is a link that leaves the workspace, to {real}; move the files inside"
-            problems.append(Problem(folder, message))
+            problems.append(Problem(folder, message, normalise_agent_id(folder.name)))
             continue
         folders.append(folder)
     return folders

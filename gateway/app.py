@@ -70,7 +70,7 @@ from gateway.turns.slots import SlotRules, TurnSlots
 from gateway.turns.task import TurnTask
 from gateway.turns.waiting import TurnWaiters
 from gateway.turns.world import Compacting, World, by_name
-from gateway.workspace import declared_agents, declared_router
+from gateway.workspace import agent_folders, declared_agents, declared_router
 
 DRAIN_S = 20.0
 """How long running turns may go on after the gateway was told to stop."""
@@ -120,7 +120,10 @@ async def open_gateway(
     """
     clock = chosen.clock or SystemClock()
     ids = chosen.ids or SystemIds(clock)
-    agents = KnownAgents(chosen.agents or declared_agents(settings))
+    agents = KnownAgents(
+        chosen.agents or declared_agents(settings), settings.workspace_dir.resolve()
+    )
+    folders = agent_folders(settings, agents)
     router = declared_router(settings, agents)
     declared = (
         load_tasks(settings.turngate_tasks, settings.workspace_dir)
@@ -173,6 +176,7 @@ async def open_gateway(
                 previews,
                 turn_s=settings.turngate_turn_seconds,
                 compacting=chosen.compacting,
+                folder_of=folders.of,
             ),
             sessions=sessions,
             boundary=Boundary(clock=clock, ids=ids, outbox=outbox),
@@ -201,6 +205,7 @@ async def open_gateway(
             store=store,
             credentials=Credentials(store, clock, ids),
             agents=agents,
+            folders=folders,
             router=router,
             added=AddedRules(store, clock, router, agents),
             log=events,

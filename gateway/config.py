@@ -488,6 +488,12 @@ def sources() -> dict[str, Given]:
     return dict(look(KNOWN).given)
 
 
+def secret_files() -> dict[str, Path]:
+    """The files that hold secrets, by the variable that names each."""
+    given = look(KNOWN).given.values()
+    return {each.name: each.file for each in given if each.file is not None}
+
+
 def _named(place: tuple[int | str, ...], values: Mapping[str, Any]) -> str:
     """The setting an error of the model is about."""
     match place:

@@ -18,6 +18,7 @@ from gateway.events.previews import Previews
 from gateway.identity.credentials import Credentials
 from gateway.intake.intake import Intake
 from gateway.routing.added import AddedRules
+from gateway.routing.folders import AgentFolders
 from gateway.routing.router import Router
 from gateway.runs.copying import Copies
 from gateway.runs.engine import Engine
@@ -53,6 +54,7 @@ class Gateway:
     store: Store
     credentials: Credentials
     agents: Agents
+    folders: AgentFolders
     router: Router
     added: AddedRules
     log: EventLog

@@ -49,11 +49,12 @@ _KUBERNETES = re.compile(r"TURNGATE_(SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP|SCTP)
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One setting in one place, under the name it has there."""
+    """One setting in one place, under the name it has there; `file` holds a secret's text."""
 
     place: str
     name: str
     value: Any
+    file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +108,10 @@ def _of_variables(
         elif variable in values:
             yield name, Given(place, variable, values[variable])
         elif file in values:
-            secret = _read_secret(Path(values[file]), file, place, problems)
+            path = Path(values[file])
+            secret = _read_secret(path, file, place, problems)
             if secret:
-                yield name, Given(place, file, secret)
+                yield name, Given(place, file, secret, path)
     for variable in sorted(values):
         if not variable.startswith("TURNGATE_") or variable in known:
             continue

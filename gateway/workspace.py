@@ -13,13 +13,15 @@ from pathlib import Path
 import structlog
 
 from agents.base.agents import Agents
-from agents.workspace import DEFAULT_ID, Workspace, default_agent, load
-from gateway.config import Settings
+from agents.workspace import AGENTS_DIR, DEFAULT_ID, Workspace, default_agent, load
+from gateway.config import Settings, secret_files
+from gateway.core.errors import ConfigError
 from gateway.core.ids import AgentId
-from gateway.core.keys import normalise_agent_id
-from gateway.routing.file import Routes, load_routes, read_routes
+from gateway.routing.file import FILE_NAME, Routes, load_routes, read_routes
+from gateway.routing.folders import AgentFolders, Protected
 from gateway.routing.router import Router
 from gateway.routing.table import Table
+from gateway.setting_sources import DOTENV, TOML
 
 SHIPPED_ROUTES = Path(__file__).parent.parent / "routes.json"
 """The default route file of a checkout; an installed wheel has the same text built in."""
@@ -28,17 +30,58 @@ log = structlog.get_logger(__name__)
 
 
 def declared_agents(settings: Settings) -> Agents:
-    """The agents of the workspace, and a plain one where nobody declared the default."""
+    """The agents of the workspace, and a plain one where nobody declared the default.
+
+    Raises `ConfigError` when the folder of an agent holds something no model may read.
+    """
     workspace = load(settings.workspace_dir)
     for problem in workspace.problems:
         log.warning("workspace.problem", path=problem.path, problem=problem.message)
-    if workspace.get(DEFAULT_ID) is not None or _is_broken(DEFAULT_ID, workspace):
+    broken = {problem.agent for problem in workspace.problems}
+    if workspace.get(DEFAULT_ID) is not None or DEFAULT_ID in broken:
+        _refuse_folders(settings, workspace)
         return workspace
     # Nobody declared the agent that answers by default: a first conversation needs it all the same.
+    folder = settings.workspace_dir.resolve() / AGENTS_DIR / DEFAULT_ID
     with suppress(OSError):  # its tools will say that the folder is missing
-        settings.workspace_dir.mkdir(parents=True, exist_ok=True)
-    declared = [agent for agent in map(workspace.get, workspace.ids()) if agent is not None]
-    return Workspace([*declared, default_agent(settings.workspace_dir)], workspace.problems)
+        folder.mkdir(parents=True, exist_ok=True)
+    completed = Workspace([*workspace.all(), default_agent(folder)], workspace.problems)
+    _refuse_folders(settings, completed)
+    return completed
+
+
+def agent_folders(settings: Settings, agents: Agents) -> AgentFolders:
+    """What agents may be handed as a folder: nothing that holds what is the gateway's own."""
+    workspace = settings.workspace_dir.absolute()
+    here = Path.cwd()
+    home = settings.turngate_home.absolute()
+    elsewhere = "set {} to a place outside of it"
+    protected = [
+        Protected(home, "the home of the gateway", elsewhere.format("TURNGATE_HOME")),
+        *(
+            Protected(here / name, "the settings", "start turngate in another folder")
+            for name in (DOTENV, TOML)
+        ),
+        *(
+            Protected(path.absolute(), "a secret", elsewhere.format(name))
+            for name, path in secret_files().items()
+        ),
+        Protected(workspace / FILE_NAME, "the routes", "take it out of there"),
+    ]
+    if settings.database is not None:
+        database = settings.database.absolute()
+        protected.append(Protected(database, "the database", elsewhere.format("TURNGATE_STORE")))
+    if settings.turngate_tls_key is not None:
+        key = settings.turngate_tls_key.absolute()
+        protected.append(Protected(key, "a private key", elsewhere.format("TURNGATE_TLS_KEY")))
+    return AgentFolders(workspace, workspace / AGENTS_DIR, protected, agents)
+
+
+def _refuse_folders(settings: Settings, workspace: Workspace) -> None:
+    folders = agent_folders(settings, workspace)
+    for agent in workspace.all():
+        if agent.directory is not None and (why := folders.refusal(agent.directory, agent.id)):
+            raise ConfigError(f"the agent {agent.id!r} cannot have its folder: {why}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +96,16 @@ class Declared:
 def read_workspace(settings: Settings) -> Declared:
     """Agents, the route file that counts, and everything a start would warn of.
 
-    Raises `ConfigError` for a route file that would be refused.
+    Raises `ConfigError` for a route file, or a folder of an agent, that would be refused.
     """
     workspace = load(settings.workspace_dir)
+    _refuse_folders(settings, workspace)
     known = workspace.ids() or (DEFAULT_ID,)
     routes = _routes(settings)
     problems = [f"{problem.path}: {problem.message}" for problem in workspace.problems]
     found = (*routes.warnings, *_table(routes, known).problems())
     problems += [f"{routes.file} at {problem.path}: {problem.message}" for problem in found]
     return Declared(workspace.ids(), routes.file, tuple(problems))
-
-
-def _is_broken(agent_id: AgentId, workspace: Workspace) -> bool:
-    """Whether a folder declares this agent and could not be read: nobody else answers for it."""
-    folders = {part for problem in workspace.problems for part in problem.path.parts}
-    return agent_id in map(normalise_agent_id, folders)
 
 
 def declared_router(settings: Settings, agents: Agents) -> Router:
@@ -90,6 +128,6 @@ def _table(routes: Routes, agents: Iterable[AgentId]) -> Table:
 
 
 def _routes(settings: Settings) -> Routes:
-    if SHIPPED_ROUTES.exists() or (settings.workspace_dir / "routes.json").exists():
+    if SHIPPED_ROUTES.exists() or (settings.workspace_dir / FILE_NAME).exists():
         return read_routes(settings.workspace_dir, SHIPPED_ROUTES)
     return load_routes('{"default_agent": "main", "bindings": []}', "built in")

@@ -15,13 +15,14 @@ class Agent:
     """One agent as declared in its folder.
 
     `model` empty means the gateway's default. `revision` changes whenever anything the prompt is
-    built from changes. `directory` is what its file tools may see.
+    built from changes. `directory` is what its file tools may see; an agent without one has no file
+    tools.
     """
 
     id: AgentId
     name: str
     identity: str
-    directory: Path
+    directory: Path | None
     guidance: str = ""
     model: str = ""
     fallback_models: tuple[str, ...] = ()

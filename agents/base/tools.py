@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from agents.base.agents import Agent
 from agents.base.models import ToolSpec
 from gateway.core.clock import Clock
 from gateway.core.ids import AgentId
@@ -34,12 +36,34 @@ class ToolResult:
     is_error: bool = False
 
 
+Identity = tuple[int, int]
+"""Device and inode: which file it is, under whatever name or hard link it was reached."""
+
+
+def _nothing() -> frozenset[Identity]:
+    return frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """What file tools may see: everything below `root` except what `hidden` returns.
+
+    `hidden` looks at the file system at each call and blocks on it: call it in a thread.
+    """
+
+    root: Path
+    hidden: Callable[[], frozenset[Identity]] = _nothing
+
+
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """What a tool may use of the world; `key` is the same for every attempt of one call."""
+    """What a tool may use of the world; `key` is the same for every attempt of one call.
+
+    `folder` is None for an agent without one; a tool that needs a folder is then not called.
+    """
 
     agent: AgentId
-    workspace: Path
+    folder: Folder | None
     clock: Clock
     key: str
 
@@ -60,4 +84,14 @@ class Tool(Protocol):
     @property
     def timeout_s(self) -> float: ...
 
+    @property
+    def needs_folder(self) -> bool: ...
+
     async def run(self, arguments: str, context: ToolContext) -> ToolResult: ...
+
+
+def is_available(tool: Tool, agent: Agent) -> bool:
+    """Whether an agent has this tool: not denied, and a folder is there when the tool needs one."""
+    if tool.needs_folder and agent.directory is None:
+        return False
+    return tool.spec.name not in agent.denied_tools

@@ -33,6 +33,7 @@ class CurrentTime:
     )
     effect = Effect.PURE
     timeout_s = TOOL_TIMEOUT_S
+    needs_folder = False
 
     async def run(self, arguments_text: str, context: ToolContext) -> ToolResult:
         wanted = arguments.parse(CurrentTimeArguments, arguments_text)

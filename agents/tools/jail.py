@@ -3,7 +3,9 @@
 The path is walked a component at a time, each opened relative to the folder before it and never
 through a symbolic link, so there is no moment between a check and its use in which somebody could
 swap a folder for a link. Links are refused even where they stay inside: whether they do can change
-at any time. Nothing is decoded: `%2e%2e` and look-alikes of the slash are ordinary names.
+at any time. Nothing is decoded: `%2e%2e` and look-alikes of the slash are ordinary names. What the
+folder hides is recognised by device and inode, so no hard link, mount or other spelling reaches it,
+and it is reported as a file that does not exist.
 """
 
 from __future__ import annotations
@@ -11,8 +13,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from pathlib import Path
 
+from agents.base.tools import Folder, Identity
 from gateway.core.errors import ToolError
 
 MAX_PATH_CHARS = 1024
@@ -46,7 +48,12 @@ def components(path: str) -> tuple[str, ...]:
     return names
 
 
-def open_below(root: Path, path: str) -> int:
+def identity(status: os.stat_result) -> Identity:
+    """Which file it is, whatever its name."""
+    return status.st_dev, status.st_ino
+
+
+def open_below(folder: Folder, path: str) -> int:
     """A file descriptor of the regular file or folder at `path`; the caller closes it.
 
     Blocks on the file system: call it in a thread. Raises `ToolError`.
@@ -54,15 +61,20 @@ def open_below(root: Path, path: str) -> int:
     names = components(path)
     try:
         # The root is the operator's choice and may be reached through links.
-        current = os.open(root.resolve(), _FOLDER)
+        current = os.open(folder.root.resolve(), _FOLDER)
     except OSError as error:
         raise ToolError("The agent's own folder cannot be opened.") from error
+    walked = [identity(os.fstat(current))]
     try:
         for position, name in enumerate(names):
             last = position == len(names) - 1
             below = os.open(name, _ANYTHING if last else _FOLDER, dir_fd=current)
             os.close(current)
             current = below
+            walked.append(identity(os.fstat(current)))
+        # Asked after the walk: what was replaced meanwhile is hidden under its new inode, too.
+        if not folder.hidden().isdisjoint(walked):
+            raise ToolError(_absent(path))
         kind = os.fstat(current).st_mode
         if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
             raise ToolError(f"{path!r} is neither a file nor a folder.")
@@ -75,11 +87,15 @@ def open_below(root: Path, path: str) -> int:
     return current
 
 
+def _absent(path: str) -> str:
+    return f"There is no file {path!r}; read `.` to see what is there."
+
+
 def _reason(path: str, error: OSError | UnicodeEncodeError) -> str:
     code = error.errno if isinstance(error, OSError) else errno.ENOENT
     match code:
         case errno.ENOENT:
-            return f"There is no file {path!r}; read `.` to see what is there."
+            return _absent(path)
         case errno.ELOOP | errno.EMLINK:
             return f"{path!r} is a symbolic link; links are not followed."
         case errno.ENOTDIR:

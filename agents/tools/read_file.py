@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from pathlib import Path
+from collections.abc import Collection
 
 from pydantic import Field
 
 from agents.base.models import ToolSpec
-from agents.base.tools import TOOL_TIMEOUT_S, Effect, ToolContext, ToolResult
+from agents.base.tools import TOOL_TIMEOUT_S, Effect, Folder, Identity, ToolContext, ToolResult
 from agents.tools import arguments, jail
 from gateway.core.errors import ToolError
 
@@ -43,19 +43,22 @@ class ReadFile:
     )
     effect = Effect.PURE
     timeout_s = TOOL_TIMEOUT_S
+    needs_folder = True
 
     async def run(self, arguments_text: str, context: ToolContext) -> ToolResult:
         wanted = arguments.parse(ReadFileArguments, arguments_text)
+        if context.folder is None:
+            raise ToolError("This agent has no folder to read from.")
         # Cancelling leaves the thread to finish one bounded read; nothing waits for it.
-        return ToolResult(await asyncio.to_thread(_read, context.workspace, wanted))
+        return ToolResult(await asyncio.to_thread(_read, context.folder, wanted))
 
 
-def _read(root: Path, wanted: ReadFileArguments) -> str:
-    descriptor = jail.open_below(root, wanted.path)
+def _read(folder: Folder, wanted: ReadFileArguments) -> str:
+    descriptor = jail.open_below(folder, wanted.path)
     try:
         status = os.fstat(descriptor)
         if stat.S_ISDIR(status.st_mode):
-            return _listing(descriptor)
+            return _listing(descriptor, folder.hidden())
         data = os.pread(descriptor, wanted.limit, wanted.offset)
     except OSError as error:
         raise ToolError(f"{wanted.path!r} could not be read.") from error
@@ -104,14 +107,27 @@ def _incomplete_tail(data: bytes) -> int:
     return 0
 
 
-def _listing(descriptor: int) -> str:
-    with os.scandir(descriptor) as entries:
-        names = sorted(
-            entry.name + ("/" if entry.is_dir(follow_symlinks=False) else "") for entry in entries
+def _listing(descriptor: int, hidden: Collection[Identity]) -> str:
+    with os.scandir(descriptor) as scanned:
+        entries = sorted(
+            (entry for entry in scanned if not _is_hidden(entry, hidden)),
+            key=lambda entry: entry.name,
         )
+        names = [
+            entry.name + ("/" if entry.is_dir(follow_symlinks=False) else "")
+            for entry in entries[:MAX_ENTRIES]
+        ]
     if not names:
         return "[the folder is empty]"
-    lines = [name.encode("utf-8", "replace").decode() for name in names[:MAX_ENTRIES]]
-    if len(names) > MAX_ENTRIES:
-        lines.append(f"[{len(names) - MAX_ENTRIES} more]")
+    lines = [name.encode("utf-8", "replace").decode() for name in names]
+    if len(entries) > MAX_ENTRIES:
+        lines.append(f"[{len(entries) - MAX_ENTRIES} more]")
     return "\n".join(lines)
+
+
+def _is_hidden(entry: os.DirEntry[str], hidden: Collection[Identity]) -> bool:
+    # Through links: the name of one that leads to a hidden file is of no use to the model.
+    try:
+        return bool(hidden) and jail.identity(entry.stat()) in hidden
+    except OSError:
+        return False

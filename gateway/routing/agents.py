@@ -24,14 +24,16 @@ from gateway.store.base.store import Durability, Store, Unit
 
 @dataclass(frozen=True, slots=True)
 class AddedAgent:
-    """An agent as it was added; `directory` is what its file tools may see."""
+    """An agent as it was added; `directory` is what its file tools may see, None for no file
+    tools.
+    """
 
     id: AgentId
     name: str
     identity: str
     model: str
     dm_scope: SessionScope
-    directory: Path
+    directory: Path | None
 
     def to_json(self) -> str:
         """The stored form."""
@@ -40,7 +42,7 @@ class AddedAgent:
             "identity": self.identity,
             "model": self.model,
             "dm_scope": self.dm_scope.value,
-            "directory": str(self.directory),
+            "directory": str(self.directory or ""),
         }
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
@@ -57,23 +59,29 @@ class AddedAgent:
         )
 
 
-def _from_json(agent_id: str, body: str) -> AddedAgent:
+def _from_json(agent_id: str, body: str, workspace: Path) -> AddedAgent:
     value = orjson.loads(body)
+    # Earlier versions gave an agent without a folder the workspace, where secrets may be.
+    has_folder = value["directory"] not in ("", str(workspace))
     return AddedAgent(
         AgentId(agent_id),
         value["name"],
         value["identity"],
         value["model"],
         SessionScope(value["dm_scope"]),
-        Path(value["directory"]),
+        Path(value["directory"]) if has_folder else None,
     )
 
 
 class KnownAgents:
-    """`agents.base.agents.Agents` over both; `open` before anything is routed."""
+    """`agents.base.agents.Agents` over both; `open` before anything is routed.
 
-    def __init__(self, declared: Agents) -> None:
+    `workspace` is the resolved folder in which the declared ones were found.
+    """
+
+    def __init__(self, declared: Agents, workspace: Path) -> None:
         self._declared = declared
+        self._workspace = workspace
         self._added: dict[AgentId, Agent] = {}
         self._store: Store
         self._clock: Clock
@@ -83,7 +91,7 @@ class KnownAgents:
         self._store, self._clock = store, clock
         added: dict[AgentId, Agent] = {}
         for row in await store.read(ListAgents()):
-            agent = _from_json(row.agent_id, row.body).agent()
+            agent = _from_json(row.agent_id, row.body, self._workspace).agent()
             declared = self._declared.get(agent.id)
             if declared is not None:
                 raise ConfigError(

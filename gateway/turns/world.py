@@ -6,7 +6,7 @@ raises gets past here but the control flow of runs, so a turn always has somethi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from agents.base.agents import Agent
 from agents.base.effects import CallModel, Compact, ModelFailure, ModelOutcome
 from agents.base.messages import Messages, ToolCall
 from agents.base.models import Model, ModelContext
-from agents.base.tools import Effect, Tool, ToolContext, ToolResult
+from agents.base.tools import Effect, Folder, Tool, ToolContext, ToolResult, is_available
 from gateway.core.clock import Clock
 from gateway.core.errors import BudgetSpent, ModelFailed, RunError, TurngateError, describe
 from gateway.core.ids import AgentId, Ids
@@ -40,9 +40,16 @@ class Compacting(Protocol):
     ) -> None: ...
 
 
+def _whole(agent: Agent) -> Folder | None:
+    return None if agent.directory is None else Folder(agent.directory)
+
+
 @dataclass(frozen=True, slots=True)
 class World:
-    """What turns may use: a model, tools by name, a clock, and who watches."""
+    """What turns may use: a model, tools by name, a clock, and who watches.
+
+    `folder_of` gives the folder of an agent's file tools, with what is hidden in it.
+    """
 
     clock: Clock
     ids: Ids
@@ -51,6 +58,7 @@ class World:
     previews: Previews
     turn_s: float = TURN_S
     compacting: Compacting | None = None
+    folder_of: Callable[[Agent], Folder | None] = _whole
 
     async def remember(self, agent_id: AgentId, session_key: str, beginning: Messages) -> None:
         """Let others see what a summary is about to stand for; their failures are their own."""
@@ -100,9 +108,9 @@ class World:
     async def call_tool(self, call: ToolCall, agent: Agent, key: str) -> ToolResult:
         """Run a tool; whatever goes wrong is something the model can read."""
         tool = self.tools.get(call.name)
-        if tool is None or call.name in agent.denied_tools:
+        if tool is None or not is_available(tool, agent):
             return ToolResult(f"There is no tool named {call.name!r} here.", is_error=True)
-        context = ToolContext(agent.id, agent.directory, self.clock, key)
+        context = ToolContext(agent.id, self.folder_of(agent), self.clock, key)
         try:
             async with self.clock.timeout(tool.timeout_s):
                 return await tool.run(call.arguments, context)

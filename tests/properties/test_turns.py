@@ -100,6 +100,7 @@ class CountingTool:
     name: str
     made: Counter[str] = field(default_factory=Counter)
     timeout_s: float = TOOL_TIMEOUT_S
+    needs_folder: bool = False
 
     @property
     def effect(self) -> Effect:

@@ -13,6 +13,7 @@ ATTACKS: dict[str, str] = {
     "2.3": "a secret in an address",
     "2.4": "guessing a credential",
     "2.5": "a port open to everybody",
+    "2.7": "a model that reads what belongs to the gateway",
     "2.9": "frames and texts that are giant, endless, deep or broken",
     "2.10": "peers that are slow, idle or many",
     "2.11": "queues without end",
@@ -89,6 +90,16 @@ TESTS: dict[str, tuple[str, ...]] = {
     "2.5": (
         "security/test_whole_gateway.py::test_an_open_port_needs_a_chosen_token",
         "unit/gateway/http/test_listening.py::test_others_may_connect_only_with_a_chosen_credential",
+    ),
+    "2.7": (
+        "security/test_agent_folders.py::test_no_agent_reads_what_belongs_to_the_gateway",
+        "security/test_agent_folders.py::test_links_into_a_folder_open_nothing_protected",
+        "security/test_agent_folders.py::test_an_agent_is_not_added_with_such_a_folder",
+        "security/test_agent_folders.py"
+        "::test_a_start_is_refused_when_an_agents_folder_holds_such_a_thing",
+        "security/test_agent_folders.py::test_a_start_from_the_folder_of_an_agent_is_refused",
+        "security/test_agent_folders.py::test_a_folder_below_the_home_may_hold_the_workspace",
+        "unit/agents/tools/test_jail.py::test_what_the_folder_hides_is_not_there",
     ),
     "2.9": (
         "security/test_hostile_text.py::test_no_text_makes_a_log_line_expensive",

@@ -72,6 +72,7 @@ class Notebook:
     effect: Effect = Effect.PURE
     says: str = "noted"
     timeout_s: float = TOOL_TIMEOUT_S
+    needs_folder: bool = False
     error: Exception | None = None
     gate: Gate | None = None
     calls: list[tuple[str, str]] = field(default_factory=list)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 from gateway.core.errors import Conflict, InvalidInput, NotFound
 from gateway.core.keys import SessionScope, normalise_agent_id
@@ -41,9 +40,8 @@ async def register(call: Call, params: wire.RegisterAgent) -> wire.AgentRegister
     agent_id = normalise_agent_id(params.id)
     if not agent_id:
         raise InvalidInput("id: an agent id has a letter or a digit")
-    directory = await asyncio.to_thread(
-        _directory, call.gateway.about.workspace, params.workspace_dir
-    )
+    folders = call.gateway.folders
+    directory = await asyncio.to_thread(folders.choose, params.workspace_dir, agent_id)
     default = f"You are {params.name}, a helpful assistant. Answer briefly and honestly."
     agent = AddedAgent(
         agent_id,
@@ -63,21 +61,6 @@ async def remove(call: Call, params: wire.OneAgent) -> wire.AgentRemoved:
     rules = call.gateway.added
     await call.shared.whole("agents.remove", rules.remove_agent(agent_id))
     return wire.AgentRemoved(id=agent_id)
-
-
-def _directory(workspace: Path, wanted: str) -> Path:
-    """The folder for an agent's file tools: nothing outside of the workspace."""
-    root = workspace.resolve()
-    try:
-        found = (root / wanted).resolve()
-        is_folder = found.is_dir()
-    except (ValueError, OSError, RuntimeError) as error:  # a null byte, a circle, a giant name
-        raise InvalidInput("workspace_dir: not a path") from error
-    if not found.is_relative_to(root):
-        raise InvalidInput("workspace_dir: a folder within the workspace")
-    if wanted and not is_folder:
-        raise InvalidInput("workspace_dir: there is no such folder in the workspace; make it first")
-    return found
 
 
 LIST = Method("agents.list", Scope.READ, list_)

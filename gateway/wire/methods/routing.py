@@ -169,7 +169,9 @@ class RegisterAgent(Params):
         "per-channel-peer"
     )
     workspace_dir: Annotated[str, Field(max_length=4096)] = Field(
-        "", description="A folder within the workspace that its file tools may see."
+        "",
+        description="A folder of its own within the workspace that its file tools may see; without "
+        "one it has no file tools.",
     )
 
 

@@ -194,12 +194,47 @@ def test_guidance_is_not_read_through_a_link_either(tmp_path: Path) -> None:
 
 
 def test_links_within_the_workspace_are_followed(tmp_path: Path) -> None:
-    folder = declare(tmp_path, "luna")
-    (tmp_path / ".agents" / "sol").symlink_to(folder)
+    declare(tmp_path, "luna")
+    shared = tmp_path / "shared"
+    (declare(tmp_path, "sol")).rename(shared)
+    (tmp_path / ".agents" / "sol").symlink_to(shared)
     (tmp_path / ".agents" / "loop").symlink_to(tmp_path / ".agents" / "loop")
     found = load(tmp_path)
     assert found.ids() == ("luna", "sol")
-    assert agent(found, "sol").directory == folder.resolve()
+    assert agent(found, "sol").directory == shared.resolve()
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("luna", "overlaps with the folder of the agent 'luna'"),
+        ("luna/sub", "overlaps with the folder of the agent 'luna'"),
+        ("..", "holds all agents"),
+        (".", "holds all agents"),
+    ],
+)
+def test_a_link_to_what_others_own_is_no_folder_for_an_agent(
+    tmp_path: Path, target: str, says: str
+) -> None:
+    """Its file tools would read it; the agent whose folder it is stays."""
+    luna = declare(tmp_path, "luna")
+    (luna / "sub").mkdir()
+    for folder in (luna / "sub", tmp_path, tmp_path / ".agents"):
+        (folder / "AGENT.md").write_text("Sol.")
+    (tmp_path / ".agents" / "sol").symlink_to(target)
+    found = load(tmp_path)
+    assert found.ids() == ("luna",)
+    problem = next(each for each in found.problems if each.agent == "sol")
+    assert says in problem.message
+    assert "give it a folder of its own" in problem.message
+
+
+def test_two_links_to_one_folder_are_both_left_out(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    declare(tmp_path, "luna").rename(shared)
+    for name in ("luna", "sol"):
+        (tmp_path / ".agents" / name).symlink_to(shared)
+    assert load(tmp_path).ids() == ()
 
 
 def test_a_workspace_may_be_missing_or_empty(tmp_path: Path) -> None:

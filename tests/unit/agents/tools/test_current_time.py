@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from agents.base.tools import ToolContext
@@ -12,7 +10,7 @@ from gateway.core.ids import AgentId
 
 
 async def tell(arguments: str = "", *, now_ms: int = 1_700_000_000_999) -> str:
-    context = ToolContext(AgentId("main"), Path("/nowhere"), ManualClock(now_ms=now_ms), "key")
+    context = ToolContext(AgentId("main"), None, ManualClock(now_ms=now_ms), "key")
     return (await CurrentTime().run(arguments, context)).text
 
 

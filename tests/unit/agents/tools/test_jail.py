@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.base.tools import Folder
 from agents.tools import jail
 from gateway.core.errors import ToolError
 
@@ -29,7 +30,7 @@ def root(tmp_path: Path) -> Path:
 @contextmanager
 def opened(root: Path, path: str) -> Iterator[int]:
     before = len(os.listdir("/dev/fd"))
-    descriptor = jail.open_below(root, path)
+    descriptor = jail.open_below(Folder(root), path)
     assert len(os.listdir("/dev/fd")) == before + 1
     try:
         yield descriptor
@@ -40,7 +41,7 @@ def opened(root: Path, path: str) -> Iterator[int]:
 def refusal(root: Path, path: str) -> str:
     before = len(os.listdir("/dev/fd"))
     with pytest.raises(ToolError) as error:
-        jail.open_below(root, path)
+        jail.open_below(Folder(root), path)
     assert len(os.listdir("/dev/fd")) == before, "a descriptor was left open"
     return str(error.value)
 
@@ -140,7 +141,7 @@ def test_a_folder_swapped_for_a_link_on_the_way_leads_nowhere(
 
     monkeypatch.setattr(os, "open", swapping)
     with pytest.raises(ToolError, match="symbolic link"):
-        jail.open_below(root, "sub/deep.txt")
+        jail.open_below(Folder(root), "sub/deep.txt")
 
 
 def test_a_folder_moved_after_it_was_opened_stays_the_one_that_was_checked(
@@ -155,9 +156,26 @@ def test_a_folder_moved_after_it_was_opened_stays_the_one_that_was_checked(
         return real(path, flags, **more)
 
     monkeypatch.setattr(os, "open", swapping)
-    descriptor = jail.open_below(root, "sub/deep.txt")
+    descriptor = jail.open_below(Folder(root), "sub/deep.txt")
     assert os.read(descriptor, 100) == b"safe"
     os.close(descriptor)
+
+
+def test_what_the_folder_hides_is_not_there(root: Path) -> None:
+    """A file, a folder with all below it, a hard link, and the root; listed as if it were not."""
+    os.link(root.parent / "safevil" / "file.txt", root / "hard")
+
+    def refused(path: str, *hidden: Path) -> str:
+        folder = Folder(root, lambda: frozenset(jail.identity(each.stat()) for each in hidden))
+        with pytest.raises(ToolError) as error:
+            jail.open_below(folder, path)
+        return str(error.value)
+
+    absent = "There is no file {!r}; read `.` to see what is there.".format
+    assert refused("file.txt", root / "file.txt") == absent("file.txt") == refused("file.txt", root)
+    assert refused("hard", root.parent / "safevil" / "file.txt") == absent("hard")
+    assert refused("sub/deep.txt", root / "sub") == absent("sub/deep.txt")
+    assert refused("sub", root / "sub") == absent("sub")
 
 
 def test_a_pipe_is_refused_without_waiting_for_a_writer(root: Path) -> None:

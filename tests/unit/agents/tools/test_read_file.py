@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.base.tools import ToolContext
+from agents.base.tools import Folder, ToolContext
 from agents.tools import read_file
 from agents.tools.read_file import MAX_BYTES, MAX_ENTRIES, ReadFile, ReadFileArguments
 from gateway.core.clock import ManualClock
@@ -16,7 +16,7 @@ from gateway.core.ids import AgentId
 
 
 async def read(root: Path, path: str, **more: object) -> str:
-    context = ToolContext(AgentId("main"), root, ManualClock(), "key")
+    context = ToolContext(AgentId("main"), Folder(root), ManualClock(), "key")
     result = await ReadFile().run(json.dumps({"path": path, **more}), context)
     assert not result.is_error
     return result.text

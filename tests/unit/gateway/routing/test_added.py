@@ -38,7 +38,7 @@ class Declared:
 async def opened(store: Store) -> tuple[AddedRules, Router]:
     """A gateway's rules as they are at a start."""
     routes = load_routes(DECLARED)
-    known = KnownAgents(Declared())
+    known = KnownAgents(Declared(), Path("/w"))
     table = Table.build(routes.bindings, (), agents=known.ids(), default_agent=routes.default_agent)
     router = Router(table, known, Identities())
     rules = AddedRules(store, ManualClock(), router, known)
@@ -150,7 +150,7 @@ async def test_an_agent_that_is_added_can_be_named_and_then_stays(store: Store) 
 
 async def test_the_default_agent_stays(store: Store) -> None:
     """The route file names it."""
-    known = KnownAgents(Declared())
+    known = KnownAgents(Declared(), Path("/w"))
     nova = AgentId("nova")
     router = Router(Table.build((), (), agents=(), default_agent=nova), known, Identities())
     rules = AddedRules(store, ManualClock(), router, known)

@@ -16,15 +16,16 @@ from gateway.routing.agents import AddedAgent, KnownAgents
 from gateway.routing.bindings import Source
 from gateway.store.base.store import Store
 
+WORKSPACE = Path("/w")
 MAIN, LUNA = AgentId("main"), AgentId("luna")
-ADDED = AddedAgent(LUNA, "Luna", "You are Luna.", "m1", SessionScope.PER_PEER, Path("/w"))
+ADDED = AddedAgent(LUNA, "Luna", "You are Luna.", "m1", SessionScope.PER_PEER, WORKSPACE / "luna")
 
 
 class Declared:
     """What a workspace holds."""
 
     def __init__(self, *ids: AgentId) -> None:
-        self._agents = {id: Agent(id, id, "x", Path("/w/.agents") / id) for id in ids}
+        self._agents = {id: Agent(id, id, "x", WORKSPACE / ".agents" / id) for id in ids}
 
     def get(self, agent_id: AgentId) -> Agent | None:
         return self._agents.get(agent_id)
@@ -34,7 +35,7 @@ class Declared:
 
 
 async def known(store: Store, *ids: AgentId) -> KnownAgents:
-    agents = KnownAgents(Declared(*ids))
+    agents = KnownAgents(Declared(*ids), WORKSPACE)
     await agents.open(store, ManualClock())
     return agents
 
@@ -50,10 +51,21 @@ async def test_an_added_agent_is_known_at_once_and_after_a_restart(store: Store)
         assert (found.model, found.dm_scope, found.directory) == (
             "m1",
             SessionScope.PER_PEER,
-            Path("/w"),
+            WORKSPACE / "luna",
         )
         assert one.ids() == (LUNA, MAIN)
         assert (one.source(LUNA), one.source(MAIN)) == (Source.ADDED, Source.DECLARED)
+
+
+async def test_an_agent_without_a_folder_has_none(store: Store) -> None:
+    """Nor has one from an earlier version, which gave it the whole workspace."""
+    for id, folder in ((LUNA, None), (AgentId("sol"), WORKSPACE)):
+        await (await known(store)).add(replace(ADDED, id=id, directory=folder))
+    agents = await known(store)
+    for id in agents.ids():
+        found = agents.get(id)
+        assert found is not None
+        assert found.directory is None
 
 
 async def test_a_replaced_agent_has_another_revision(store: Store) -> None:

@@ -11,7 +11,7 @@ import pytest
 from agents.base.effects import CallModel, ModelFailure
 from agents.base.messages import Messages, ToolCall, UserMessage
 from agents.base.models import Model, ModelContext, ModelReply, ModelRequest
-from agents.base.tools import Effect, Tool, ToolContext, ToolResult
+from agents.base.tools import Effect, Folder, Tool, ToolContext, ToolResult
 from agents.models.scripted import Rule, ScriptedModel
 from channels.memory import Gate
 from gateway.core.clock import ManualClock, settle
@@ -115,17 +115,21 @@ async def test_a_tool_gets_its_arguments_its_place_and_its_key() -> None:
     result = await world(Looking()).call_tool(call(), agent(), "t_1:2.a.0")
     assert result == ToolResult('{"a": 1}')
     (context,) = seen
-    assert (context.agent, context.workspace, context.key) == (
+    assert (context.agent, context.folder, context.key) == (
         "main",
-        Path("/nonexistent"),
+        Folder(Path("/nonexistent")),
         "t_1:2.a.0",
     )
 
 
 async def test_a_tool_that_is_not_there_or_denied_is_not_run() -> None:
     """Whatever the snapshot says: the check is made where the effect would happen."""
-    tool = Notebook()
-    for name, who in (("other", agent()), ("note", agent(denied_tools=frozenset({"note"})))):
+    tool = Notebook(needs_folder=True)
+    for name, who in (
+        ("other", agent()),
+        ("note", agent(denied_tools=frozenset({"note"}))),
+        ("note", replace(agent(), directory=None)),
+    ):
         result = await world(tool).call_tool(call(name), who, "k")
         assert result == ToolResult(f"There is no tool named {name!r} here.", is_error=True)
     assert tool.calls == []
