@@ -131,8 +131,10 @@ def _doubtful(
 ) -> Iterator[str]:
     known = {name for name in _variables(fields) if name.startswith(SHARED)}
     for variable in sorted(variables.keys() - known):
-        hint = did_you_mean(variable, known, count=1, cutoff=ALIKE, otherwise="")
-        if variable.startswith(SHARED) and hint:
+        # First of all, for comparing costs: hundreds of names for each variable of the machine.
+        if not variable.startswith(SHARED):
+            continue
+        if hint := did_you_mean(variable, known, count=1, cutoff=ALIKE, otherwise=""):
             yield f"{variable} ({place}) is no setting of turngate; {hint}"
 
 
