@@ -3,8 +3,8 @@
 A folder is an agent if and only if it holds `AGENT.md`: optional front matter with the settings,
 then the identity. `TOOLS.md` beside it is guidance on tools. What is wrong is reported with its
 path, and that agent alone is left out; a misspelt setting counts as wrong, because ignoring
-`denied_tool` would hand the tools out. Nothing is read through links that leave the workspace.
-Reads files at once, so whoever loads on the loop does it in a thread.
+`denied_tool`, or a tool in it that does not exist, would hand the tools out. Nothing is read
+through links that leave the workspace. Blocks on the file system: call it in a thread.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from agents import frontmatter
 from agents.base.agents import Agent
 from agents.settings import AgentSettings
+from agents.tools.catalog import TOOLS
 from gateway.core.ids import AgentId
 from gateway.core.keys import normalise_agent_id
 from gateway.core.suggestions import did_you_mean
@@ -29,6 +30,8 @@ from gateway.core.suggestions import did_you_mean
 AGENTS_DIR = ".agents"
 AGENT_FILE = "AGENT.md"
 TOOLS_FILE = "TOOLS.md"
+
+TOOL_NAMES = tuple(tool.spec.name for tool in TOOLS)
 
 MAX_FILE_CHARS = 20_000
 """Of one file, in the prompt; more is instructions nobody follows and tokens everybody pays."""
@@ -60,6 +63,8 @@ class Workspace:
     def __init__(self, agents: Iterable[Agent], problems: Iterable[Problem] = ()) -> None:
         self._agents = {agent.id: agent for agent in sorted(agents, key=lambda agent: agent.id)}
         self.problems = tuple(problems)
+        self.broken = frozenset(each.agent for each in self.problems if each.agent)
+        """Agents that were declared and left out."""
 
     def get(self, agent_id: AgentId) -> Agent | None:
         """The agent of that id, spelt as people spell it: `LUNA` finds `luna`."""
@@ -81,8 +86,11 @@ def default_agent(directory: Path | None) -> Agent:
     )
 
 
-def load(root: Path) -> Workspace:
-    """Read the workspace; a missing one holds no agents. Never raises for what is in it."""
+def load(root: Path, tools: Collection[str] = TOOL_NAMES) -> Workspace:
+    """Read the workspace; a missing one holds no agents. Never raises for what is in it.
+
+    `tools` are the names an agent may deny itself.
+    """
     problems: list[Problem] = []
     found: dict[AgentId, list[Path]] = defaultdict(list)
     for folder in _folders(root, problems):
@@ -100,7 +108,7 @@ def load(root: Path) -> Workspace:
             problems += [Problem(folder, message, agent_id) for folder in folders]
             continue
         try:
-            agents.append(_read_agent(agent_id, folders[0], root.resolve()))
+            agents.append(_read_agent(agent_id, folders[0], root.resolve(), tools))
         except _Wrong as wrong:
             problems.append(Problem(wrong.path, wrong.message, agent_id))
         except OSError as error:
@@ -172,7 +180,7 @@ def _folders(root: Path, problems: list[Problem]) -> list[Path]:
     return folders
 
 
-def _read_agent(agent_id: AgentId, folder: Path, root: Path) -> Agent:
+def _read_agent(agent_id: AgentId, folder: Path, root: Path, tools: Collection[str]) -> Agent:
     path = folder / AGENT_FILE
     text = _read(path)
     try:
@@ -182,6 +190,10 @@ def _read_agent(agent_id: AgentId, folder: Path, root: Path) -> Agent:
         raise _Wrong(path, str(error)) from error
     except ValidationError as error:
         raise _Wrong(path, _explain(error)) from error
+    for name in settings.denied_tools:
+        if name not in tools:
+            message = f"denied_tools: there is no tool {name!r}; {did_you_mean(name, tools)}"
+            raise _Wrong(path, message)
     # A file of front matter alone is an identity that looks like one.
     identity = document.body if document.body.strip() else text
     if not identity.strip():

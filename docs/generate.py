@@ -64,7 +64,8 @@ AGENT_SETTINGS = {
     "model": "Model for this agent; default: `LLM_MODEL`.",
     "fallback_models": "Models to try after that one.",
     "dm_scope": "How far a direct conversation reaches, see [routing](routing.md#sessions).",
-    "denied_tools": "Tools this agent does not have, `a, b` or a list.",
+    "denied_tools": "Tools this agent does not have, `a, b` or a list; a name that no tool has "
+    "is an error.",
     "max_tokens": "Most tokens of one answer.",
     "temperature": "Handed to the model, 0 to 2; default: the provider's.",
 }
@@ -99,6 +100,16 @@ def configuration() -> str:
             "read from a file, as containers and systemd hand them over: "
             "`LLM_API_KEY_FILE=/run/secrets/llm` instead of `LLM_API_KEY`, in the environment or "
             "in `.env`. The file holds one line. Setting both is an error.",
+            "",
+            "A secret goes only to an address of its own source, or of a more trusted one. Options "
+            "and the environment are yours; `.env` and `turngate.toml` belong to the folder, which "
+            "may be a repository that you have cloned. So `LLM_API_KEY` from the environment with "
+            "an `LLM_BASE_URL` from the folder is refused, with exit code 78: set `LLM_BASE_URL` "
+            "in the environment as well, or move the key to `.env`. A key without any "
+            "`LLM_BASE_URL` goes to OpenAI, and a key from the folder goes wherever you say. The "
+            "same holds for numbered keys, for `PGPASSWORD` with a `TURNGATE_STORE` from the "
+            "folder, and for the [token](operations.md#credentials). A secret that `.env` "
+            "reads from a file outside of the folder counts as one of the environment.",
             "",
             "`turngate config show` lists every setting in force and where it comes from; "
             "`turngate config explain TURNGATE_PORT` tells all about one:",

@@ -121,7 +121,8 @@ async def open_gateway(
     clock = chosen.clock or SystemClock()
     ids = chosen.ids or SystemIds(clock)
     agents = KnownAgents(
-        chosen.agents or declared_agents(settings), settings.workspace_dir.resolve()
+        chosen.agents or declared_agents(settings, [*by_name(chosen.tools)]),
+        settings.workspace_dir.resolve(),
     )
     folders = agent_folders(settings, agents)
     router = declared_router(settings, agents)

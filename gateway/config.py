@@ -13,11 +13,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from gateway import setting_words
+from gateway import setting_trust, setting_words
 from gateway.core.errors import ConfigError
 from gateway.setting_sources import Given, look
 
@@ -97,6 +105,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         extra="forbid", frozen=True, str_strip_whitespace=True, hide_input_in_errors=True
     )
+
+    _of_folder: frozenset[str] = PrivateAttr(frozenset())
 
     workspace_dir: Path = Field(
         Path("workspace"),
@@ -337,6 +347,15 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings, _Found(settings_cls))
 
+    def located(self, of_folder: frozenset[str]) -> Settings:
+        """These settings, knowing which of them came with the folder turngate is started in."""
+        self._of_folder = of_folder
+        return self
+
+    def is_of_folder(self, name: str) -> bool:
+        """Whether a setting came with the folder, and not from the user: see `setting_trust`."""
+        return name in self._of_folder
+
     @property
     def provider(self) -> Literal["local", "scripted", "openai"]:
         """Who answers; `openai` is any OpenAI-compatible server."""
@@ -360,7 +379,7 @@ class Settings(BaseSettings):
     def model_key(self) -> str:
         """The key the model server gets; OpenAI's own goes to nobody but OpenAI."""
         own = self.llm_api_key.get_secret_value()
-        if own or urlsplit(self.llm_base_url or OPENAI_URL).hostname != OPENAI_HOST:
+        if own or not _is_openai(self.llm_base_url or OPENAI_URL):
             return own
         return self.openai_api_key.get_secret_value()
 
@@ -402,6 +421,8 @@ class Settings(BaseSettings):
 
 _NUMBERED = re.compile(r"llm_(\w+)_(\d+)", re.ASCII)
 MAX_KEYS = 99
+HERE = Path()
+"""The folder whose `.env` and `turngate.toml` are read."""
 
 KNOWN: dict[str, FieldInfo] = {
     name: field for name, field in Settings.model_fields.items() if name != "llm_keys"
@@ -467,6 +488,17 @@ def read_settings(**flags: Any) -> tuple[Settings, tuple[str, ...]]:
         defaults = {name: KNOWN[name].default for name in wrong}
         settings = Settings(**_assembled({**kept, **defaults}))
     together = {n: said for n, said in _together(settings).items() if n not in wrong}
+    keys = setting_trust.misdirected_keys(given, HERE) if settings.uses_openai else {}
+    for address, key in keys.items():
+        together[address] = setting_trust.refusal(given[address], given[key])
+    store = given.get("turngate_store")
+    if store and settings.postgres_url and not setting_words.passwords(settings.turngate_store):
+        together.update(setting_trust.password_refusal(store, os.environ, HERE))
+    if keys:  # a caller that goes on in spite of problems must not be able to send them
+        defaults = {name: KNOWN[name].default for name in {*wrong, *keys.values()}}
+        settings = Settings(**_assembled({**values, **defaults}))
+    home = () if "turngate_home" in given else ("turngate_home",)
+    settings = settings.located(setting_trust.of_folder(given, HERE).union(home))
     problems = [
         *found.problems,
         *(
@@ -556,6 +588,15 @@ def _models_by_key(settings: Settings) -> list[tuple[str, ...]]:
             for key in settings.llm_keys
         ),
     ]
+
+
+def _is_openai(url: str) -> bool:
+    """Over TLS alone: the key of OpenAI crosses no network in clear."""
+    try:
+        parts = urlsplit(url)
+        return (parts.scheme, parts.hostname, parts.port or 443) == ("https", OPENAI_HOST, 443)
+    except ValueError:  # a port that is no number
+        return False
 
 
 def _is_address(url: str, *schemes: str) -> bool:

@@ -64,7 +64,8 @@ async def copy(settings: Settings, url: str, progress: Progress) -> dict[str, in
         )
     except ImportError as error:
         raise ConfigError(
-            "the client of PostgreSQL is not installed: pip install 'turngate[postgres]'"
+            "asyncpg, the client of PostgreSQL, is not installed; in a checkout of turngate run: "
+            "pip install '.[postgres]'"
         ) from error
     source = upkeep.Source(database(settings))
     try:

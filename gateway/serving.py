@@ -36,7 +36,7 @@ from gateway.store.base.store import Store, Unit
 from gateway.telemetry.health import Health
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tasks import task_failed
-from gateway.watching import free_around, watch
+from gateway.watching import free_around, look, watch
 
 LOAD_S = 0.5
 """How often the share of requests being worked on is looked at."""
@@ -125,10 +125,11 @@ async def serving(
             command=command,
         ) as server:
             # An input is durable before any model is: its turn waits until the model is open.
+            look(gateway)
             health.ready()
             watching.start("load", _load(admission, health, clock), ending=Ending.ETERNAL)
-            look = _look(gateway, server, settings.database)
-            watching.start("health", look, ending=Ending.CANCELLABLE)
+            looking = _look(gateway, server, settings.database)
+            watching.start("health", looking, ending=Ending.CANCELLABLE)
             try:
                 yield Served(gateway, server, health)
             finally:

@@ -67,6 +67,7 @@ def look(gateway: Gateway) -> None:
     store, loss = gateway.store, lost(gateway)
     models = [at for info in gateway.profiles.seen() for at in info.models]
     missing = {
+        "no_agent": not gateway.agents.ids(),
         "model_not_open": gateway.opening.state == "failed",
         "no_model_ready": all(at.state == "resting" for at in models),
         "store_lost": loss is not None,

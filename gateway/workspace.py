@@ -5,7 +5,7 @@ A part of the composition root: read once at start, and by commands that start n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from agents.base.agents import Agents
+from agents.misplaced import misplaced
 from agents.workspace import AGENTS_DIR, DEFAULT_ID, Workspace, default_agent, load
 from gateway.config import Settings, secret_files
 from gateway.core.errors import ConfigError
@@ -29,16 +30,18 @@ SHIPPED_ROUTES = Path(__file__).parent.parent / "routes.json"
 log = structlog.get_logger(__name__)
 
 
-def declared_agents(settings: Settings) -> Agents:
+def declared_agents(settings: Settings, tools: Collection[str]) -> Agents:
     """The agents of the workspace, and a plain one where nobody declared the default.
 
+    There is no plain one where every declared agent is broken: it would answer in their place.
+    `tools` are the names an agent may deny itself.
     Raises `ConfigError` when the folder of an agent holds something no model may read.
     """
-    workspace = load(settings.workspace_dir)
-    for problem in workspace.problems:
+    workspace = load(settings.workspace_dir, tools)
+    for problem in (*workspace.problems, *misplaced(settings.workspace_dir)):
         log.warning("workspace.problem", path=problem.path, problem=problem.message)
-    broken = {problem.agent for problem in workspace.problems}
-    if workspace.get(DEFAULT_ID) is not None or DEFAULT_ID in broken:
+    broken = workspace.broken
+    if workspace.get(DEFAULT_ID) or DEFAULT_ID in broken or (broken and not workspace.ids()):
         _refuse_folders(settings, workspace)
         return workspace
     # Nobody declared the agent that answers by default: a first conversation needs it all the same.
@@ -91,6 +94,7 @@ class Declared:
     agents: tuple[AgentId, ...]
     routes: str
     problems: tuple[str, ...]
+    broken: frozenset[AgentId]
 
 
 def read_workspace(settings: Settings) -> Declared:
@@ -102,10 +106,11 @@ def read_workspace(settings: Settings) -> Declared:
     _refuse_folders(settings, workspace)
     known = workspace.ids() or (DEFAULT_ID,)
     routes = _routes(settings)
-    problems = [f"{problem.path}: {problem.message}" for problem in workspace.problems]
+    noticed = (*workspace.problems, *misplaced(settings.workspace_dir))
+    problems = [f"{problem.path}: {problem.message}" for problem in noticed]
     found = (*routes.warnings, *_table(routes, known).problems())
     problems += [f"{routes.file} at {problem.path}: {problem.message}" for problem in found]
-    return Declared(workspace.ids(), routes.file, tuple(problems))
+    return Declared(workspace.ids(), routes.file, tuple(problems), workspace.broken)
 
 
 def declared_router(settings: Settings, agents: Agents) -> Router:

@@ -12,6 +12,7 @@ from gateway.cli.options import JSON, RUNNING_HOME, Group
 from gateway.cli.output import show
 from gateway.cli.progress import copied
 from gateway.config import Settings, load_settings
+from gateway.core import home as home_folder
 
 
 def command(name: str) -> click.Group:
@@ -75,4 +76,6 @@ def _copy(url: str, home: str | None, as_json: bool) -> None:
 
 
 def _settings(home: str | None) -> Settings:
-    return load_settings(turngate_home=home)
+    settings = load_settings(turngate_home=home)
+    home_folder.check(settings.turngate_home)
+    return settings

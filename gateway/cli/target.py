@@ -1,14 +1,17 @@
 """Which gateway a command speaks to: an address and a token, found where `up` leaves them.
 
 Flags win over TURNGATE_URL and TURNGATE_TOKEN, which win over the files in TURNGATE_HOME. A token
-is never taken from an address, and never sent anywhere but to the address it was found with.
+is never taken from an address, and sent only to an address of its own source: a token from the
+environment goes nowhere that a folder alone names, except to a process of this user on this
+machine.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
@@ -17,34 +20,37 @@ from gateway.client import Client
 from gateway.config import TOKEN_FILE, Settings, load_settings
 from gateway.core import home as home_folder
 from gateway.core.errors import ConfigError, GatewayUnreachable
+from gateway.http.listeners import is_own_listener
 
 GATEWAY_FILE = "gateway.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A gateway and the right to speak to it."""
+    """A gateway and the right to speak to it; `problem` is why there is no token."""
 
     url: str
     token: str
     command: str = ""
     """Which command runs it, where that is known."""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What `gateway.json` of a home says, which anything that wrote there may have made up."""
+
+    url: str
+    command: str
+    pid: int
 
 
 def find(*, url: str | None = None, home: str | None = None) -> Target:
     """Raises `GatewayUnreachable` or `ConfigError` with what to do."""
     settings = load_settings(turngate_home=home)
-    token = settings.turngate_token.get_secret_value()
     given = url or settings.turngate_url
     if given:
-        if not token:
-            token = _read_token(settings.turngate_home) if _is_ours(given, settings) else ""
-        if not token:
-            raise ConfigError(
-                f"no token for {given}: set TURNGATE_TOKEN to one that gateway has made "
-                "(turngate token create)"
-            )
-        return Target(given, token)
+        return Target(given, _token_for(given, settings, is_of_folder=_names(settings, url)))
     target = running(settings)
     if target is None:
         raise GatewayUnreachable(
@@ -55,23 +61,41 @@ def find(*, url: str | None = None, home: str | None = None) -> Target:
 
 
 def running(settings: Settings) -> Target | None:
-    """The gateway that says it runs on this home.
+    """The gateway that says it runs on this home; None also for what a dead process has left.
 
-    Raises `ConfigError` without its token, and where others may have said it.
+    Raises `ConfigError` without its token, where others may have written the file, and where the
+    token of the environment would be sent to an address that is not proven to be ours.
     """
-    home_folder.check(settings.turngate_home)
-    found = told(settings)
-    if found is None or found.token:
-        return found
-    return replace(found, token=_read_token(settings.turngate_home))
-
-
-def told(settings: Settings) -> Target | None:
-    """The same by its file alone, with a token only where the settings have one."""
-    found = _said_by(settings.turngate_home)
+    home = settings.turngate_home
+    home_folder.check(home)
+    found = said_by(home)
     if found is None:
         return None
-    return Target(found[0], settings.turngate_token.get_secret_value(), found[1])
+    token = settings.turngate_token.get_secret_value()
+    if not token:
+        return Target(found.url, _read_token(home), found.command)
+    home_may_know = settings.is_of_folder("turngate_token")
+    if not settings.is_of_folder("turngate_home") or home_may_know:
+        return Target(found.url, token, found.command)
+    if is_own_listener(found.url, found.pid):
+        return Target(found.url, token, found.command)
+    if not _is_alive(found.pid):
+        return None
+    raise ConfigError(
+        f"{home / GATEWAY_FILE} names {found.url}, which is not proven to be a process of yours on "
+        "this machine, so TURNGATE_TOKEN is not sent there. If you trust that address, set "
+        f"TURNGATE_URL={found.url} in the environment as well; or unset TURNGATE_TOKEN to use the "
+        "token of this home"
+    )
+
+
+def said_by(home: Path) -> Said | None:
+    """Address, command and process of the gateway, by its file; None without a readable one."""
+    try:
+        found = orjson.loads((home / GATEWAY_FILE).read_bytes())
+        return Said(str(found["url"]), str(found.get("command", "")), int(found.get("pid", 0)))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 @asynccontextmanager
@@ -82,18 +106,40 @@ async def connected(url: str | None, home: str | None) -> AsyncIterator[Client]:
         yield client
 
 
-def _is_ours(url: str, settings: Settings) -> bool:
-    found = _said_by(settings.turngate_home)
-    return found is not None and found[0].rstrip("/") == url.rstrip("/")
+def _names(settings: Settings, url: str | None) -> bool:
+    """Whether the folder, and not the user, names the address."""
+    return not url and settings.is_of_folder("turngate_url")
 
 
-def _said_by(home: Path) -> tuple[str, str] | None:
-    """Address and command of the gateway, by its file."""
+def _token_for(url: str, settings: Settings, *, is_of_folder: bool) -> str:
+    """The token for an address that was given; raises `ConfigError` when none belongs there."""
+    token = settings.turngate_token.get_secret_value()
+    if not token:
+        home_folder.check(settings.turngate_home)
+        found = said_by(settings.turngate_home)
+        if found is not None and found.url.rstrip("/") == url.rstrip("/"):
+            return _read_token(settings.turngate_home)
+        raise ConfigError(
+            f"no token for {url}: set TURNGATE_TOKEN to one that gateway has made "
+            "(turngate token create)"
+        )
+    if is_of_folder and not settings.is_of_folder("turngate_token"):
+        raise ConfigError(
+            f"TURNGATE_URL={url} comes from .env or turngate.toml of this folder, and "
+            "TURNGATE_TOKEN does not, so it is not sent there. If you trust that address, pass "
+            f"--url {url}, or set TURNGATE_URL in the environment as well"
+        )
+    return token
+
+
+def _is_alive(pid: int) -> bool:
     try:
-        found = orjson.loads((home / GATEWAY_FILE).read_bytes())
-        return str(found["url"]), str(found.get("command", ""))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # there, and of another user
+        return True
+    return True
 
 
 def _read_token(home: Path) -> str:

@@ -18,7 +18,7 @@ from gateway.cli.init.files import put, workspace_files
 from gateway.cli.options import HOME, LOG_LEVEL, MODEL, WORKSPACE
 from gateway.cli.processes import stop_with_parent, supervise
 from gateway.cli.progress import FetchProgress
-from gateway.cli.target import running
+from gateway.cli.target import said_by
 from gateway.cli.visible import fitted
 from gateway.config import Settings, doubts, load_settings
 from gateway.core.errors import ConfigError, StoreLocked
@@ -70,7 +70,7 @@ async def _serve(settings: Settings, made: Sequence[Path]) -> None:
     try:
         await _served(settings, progress, made)
     except StoreLocked as error:
-        if other := running(settings):
+        if other := said_by(settings.turngate_home):
             raise StoreLocked(
                 f"{other.command or 'up'} in another terminal already runs the gateway of this "
                 f"home, at {other.url}; use that one (turngate chat), or end it and start again. "

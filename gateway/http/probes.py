@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import orjson
 from starlette.requests import Request
@@ -40,8 +40,9 @@ class Probes:
         return _answer(alive, "ok" if alive else "the store cannot be written")
 
     async def readyz(self, _request: Request) -> Response:
-        """200 while turns are accepted and there is room for more; the body has the state."""
-        return _answer(self._health.invites, self._health.state)
+        """200 while turns are accepted and there is room for more; the body has the state and its
+        reasons."""
+        return _answer(self._health.invites, self._health.state, self._health.reasons)
 
     async def _writable(self) -> bool:
         now = self._clock.monotonic()
@@ -76,9 +77,10 @@ class MetricsPage:
         return Response(self._metrics.page(), headers={"content-type": CONTENT_TYPE})
 
 
-def _answer(good: bool, status: str) -> Response:
+def _answer(good: bool, status: str, reasons: Sequence[str] = ()) -> Response:
+    body = {"status": status} | ({"reasons": reasons} if reasons else {})
     return Response(
-        orjson.dumps({"status": status}),
+        orjson.dumps(body),
         status_code=200 if good else 503,
         media_type="application/json",
     )

@@ -47,13 +47,15 @@ DISK = Thresholds(enter=1.0, leave=0.5, hold_s=2.0)
 MISSING = Thresholds(enter=1.0, leave=0.0, hold_s=5.0)
 """1 while something is missing: a key that rests for a moment is no reason to wake anybody."""
 LOST = Thresholds(enter=1.0, leave=0.0, hold_s=0.0)
-"""1 while a file that is written is not in its place, which no load makes look so."""
+"""1 while no agent can be used, or a file that is written is not in its place: no load makes either
+look so, and neither passes by itself."""
 
 OVERLOADS = {"loop_lag": LAG, "in_flight": IN_FLIGHT, "disk_low": DISK}
-KEEPS_NOTHING = frozenset(("store_lost", "store_refuses", "store_stuck"))
+KEEPS_NOTHING = frozenset(("no_agent", "store_lost", "store_refuses", "store_stuck"))
 """Without a model messages are kept until there is one; in these they are not even kept."""
 DEGRADES = dict.fromkeys(("model_not_open", "no_model_ready", *KEEPS_NOTHING), MISSING) | {
-    "store_lost": LOST
+    "no_agent": LOST,
+    "store_lost": LOST,
 }
 REASONS = OVERLOADS | DEGRADES
 

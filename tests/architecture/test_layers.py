@@ -46,6 +46,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("channels.base", "agents.base", "gateway.store.base", "gateway.wire"),
     ("gateway.net",),
     ("gateway.config", "gateway.telemetry"),
+    ("gateway.setting_trust",),
     ("gateway.setting_sources",),
     ("gateway.setting_words",),
     ("gateway.core",),
@@ -314,6 +315,11 @@ REASONS: tuple[tuple[str, str, str], ...] = (
         "*",
         "gateway.config",
         "telemetry is handed its settings, so that a test can log without a configuration",
+    ),
+    (
+        "*",
+        "gateway.setting_trust",
+        "whether a secret may go to an address is settled while the settings are read",
     ),
     (
         "*",

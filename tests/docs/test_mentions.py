@@ -95,6 +95,39 @@ def test_every_setting_has_a_description_and_an_example_that_fits() -> None:
             model.model_validate({**more, name: field.examples[0]})
 
 
+INSTALLERS = re.compile(
+    r"\b(?:pip3?|pipx|uv|uvx|poetry|pdm)\b"
+    r"(?:[ \t]+(?!turngate\b)[^\s`]+){0,6}?[ \t]+['\"]?turngate(?![\w./-])"
+)
+"""A package of our name from an index: there is none, and anybody could upload one."""
+
+
+def test_nobody_is_told_to_install_a_name_that_is_not_ours() -> None:
+    """By no page and by no message; a checkout installs itself by its path."""
+    for told in (
+        "pip install 'turngate[postgres]'",
+        "python -m pip install -U turngate",
+        "pip install asyncpg turngate==1.0",
+        "uvx turngate up",
+        "uv tool install turngate",
+        "pipx run turngate",
+    ):
+        assert INSTALLERS.search(told), told
+    for meant in ("pip install '.[postgres]'", "pip install ./turngate-1.whl", "pip and uv"):
+        assert not INSTALLERS.search(meant), meant
+    sources = [
+        path
+        for folder in ("agents", "channels", "gateway", "benchmarks", "examples")
+        for path in (pages.ROOT / folder).rglob("*.py")
+    ]
+    wrong = [
+        f"{path.relative_to(pages.ROOT)}: {found[0]}"
+        for path in (*pages.pages(), pages.ROOT / "Makefile", *sources)
+        if (found := INSTALLERS.search(path.read_text("utf-8")))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_every_make_target_is_explained() -> None:
     missing = [name for name in make_targets() if f"make {name}" not in code_words()]
     # `make lint` is a part of the others and not offered by `make help`.

@@ -14,6 +14,7 @@ ATTACKS: dict[str, str] = {
     "2.4": "guessing a credential",
     "2.5": "a port open to everybody",
     "2.7": "a model that reads what belongs to the gateway",
+    "2.8": "a folder that somebody else made, and the user's secrets",
     "2.9": "frames and texts that are giant, endless, deep or broken",
     "2.10": "peers that are slow, idle or many",
     "2.11": "queues without end",
@@ -100,6 +101,17 @@ TESTS: dict[str, tuple[str, ...]] = {
         "security/test_agent_folders.py::test_a_start_from_the_folder_of_an_agent_is_refused",
         "security/test_agent_folders.py::test_a_folder_below_the_home_may_hold_the_workspace",
         "unit/agents/tools/test_jail.py::test_what_the_folder_hides_is_not_there",
+    ),
+    "2.8": (
+        "security/test_foreign_folder.py::test_a_token_goes_to_no_address_a_planted_home_names",
+        "security/test_foreign_folder.py::test_a_token_goes_to_no_address_the_settings_of_a_folder_name",
+        "security/test_foreign_folder.py::test_a_home_named_by_the_folder_is_no_better",
+        "security/test_foreign_folder.py::test_what_the_user_names_is_spoken_to",
+        "security/test_foreign_folder.py::test_our_own_gateway_is_recognised_without_a_word_more",
+        "security/test_foreign_folder.py::test_a_key_of_the_environment_is_not_sent_by_any_command",
+        "security/test_foreign_folder.py::test_the_home_of_another_user_is_refused_by_every_command",
+        "unit/gateway/test_setting_trust.py"
+        "::test_a_folder_cannot_name_a_file_elsewhere_and_have_it_sent",
     ),
     "2.9": (
         "security/test_hostile_text.py::test_no_text_makes_a_log_line_expensive",

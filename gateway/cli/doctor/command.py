@@ -15,7 +15,7 @@ from gateway.cli.doctor.running import run
 from gateway.cli.options import HOME, JSON, WORKSPACE
 from gateway.cli.output import show
 from gateway.cli.progress import counted
-from gateway.cli.target import Target, running, told
+from gateway.cli.target import Target, running, said_by
 from gateway.cli.visible import fitted, visible
 from gateway.config import Settings, read_settings
 from gateway.core.clock import SystemClock
@@ -68,8 +68,9 @@ def _doctor(home: str | None, workspace: str | None, online: bool, as_json: bool
 def _target(settings: Settings) -> Target | None:
     try:
         return running(settings)
-    except ConfigError:  # no token: the check of the gateway says so
-        return told(settings)
+    except ConfigError as error:  # the check of the gateway says so
+        found = said_by(settings.turngate_home)
+        return Target(found.url, "", found.command, str(error)) if found else None
 
 
 def _print(found: list[tuple[Check, Finding]]) -> None:

@@ -32,6 +32,11 @@ async def workspace(scene: Scene) -> Finding:
         found = await asyncio.to_thread(read_workspace, scene.settings)
     except ConfigError as error:
         return fail(str(error), "mend the file, or start from a good one: turngate init")
+    if found.broken and not found.agents:
+        return fail(
+            f"no agent can be used, so no message is answered: {'; '.join(found.problems)}",
+            f"mend these in {folder}, then restart",
+        )
     if found.problems:
         return warn("; ".join(found.problems), f"mend these in {folder}")
     if not found.agents:

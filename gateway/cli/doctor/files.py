@@ -47,6 +47,11 @@ async def home(scene: Scene) -> Finding:
         )
     if not folder.exists():
         return ok(f"{folder} will be made")
+    if home_folder.is_foreign(folder):
+        return fail(
+            f"{folder} belongs to another user, who could replace database and token",
+            f"{home_folder.taking_over(folder)}, or set TURNGATE_HOME to a folder of your own",
+        )
     if home_folder.is_open(folder):
         return fail(
             f"others on this machine may write to {folder}, and could replace database and token",

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import socket
 from importlib.metadata import version
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from gateway.cli.doctor.check import Finding, Scene, fail, ok, warn
 from gateway.client import Client
 from gateway.core.errors import TurngateError
+from gateway.http.listeners import owner
 from gateway.wire.methods.status import Status
 
 PATIENCE_S = 2.0
 """One on this machine answers within milliseconds."""
-MAX_PROCESSES = 20_000
-"""Most processes looked through for the one that listens."""
 
 FIXES = {
+    "no_agent": "mend the agents of the workspace, then restart; or: turngate agents register",
     "no_model_ready": "turngate profiles shows which key rests until when, and why",
     "store_lost": "put the files of the database back in place; its log says what it saved",
     "store_refuses": "look at the disk, or at the database server",
@@ -39,8 +37,9 @@ async def gateway(scene: Scene) -> Finding:
         return ok("none is running on this home")
     if not target.token:
         return fail(
-            f"{target.url} is one, and its token is not in {scene.settings.turngate_home}",
-            "set TURNGATE_TOKEN, or restart it: a start without that file makes a new token",
+            f"{target.url} is one, and cannot be asked: {target.problem}",
+            "set TURNGATE_URL and TURNGATE_TOKEN, or restart it: a start without its token file "
+            "makes a new token",
         )
     try:
         async with (
@@ -114,7 +113,7 @@ def _refused(host: str, wanted: int) -> Finding | None:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             return fail(
-                f"{host} port {wanted} is taken by {_owner(wanted)}",
+                f"{host} port {wanted} is taken by {owner(wanted)}",
                 f"stop that one, or TURNGATE_PORT={wanted + 1 if wanted < 65_535 else 0}",
             )
         return fail(
@@ -122,48 +121,3 @@ def _refused(host: str, wanted: int) -> Finding | None:
             "see turngate config explain TURNGATE_HOST",
         )
     return None
-
-
-def _owner(wanted: int) -> str:
-    """The process that listens there, as far as this user may see; Linux alone tells."""
-    sockets = {f"socket:[{inode}]" for inode in _inodes(wanted)}
-    names = [name for name in _listing(Path("/proc")) if name.isdigit()][:MAX_PROCESSES]
-    for pid in names if sockets else ():
-        folder = Path("/proc", pid, "fd")
-        if any(_link(folder / name) in sockets for name in _listing(folder)):
-            return f"pid {pid} ({_command(pid)})"
-    return "another process"
-
-
-def _inodes(wanted: int) -> set[str]:
-    found: set[str] = set()
-    for table in ("tcp", "tcp6"):
-        try:
-            lines = Path("/proc/net", table).read_text("ascii").splitlines()[1:]
-        except OSError:
-            continue
-        for fields in map(str.split, lines):
-            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == wanted:
-                found.add(fields[9])
-    return found
-
-
-def _listing(folder: Path) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except OSError:
-        return []
-
-
-def _link(path: Path) -> str:
-    try:
-        return os.readlink(path)
-    except OSError:
-        return ""
-
-
-def _command(pid: str) -> str:
-    try:
-        return Path("/proc", pid, "comm").read_text("utf-8", errors="replace").strip()
-    except OSError:
-        return "gone"

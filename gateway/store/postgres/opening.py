@@ -9,8 +9,8 @@ from gateway.store.base.store import Store
 from gateway.store.soundness import Report
 
 MISSING = (
-    "TURNGATE_STORE names PostgreSQL and its client is not installed; install it with: "
-    "pip install 'turngate[postgres]'"
+    "TURNGATE_STORE names PostgreSQL and its client, asyncpg, is not installed; in a checkout of "
+    "turngate run: pip install '.[postgres]'"
 )
 
 

@@ -28,8 +28,9 @@ class Status(Result):
     state: Literal["starting", "ready", "degraded", "overloaded", "draining", "stopped"]
     reasons: list[str] = Field(
         default=[],
-        description="Why it is degraded (`model_not_open`, `no_model_ready`, `store_lost`, "
-        "`store_refuses`, `store_stuck`) or overloaded (`loop_lag`, `in_flight`, `disk_low`).",
+        description="Why it is degraded (`no_agent`, `model_not_open`, `no_model_ready`, "
+        "`store_lost`, `store_refuses`, `store_stuck`) or overloaded (`loop_lag`, `in_flight`, "
+        "`disk_low`).",
     )
     model: str
     model_note: str = Field("", description="What to know of it; empty for a model server.")

@@ -114,6 +114,9 @@ def test_a_name_without_letters_is_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        ("---\ndenied_tools: read_flie\n---\nI", "'read_flie'; did you mean 'read_file'?"),
+        ("---\ndenied_tools: [read_file, Read_File]\n---\nI", "did you mean 'read_file'?"),
+        ("---\ndenied_tools: shell\n---\nI", "no tool 'shell'; known: current_time, read_file"),
         ("---\ndenied_tool: x\n---\nI", "no setting 'denied_tool'; did you mean 'denied_tools'?"),
         ("---\nzzz: x\n---\nI", "no setting 'zzz'; known: name, model, fallback_models"),
         ("---\ndm_scope: all\n---\nI", "dm_scope: must be one of main, per-peer"),
@@ -271,10 +274,10 @@ def test_a_folder_of_something_else_is_looked_at_in_part(
 
 
 def test_the_revision_changes_with_what_a_turn_is_made_of(tmp_path: Path) -> None:
-    folder = declare(tmp_path, "luna", "---\ndenied_tools: [b, a]\n---\nI")
+    folder = declare(tmp_path, "luna", "---\ndenied_tools: [read_file, current_time]\n---\nI")
     first = agent(load(tmp_path), "luna").revision
     assert first == agent(load(tmp_path), "luna").revision
-    (folder / "AGENT.md").write_text("---\ndenied_tools: a, b\n---\nI")
+    (folder / "AGENT.md").write_text("---\ndenied_tools: current_time, read_file\n---\nI")
     assert agent(load(tmp_path), "luna").revision == first
     seen = {first}
     for text in ("I.", "---\nmodel: m\n---\nI", "---\ntemperature: 1\n---\nI"):

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from tests.unit.gateway.cli.shell import PATIENCE_S, Shell
@@ -177,3 +178,51 @@ def test_a_database_deleted_under_a_gateway_is_saved_and_put_back(shell: Shell) 
         shown = shell.run("turns", "list").stdout
     assert "answered" in shown
     assert len(shown.splitlines()) == 2
+
+
+def declare(shell: Shell, name: str, text: str) -> None:
+    path = shell.folder / "workspace" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_a_gateway_without_a_usable_agent_is_not_ready_and_says_why(shell: Shell) -> None:
+    """No plain agent answers for those whose file has a mistake; one that is added helps."""
+    declare(shell, ".agents/luna/AGENT.md", "---\ndenied_tools: read_flie\n---\nLuna.")
+    doctor = shell.run("doctor")
+    assert doctor.returncode == 1
+    assert "no agent can be used" in doctor.stdout
+    assert "did you mean 'read_file'?" in doctor.stdout
+    with shell.up() as (_, url), httpx.Client(base_url=url, trust_env=False) as http:
+        answer = http.get("/readyz")
+        assert (answer.status_code, answer.json()) == (
+            503,
+            {"status": "degraded", "reasons": ["no_agent"]},
+        )
+        sent = shell.run("send", "hello")
+        assert sent.returncode != 0
+        assert "main" in sent.stderr
+        seen = shell.run("doctor")
+        assert "no_agent" in seen.stdout
+        assert shell.run("agents", "register", "sol", "--name", "Sol").returncode == 0
+        while http.get("/readyz").status_code != 200:
+            pass
+
+
+@pytest.mark.parametrize("words", [("up", "--port", "0"), ("chat",), ("doctor",)])
+def test_a_misplaced_agent_is_named_at_each_start(shell: Shell, words: tuple[str, ...]) -> None:
+    """With what moves it; a plain agent answers until then."""
+    declare(shell, "agents/luna/AGENT.md", "Luna.")
+    declare(shell, ".agents/sol/agent.md", "Sol.")
+    if words[0] == "up":
+        with shell.up() as (process, _):
+            process.terminate()
+            said = process.communicate()[1]
+    else:
+        done = shell.run(*words)
+        assert done.returncode == 0
+        said = done.stdout + done.stderr
+    said = " ".join(said.split())
+    assert "mv workspace" not in said, "the workspace is absolute here"
+    assert "agents are declared below .agents" in said
+    assert "the file is called AGENT.md" in said

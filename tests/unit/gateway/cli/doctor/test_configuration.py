@@ -23,7 +23,7 @@ async def test_problems_with_settings_are_all_told(tmp_path: Path) -> None:
 async def test_a_name_that_may_be_a_slip_is_a_warning(tmp_path: Path) -> None:
     finding = await configuration.settings(scene(tmp_path, environ={"LLM_MODLE": "m"}))
     assert finding.level is Level.WARN
-    assert "did you mean LLM_MODEL?" in finding.saw
+    assert "did you mean 'LLM_MODEL'?" in finding.saw
 
 
 async def test_a_workspace_as_init_writes_it_is_fine(tmp_path: Path) -> None:
@@ -54,6 +54,11 @@ async def test_a_broken_agent_is_told(tmp_path: Path) -> None:
     put(workspace_files(tmp_path / "workspace"))
     agent = tmp_path / "workspace" / ".agents" / "main" / "AGENT.md"
     agent.write_text("---\nmax_token: 3\n---\nhello\n")
+    finding = await configuration.workspace(scene(tmp_path))
+    assert finding.level is Level.FAIL, "none is left to answer"
+    assert "max_token" in finding.saw
+    (agent.parent.parent / "luna").mkdir()
+    (agent.parent.parent / "luna" / "AGENT.md").write_text("Luna.")
     finding = await configuration.workspace(scene(tmp_path))
     assert finding.level is Level.WARN
     assert "max_token" in finding.saw

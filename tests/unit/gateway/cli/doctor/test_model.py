@@ -69,7 +69,7 @@ async def test_it_is_not_asked_unless_that_is_wanted(tmp_path: Path) -> None:
     ("status", "name", "level", "said"),
     [
         (200, "small", Level.OK, "small at"),
-        (200, "large-modle", Level.WARN, "did you mean large-model?"),
+        (200, "large-modle", Level.WARN, "did you mean 'large-model'?"),
         (200, "zzz", Level.WARN, "it has large-model, small"),
         (401, "small", Level.FAIL, "LLM_API_KEY"),
         (403, "small", Level.FAIL, "LLM_API_KEY"),

@@ -1,0 +1,82 @@
+"""Which addresses a secret may be sent to: those of its own source, or of a more trusted one.
+
+Options and the environment are the user's own. `.env` and `turngate.toml` belong to the folder
+turngate is started in, which may be a repository that somebody else filled: their addresses receive
+the secrets of that folder and no others. Pure; owners and modes are no help here, because files
+that were cloned or unpacked belong to the user.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from gateway import setting_words
+from gateway.setting_sources import DOTENV, TOML, Given
+
+_KEY = "llm_api_key"
+_ADDRESS = "llm_base_url"
+POSTGRES_PASSWORD = "PGPASSWORD"
+"""What a client of PostgreSQL sends where its address has no password."""
+
+
+def is_of_folder(given: Given, folder: Path) -> bool:
+    """Whether a setting came with the folder.
+
+    A secret that `.env` reads from a file elsewhere did not: any file the user may read could be
+    named there.
+    """
+    if given.place not in (DOTENV, TOML):
+        return False
+    return given.file is None or _lies_in(folder / given.file, folder)
+
+
+def of_folder(given: Mapping[str, Given], folder: Path) -> frozenset[str]:
+    """The settings that came with the folder."""
+    return frozenset(name for name, each in given.items() if is_of_folder(each, folder))
+
+
+def misdirected_keys(given: Mapping[str, Given], folder: Path) -> dict[str, str]:
+    """Addresses of the folder that would receive a key from outside: the address, then the key."""
+    local = of_folder(given, folder)
+    found: dict[str, str] = {}
+    for name in given:
+        if name != _KEY and not name.startswith(f"{_KEY}_"):
+            continue
+        own = _ADDRESS + name.removeprefix(_KEY)
+        address = own if own in given else _ADDRESS
+        if name not in local and address in local:
+            found.setdefault(address, name)
+    return found
+
+
+def refusal(address: Given, secret: Given) -> str:
+    """What is wrong when that address would receive that secret, with the fix."""
+    place = address.place
+    value = setting_words.masked(address.value)
+    moved = f"move {secret.name} to .env of this folder"
+    if secret.file is not None and secret.place == DOTENV:
+        moved = f"keep the file of {secret.name} in this folder"
+    return (
+        f"{secret.name} ({secret.place}) would be sent there, but that address comes from {place} "
+        f"of this folder and the secret does not. If you trust it, set {address.name.upper()}="
+        f"{value} in the environment as well, or {moved}"
+    )
+
+
+def password_refusal(store: Given, environ: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """The same for a PostgreSQL address without a password, by the setting's name, if any."""
+    from_environment = environ.get(POSTGRES_PASSWORD, "").strip()
+    if not from_environment or not is_of_folder(store, folder):
+        return {}
+    said = (
+        f"{POSTGRES_PASSWORD} (environment) would be sent there, but that address comes from "
+        f"{store.place} of this folder. If you trust it, set TURNGATE_STORE in the environment as "
+        f"well, or unset {POSTGRES_PASSWORD}"
+    )
+    return {"turngate_store": said}
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
