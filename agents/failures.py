@@ -54,6 +54,10 @@ OUT_OF_TOKENS = (
     "have the operator raise max_tokens in AGENT.md."
 )
 CUT_AT_LIMIT = "[cut off at the output limit of {limit} tokens; ask to go on]"
+CUT_AT_WINDOW = (
+    "[cut off because the conversation fills the model's window of {window} tokens; ask to go on, "
+    "or start a new conversation]"
+)
 
 
 TOO_LONG = (

@@ -34,7 +34,7 @@ from agents.base.messages import (
     ToolMessage,
     UserMessage,
 )
-from agents.base.models import Limits, ModelReply, ModelRequest, ToolSpec
+from agents.base.models import WINDOW_FULL, Limits, ModelReply, ModelRequest, ToolSpec
 from agents.base.summaries import WANTED
 from agents.base.tools import Tool, ToolResult, is_available
 from agents.calling import call_tools
@@ -181,7 +181,7 @@ def _note(talk: Talk, outcome: ModelOutcome) -> None:
         talk.notices.append(outcome.notice)
 
 
-_CUT = ("length", "content_filter")
+_CUT = ("length", WINDOW_FULL, "content_filter")
 """Finish reasons that say the provider, not the model, ended the answer."""
 
 
@@ -197,18 +197,27 @@ def _ended(snapshot: Snapshot, outcome: ModelOutcome, added: list[Message]) -> T
         return TurnResult("failed", failures.SENTENCES["filtered"], sofar, "filtered")
     if outcome.tool_calls:
         return None
-    cut = outcome.finish_reason == "length"
     if not outcome.text.strip():
-        if cut:
+        if outcome.finish_reason == "length":
             text = failures.OUT_OF_TOKENS.format(limit=snapshot.max_tokens)
             return TurnResult("failed", text, sofar, "truncated")
         return TurnResult("failed", failures.EMPTY, sofar, "bad_response")
-    text = outcome.text
-    if cut:
-        # A small model has a lower limit of its own.
-        limit = min(outcome.usage.output_tokens or snapshot.max_tokens, snapshot.max_tokens)
-        text += "\n\n" + failures.CUT_AT_LIMIT.format(limit=limit)
+    text = "\n\n".join(filter(None, (outcome.text, _cut_notice(snapshot, outcome))))
     return TurnResult("answered", text, (*sofar, AssistantMessage(outcome.text)))
+
+
+def _cut_notice(snapshot: Snapshot, reply: ModelReply) -> str:
+    """What cut an answer off; empty for a whole one."""
+    if reply.window:
+        return failures.CUT_AT_WINDOW.format(window=reply.window)
+    if reply.finish_reason == "length":
+        return failures.CUT_AT_LIMIT.format(limit=_limit(snapshot, reply))
+    return ""
+
+
+def _limit(snapshot: Snapshot, reply: ModelReply) -> int:
+    """The output limit that was reached; a small model has a lower one of its own."""
+    return min(reply.usage.output_tokens or snapshot.max_tokens, snapshot.max_tokens)
 
 
 def _noticed(result: TurnResult, notices: list[str]) -> TurnResult:
@@ -244,9 +253,10 @@ def _refusals(
     snapshot: Snapshot, reply: ModelReply, calls: tuple[ToolCall, ...]
 ) -> dict[str, ToolResult]:
     """Results, by call id, of the calls that are not run at all."""
-    if reply.finish_reason == "length":
+    if reply.finish_reason in ("length", WINDOW_FULL):
         # Which of the calls is the incomplete one cannot be told: half a path is a path as well.
-        cut = ToolResult(CUT_CALL.format(limit=snapshot.max_tokens), is_error=True)
+        limit = _limit(snapshot, reply)
+        cut = ToolResult(CUT_CALL.format(limit=limit), is_error=True)
         return {call.id: cut for call in calls}
     known = {spec.name for spec in snapshot.tools}
     return {

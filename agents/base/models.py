@@ -60,6 +60,11 @@ class Usage:
     input_tokens: int = 0
     output_tokens: int = 0
 
+    @property
+    def total(self) -> int:
+        """Of prompt and answer."""
+        return self.input_tokens + self.output_tokens
+
 
 @dataclass(frozen=True, slots=True)
 class Left:
@@ -72,6 +77,11 @@ class Left:
     tokens: int | None
     tokens_of: int | None
     tokens_at_ms: int
+
+
+WINDOW_FULL = "window"
+"""Finish reason of an answer cut because prompt and answer fill the window of the model, which is
+the sum of the tokens used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +101,11 @@ class ModelReply:
     notice: str = ""
     left: Left | None = None
     """Not recorded: it is news for a moment."""
+
+    @property
+    def window(self) -> int:
+        """How many tokens the model takes, where that ended the answer; 0 otherwise."""
+        return self.usage.total if self.finish_reason == WINDOW_FULL else 0
 
 
 class Emit(Protocol):

@@ -7,29 +7,29 @@ Called by the OpenAI client for each event, or once for a server that does not s
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
 from typing import Any
 
-from agents.base.messages import ToolCall
-from agents.base.models import ModelReply, Usage
+from agents.base.models import WINDOW_FULL, ModelReply, Usage
+from agents.failures import EMPTY
+from agents.models.openai_calls import Calls
+from agents.models.openai_finish import read_finish
+from agents.models.openai_thoughts import Thoughts
+from agents.models.openai_usage import Asked, read_usage
+from agents.models.sizes import SMALLEST_WINDOW
 from gateway.core.errors import ModelFailed
 
 MAX_OUTPUT_CHARS = 4_000_000
-"""Longest answer taken, calls included: ten times the largest output limit any model has."""
+"""Longest answer taken, calls and thoughts included: ten times the largest output of any model."""
 
-MAX_CALLS = 128
-"""Most calls in one answer, as OpenAI bounds the tools themselves."""
+REPEATED_CHARS = 16
+"""From this length on, a piece that equals all before it is the answer told again."""
 
-FINISH_REASONS = {
-    "end_turn": "stop",
-    "eos": "stop",
-    "max_tokens": "length",
-    "model_length": "length",
-    "safety": "content_filter",
-    "function_call": "tool_calls",
-}
-"""Words of other providers for the ones OpenAI uses."""
+FEWER = 0.9
+"""An answer cut at its limit with less than this share of it was cut by something else."""
+
+MESSAGES = ("message", "msg", "detail", "error_msg", "error_message", "errorMessage")
+CODES = ("code", "error_code", "errorCode")
+FINE = (0, 200, "0", "200")
 
 
 class UpstreamError(Exception):
@@ -40,47 +40,72 @@ class UpstreamError(Exception):
         self.body = body
 
 
-@dataclass(slots=True)
-class _Call:
-    id: str = ""
-    name: str = ""
-    arguments: list[str] = field(default_factory=list)
-
-
 class Answer:
-    """Grows with each event; `reply` hands it out once it is whole."""
+    """Grows with each event; `finish` ends it and `reply` hands it out if it is whole.
 
-    def __init__(self) -> None:
-        self._text: list[str] = []
-        self._calls: list[_Call] = []
-        self._by_index: dict[int, _Call] = {}
+    `asked` bounds what may be counted; `opened` says that this model's answers begin with a thought
+    that nobody opens.
+    """
+
+    def __init__(self, asked: Asked | None = None, *, opened: bool = False) -> None:
+        self._asked = asked or Asked()
+        self._thoughts = Thoughts(opened=opened)
+        self._raw: list[str] = []
+        self._raw_chars = 0
+        self._calls = Calls()
         self._chars = 0
         self._events = 0
         self._choices = 0
         self._finish = ""
-        self._usage = Usage()
+        self._usage: dict[str, Any] = {}
         self._model = ""
+
+    @property
+    def silent(self) -> bool:
+        """Whether no event at all has arrived."""
+        return self._events == 0
 
     @property
     def begun(self) -> bool:
         """Whether anything of the answer has arrived."""
         return self._choices > 0
 
-    def feed(self, event: object) -> str:
+    @property
+    def ended(self) -> bool:
+        """Whether it is whole: what becomes of the connection then does not matter."""
+        return bool(self._finish) and read_finish(self._finish) not in ("broken", "error")
+
+    @property
+    def misled(self) -> bool:
+        """Whether text that `feed` returned earlier turned out to be a thought."""
+        return self._thoughts.misled
+
+    def feed(self, event: object, name: str = "") -> str:
         """Take one event in; returns the text it adds."""
         self._events += 1
         if isinstance(event, list) and len(event) == 1:
             event = event[0]
+        if isinstance(event, str) and event:
+            raise UpstreamError(event)
         if not isinstance(event, dict):
             raise _bad(f"an event of the answer is a {type(event).__name__}, not an object")
-        if event.get("error") or event.get("object") == "error" or event.get("type") == "error":
-            raise UpstreamError(event)
+        if (error := _error_in(event, name)) is not None:
+            raise UpstreamError(error)
         if isinstance(model := event.get("model"), str) and model:
             self._model = model
-        if isinstance(usage := event.get("usage"), dict):
-            self._usage = Usage(_count(usage, "prompt_tokens"), _count(usage, "completion_tokens"))
+        if isinstance(usage := event.get("usage"), dict) and usage:
+            self._usage = usage
         choice = _first_choice(event.get("choices"))
         return self._take(choice) if choice is not None else ""
+
+    def finish(self) -> str:
+        """No more comes; returns the text that was held back until now."""
+        return self._thoughts.finish()
+
+    @property
+    def doubt(self) -> str:
+        """What is impossible in the server's count of tokens, empty if nothing is."""
+        return self._counted()[1]
 
     def reply(self, profile: str) -> ModelReply:
         """The whole answer; raises `ModelFailed` when it is not whole."""
@@ -90,76 +115,104 @@ class Answer:
             raise _bad("the answer holds no choices")
         if not self._finish:
             raise ModelFailed("truncated", "the answer ended without a finish reason")
-        finish = FINISH_REASONS.get(self._finish.lower(), self._finish)
+        finish = read_finish(self._finish)
         if finish == "error":
             raise ModelFailed("server", "the provider broke the answer off with an error")
-        if finish == "abort":
-            raise ModelFailed("truncated", "the provider aborted the answer")
-        if any(not call.name for call in self._calls):
-            raise _bad("a tool call of the answer has no name")
-        calls = tuple(ToolCall(c.id, c.name, "".join(c.arguments)) for c in self._calls)
-        text = "".join(self._text)
-        return ModelReply(text, calls, finish, self._usage, self._model, profile)
+        if finish == "broken":
+            word = "".join(filter(str.isprintable, self._finish[:40]))
+            raise ModelFailed("truncated", f"the provider broke the answer off ({word!r})")
+        calls, text, usage = self._calls.whole(), _mended(self._thoughts.text), self._counted()[0]
+        window = self._window(usage) if finish == "length" else 0
+        if not text.strip() and not calls:
+            if window:
+                raise ModelFailed("overflow", "the prompt fills the window", window=window)
+            if finish in ("stop", "tool_calls"):
+                raise _bad("the answer holds no text and no call", told=EMPTY)
+        reason = WINDOW_FULL if window else finish
+        return ModelReply(text, calls, reason, usage, self._model, profile)
+
+    def _counted(self) -> tuple[Usage, str]:
+        return read_usage(self._usage, self._asked, 4 * self._chars)
+
+    def _window(self, usage: Usage) -> int:
+        """How large the window is that ended the answer before its limit; 0 if the limit did.
+
+        A server may also have a lower limit of its own, which is a round number.
+        """
+        output, window = usage.output_tokens, usage.total
+        if not (usage.input_tokens and output) or output >= FEWER * self._asked.output:
+            return 0
+        own_limit = _round(output) and not _round(window)
+        return 0 if own_limit or window < SMALLEST_WINDOW else window
 
     def _take(self, choice: dict[str, Any]) -> str:
+        if isinstance(choice.get("error"), dict):
+            raise UpstreamError(choice["error"])
         self._choices += 1
         said = choice.get("delta") or choice.get("message") or {}
         if not isinstance(said, dict):
             raise _bad("a piece of the answer is not an object")
+        finish = choice.get("finish_reason")
+        finish = finish if isinstance(finish, str) else ""
+        self._take_calls(said, told_again=not choice.get("delta"))
+        for name in ("reasoning_content", "reasoning"):
+            if isinstance(thought := said.get(name), str):
+                self._grow(len(thought))
         text = _text(said.get("content")) + _text(said.get("refusal"))
-        if text:
-            self._text.append(text)
-            self._grow(len(text))
+        text = self._news(text, told_again=not choice.get("delta"), ends=bool(finish))
+        self._finish = finish or self._finish
+        if not text:
+            return ""
+        self._raw.append(text)
+        self._raw_chars += len(text)
+        self._grow(len(text))
+        return self._thoughts.feed(text)
+
+    def _take_calls(self, said: dict[str, Any], *, told_again: bool) -> None:
         calls = said.get("tool_calls") or []
         if not isinstance(calls, list):
             raise _bad("the tool calls of the answer are not a list")
+        if not calls and isinstance(said.get("function_call"), dict):
+            calls = [{"index": 0, "function": said["function_call"]}]
+        if told_again and self._calls:
+            return  # a whole message behind its pieces
         for piece in calls:
-            self._take_call(piece)
-        if isinstance(finish := choice.get("finish_reason"), str) and finish:
-            self._finish = finish
-        return text
+            self._grow(self._calls.take(piece))
 
-    def _take_call(self, piece: object) -> None:
-        function = piece.get("function") if isinstance(piece, dict) else None
-        if not isinstance(piece, dict) or not isinstance(function, dict | None):
-            raise _bad("a tool call of the answer is not an object")
-        function = function or {}
-        id_, name = _word(piece.get("id")), _word(function.get("name"))
-        call = self._call_for(piece.get("index"), id_, name)
-        call.id = call.id or id_
-        # Some servers repeat the name with each piece, none splits it.
-        call.name = call.name or name
-        arguments = function.get("arguments")
-        # Some servers send the object itself where its text is due.
-        text = arguments if isinstance(arguments, str) else json.dumps(arguments or {})
-        if arguments is not None:
-            call.arguments.append(text)
-            self._grow(len(text))
-
-    def _call_for(self, index: object, id_: str, name: str) -> _Call:
-        """The call this piece belongs to.
-
-        Pieces of one call share an index. Two habits of servers are caught: an index that stays 0
-        while whole calls with ids of their own follow each other, and no index at all.
-        """
-        if isinstance(index, int):
-            known = self._by_index.get(index)
-            if known is not None and not (id_ and name and known.id and id_ != known.id):
-                return known
-        elif self._calls and not name:
-            return self._calls[-1]
-        if len(self._calls) == MAX_CALLS:
-            raise _bad(f"the answer holds more than {MAX_CALLS} tool calls")
-        call = _Call()
-        self._calls.append(call)
-        if isinstance(index, int):
-            self._by_index[index] = call
-        return call
+    def _news(self, text: str, *, told_again: bool, ends: bool) -> str:
+        """The text without what was sent before: some send the whole answer again at its end."""
+        if not self._raw or not text:
+            return text
+        if not told_again and len(text) != self._raw_chars:
+            return text
+        before = "".join(self._raw)
+        if told_again:
+            return text.removeprefix(before) if text.startswith(before) else ""
+        long = len(text) >= REPEATED_CHARS and (ends or len(self._raw) > 1)
+        return "" if text == before and (long or self._finish) else text
 
     def _grow(self, chars: int) -> None:
         self._chars += chars
         if self._chars > MAX_OUTPUT_CHARS:
             raise _bad(f"the answer is longer than {MAX_OUTPUT_CHARS} characters")
+
+
+def _error_in(event: dict[str, Any], name: str) -> object | None:
+    """The error an event is, however flat; None for a piece of an answer."""
+    if event.get("error") or event.get("object") == "error" or event.get("type") == "error":
+        return event
+    if name == "error":
+        return event
+    if event.get("choices") or event.get("usage"):
+        return None
+    base = event.get("base_resp")  # MiniMax
+    if isinstance(base, dict) and base.get("status_code"):
+        return {"code": base["status_code"], "message": base.get("status_msg")}
+    message = next((event[key] for key in MESSAGES if isinstance(event.get(key), str)), None)
+    code = next((event[key] for key in CODES if event.get(key) is not None), None)
+    if message is None or code in FINE:
+        return None
+    return {"code": code, "type": event.get("type"), "message": message}
 
 
 def _first_choice(choices: object) -> dict[str, Any] | None:
@@ -172,27 +225,33 @@ def _first_choice(choices: object) -> dict[str, Any] | None:
 
 
 def _text(content: object) -> str:
-    """Text, or the text of a list of parts as Mistral sends it; reasoning parts are left out."""
+    """Text, or the text of a list of parts as Mistral sends it; thoughts are left out."""
     match content:
         case None:
             return ""
         case str():
             return content
         case list():
-            texts = (part.get("text") for part in content if isinstance(part, dict))
+            parts = (part for part in content if isinstance(part, dict))
+            texts = (part.get("text") for part in parts if part.get("type") in ("text", None))
             return "".join(text for text in texts if isinstance(text, str))
         case _:
             raise _bad(f"the text of the answer is a {type(content).__name__}")
 
 
-def _word(value: object) -> str:
-    return value if isinstance(value, str) else ""
+def _mended(text: str) -> str:
+    """With the halves of surrogate pairs, which some servers send apart, put together."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
-def _count(usage: dict[str, Any], key: str) -> int:
-    value = usage.get(key)
-    return value if isinstance(value, int) and value >= 0 else 0
+def _round(tokens: int) -> bool:
+    """Whether somebody may have chosen this number as a limit."""
+    return tokens % 256 == 0 or tokens % 1000 == 0
 
 
-def _bad(message: str) -> ModelFailed:
-    return ModelFailed("bad_response", message)
+def _bad(message: str, *, told: str = "") -> ModelFailed:
+    return ModelFailed("bad_response", message, told=told)

@@ -6,7 +6,10 @@ It repairs nothing: the turn hands over a history that any provider accepts.
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any, assert_never
+
+import orjson
 
 from agents.base.messages import (
     AssistantMessage,
@@ -41,6 +44,26 @@ def to_json(request: ModelRequest, *, model: str, limit_field: str) -> dict[str,
     if request.temperature is not None:
         body["temperature"] = request.temperature
     return body
+
+
+def encoded(body: dict[str, Any]) -> bytes:
+    """The body as JSON."""
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # half a surrogate pair in a name, a number of many digits in a schema
+        return json.dumps(body).encode()
+
+
+def without_stream(body: dict[str, Any]) -> dict[str, Any]:
+    """The same request for an answer in one piece."""
+    streaming = ("stream", "stream_options")
+    return {name: value for name, value in body.items() if name not in streaming}
+
+
+def count_images(request: ModelRequest) -> int:
+    """How many images are sent."""
+    said = (message for message in request.messages if isinstance(message, UserMessage))
+    return sum(isinstance(part, Image) for message in said for part in message.parts)
 
 
 def _message(message: Message) -> dict[str, Any]:
@@ -79,6 +102,7 @@ def _part(part: Part) -> dict[str, Any]:
             assert_never(part)
 
 
+@lru_cache(maxsize=256)  # the same few with each request
 def _tool(tool: ToolSpec) -> dict[str, Any]:
     function = {
         "name": tool.name,

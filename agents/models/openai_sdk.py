@@ -1,20 +1,19 @@
 """The side of the OpenAI client that holds the SDK: one streamed request, every way it can end.
 
-Imported on first use by `openai`, in a thread, because it is slow to import. The SDK builds, sends
-and splits into events; it does not retry, and what the events mean is decided by `openai_answer`.
+Imported on first use by `openai`, in a thread, because it is slow to import. The SDK builds and
+sends; it does not retry. What comes back is read by `openai_reading`.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import httpx2
 import openai
-from openai import AsyncOpenAI, AsyncStream, Omit
+import structlog
+from openai import AsyncOpenAI, Omit
 
 from agents.base.models import ModelContext, ModelReply, ModelRequest
 from agents.models import openai_request
@@ -22,10 +21,15 @@ from agents.models.bounded_transport import BodyRefused, BoundedTransport
 from agents.models.classify import blame, row_of
 from agents.models.left import read_left
 from agents.models.openai_answer import Answer, UpstreamError
+from agents.models.openai_events import WebPage
+from agents.models.openai_reading import read_answer
+from agents.models.openai_usage import Asked
 from agents.models.profile import Profile, Timeouts
 from agents.models.refusal import Refusal, read_refusal
 from agents.models.upstream_transport import UpstreamTransport
 from gateway.core.errors import Blame, ModelCategory, ModelFailed
+
+log = structlog.get_logger(__name__)
 
 MAX_QUOTED_CHARS = 300
 """As much of a provider's error text is passed on to the operator."""
@@ -54,7 +58,9 @@ class SdkConnection:
         self._limit_field = "max_completion_tokens" if newer else "max_tokens"
         # Said with each request: the SDK lets a variable of the environment replace the key.
         key = f"Bearer {profile.api_key}" if profile.api_key else Omit()
-        self._headers = _NOT_OURS | {"Authorization": key}
+        self._headers = _NOT_OURS | {"Authorization": key, "Content-Type": "application/json"}
+        self._thinks_unopened: set[str] = set()
+        self._doubted = False
         self._client = AsyncOpenAI(
             # Without a key the SDK would take one from the environment; the header is left out.
             api_key=profile.api_key or "none",
@@ -65,29 +71,21 @@ class SdkConnection:
         )
 
     async def ask(self, request: ModelRequest, context: ModelContext) -> ModelReply:
-        """One request, one answer; raises only `ModelFailed`.
+        """One answer; raises only `ModelFailed`. Cancelling closes the connection.
 
+        It takes one request, or a second one without streaming where the first brought no event.
         Failures are raised outside of the handlers: what the SDK raised holds the request with its
         key and text of the provider, and must not travel along as context into a log.
         """
-        answer = Answer()
-        body = openai_request.to_json(
-            request, model=request.model or self._profile.model, limit_field=self._limit_field
-        )
         try:
-            headers = await self._stream(body, context, answer)
-            left = read_left(headers, now_ms=context.clock.now_ms())
-            reply = answer.reply(self._profile.name)
-            return replace(reply, left=left) if left is not None else reply
+            return await self._answered(request, context)
         except openai.APIStatusError as error:
             told, now_ms = error.response.headers, context.clock.now_ms()
             failure = self._refused(
                 read_refusal(error.body, status=error.status_code, headers=told, now_ms=now_ms)
             )
-        except openai.APIConnectionError as error:
-            failure = self._unreached(error, begun=answer.begun)
-        except openai.APIError as error:  # an error event in the stream
-            failure = self._refused(read_refusal(error.body or error.message))
+        except (openai.APIConnectionError, httpx2.TransportError) as error:
+            failure = self._unreached(error)
         except UpstreamError as error:
             failure = self._refused(read_refusal(error.body))
         except (ModelFailed, BodyRefused, ValueError, RecursionError) as error:
@@ -102,42 +100,76 @@ class SdkConnection:
         """Close every connection; answers under way fail."""
         await self._client.close()
 
-    async def _stream(self, body: Any, context: ModelContext, answer: Answer) -> Mapping[str, str]:
-        """Feed the answer; returns the headers it came with."""
-        create = self._client.chat.completions.with_streaming_response.create
-        # As `extra_body` it leaves as it is. The SDK would look at each member of each message for
-        # what it has to rename or upload, which is nothing, and took half the CPU of a whole turn.
-        asking = create(
-            model=body["model"],
-            messages=[],
-            stream=True,
-            extra_body=body,
-            extra_headers=self._headers,
-        )
-        async with asking as response:
-            kind = response.headers.get("content-type", "").lower()
-            if "json" in kind or "html" in kind:
-                # Asked for a stream and got a document: taken when it is an answer.
-                _pass_on(answer.feed(_document(await response.read())), context)
-                return response.headers
-            async for event in await response.parse(to=AsyncStream[object]):
-                _pass_on(answer.feed(event), context)
-            return response.headers
+    async def _answered(self, request: ModelRequest, context: ModelContext) -> ModelReply:
+        model = request.model or self._profile.model
+        body = openai_request.to_json(request, model=model, limit_field=self._limit_field)
+        data = openai_request.encoded(body)
+        asked = Asked(len(data), openai_request.count_images(request), request.max_tokens)
+        answer = Answer(asked, opened=model in self._thinks_unopened)
+        headers = await self._exchange(data, answer, context)
+        if answer.silent:
+            # llama-cpp-python fails behind the head of a stream; without one it says what failed.
+            data = openai_request.encoded(openai_request.without_stream(body))
+            headers = await self._exchange(data, answer, context)
+        if headers is None:
+            raise ModelFailed("server", "the connection ended before it")
+        if answer.misled:
+            self._thinks_unopened.add(model)
+        self._doubt(answer.doubt)
+        reply = answer.reply(self._profile.name)
+        left = read_left(headers, now_ms=context.clock.now_ms())
+        return replace(reply, left=left) if left is not None else reply
 
-    def _unreached(self, error: openai.APIConnectionError, *, begun: bool) -> ModelFailed:
-        if isinstance(error, openai.APITimeoutError):
+    async def _exchange(
+        self, data: bytes, answer: Answer, context: ModelContext
+    ) -> Mapping[str, str] | None:
+        """Send one request and feed what comes; returns the headers it came with, None if the
+        connection broke before the first event."""
+        # As bytes it leaves as it is: the SDK would look at each member of each message for what
+        # it has to rename or upload, which is nothing, and took half the CPU of a whole turn.
+        response = await self._client.post(
+            "/chat/completions",
+            cast_to=httpx2.Response,
+            content=data,
+            options={"headers": self._headers},
+            stream=True,
+        )
+        assert isinstance(response, httpx2.Response)  # as it was asked for
+        try:
+            await read_answer(response.aiter_raw(), answer, context)
+        except httpx2.TransportError as error:
+            if not answer.silent or isinstance(error, httpx2.TimeoutException):
+                raise
+            return None
+        finally:
+            await response.aclose()
+        return response.headers
+
+    def _doubt(self, doubt: str) -> None:
+        """Tell the operator of counts that cannot be; once, because they come with each answer."""
+        if doubt and not self._doubted:
+            self._doubted = True
+            log.warning("model.impossible_count", profile=self._profile.name, reason=doubt)
+
+    def _unreached(self, error: Exception) -> ModelFailed:
+        if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):
             return self._failed("timeout", "did not answer in time")
         cause = type(error.__cause__ or error).__name__
-        if begun:
+        if isinstance(error, httpx2.TransportError):  # raised by the SDK only before the answer
             return self._failed("truncated", f"broke the answer off ({cause})")
         return self._failed("server", f"could not be reached ({cause})", blame=Blame("server"))
 
     def _unusable(self, error: Exception) -> ModelFailed:
         match error:
             case ModelFailed():
-                return self._failed(error.category, f"sent no usable answer: {error}")
+                what = f"sent no usable answer: {error}"
+                return self._failed(
+                    error.category, what, window=error.window, told=error.told, blame=error.blame
+                )
             case BodyRefused():
                 return self._failed("bad_response", str(error))
+            case WebPage():
+                return self._failed("bad_response", f"sent no usable answer: {error}")
             case _:
                 # Broken JSON, broken UTF-8, numbers of a million digits, brackets without end.
                 return self._failed("bad_response", f"sent garbage ({type(error).__name__})")
@@ -161,11 +193,16 @@ class SdkConnection:
         *,
         retry_after_ms: int | None = None,
         window: int = 0,
+        told: str = "",
         blame: Blame | None = None,
     ) -> ModelFailed:
-        message = f"the model server of profile {self._profile.name!r} {what}"
         return ModelFailed(
-            category, message, retry_after_ms=retry_after_ms, window=window, blame=blame
+            category,
+            f"the model server of profile {self._profile.name!r} {what}",
+            retry_after_ms=retry_after_ms,
+            window=window,
+            told=told,
+            blame=blame,
         )
 
     def _quoted(self, text: str) -> str:
@@ -206,18 +243,3 @@ def _transport(profile: Profile) -> httpx2.AsyncBaseTransport:
     return httpx2.AsyncHTTPTransport(
         verify=context, trust_env=False, proxy=profile.proxy, limits=limits
     )
-
-
-def _pass_on(text: str, context: ModelContext) -> None:
-    if text:
-        context.emit(text)
-
-
-def _document(data: bytes) -> object:
-    text = data.decode("utf-8")
-    if text.lstrip().startswith("<"):
-        raise ModelFailed("bad_response", "a web page came; the base URL is probably wrong")
-    document = json.loads(text)
-    if isinstance(document, str):
-        raise UpstreamError(document)
-    return document

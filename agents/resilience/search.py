@@ -185,6 +185,7 @@ class Search:
         elif room is not None:
             room.tokens += reply.usage.output_tokens
         self._answered(candidate, clock.now_ms())
+        standings.learn_window(*candidate.key, reply.window)
         notices = [
             policy.answered(self._session, candidate, self._request.model),
             self._counted(candidate, request, reply.usage.input_tokens),

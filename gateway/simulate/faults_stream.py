@@ -256,7 +256,7 @@ ODD = (
         chunk({}, "content_filter"),
         DONE,
     ),
-    _stream("no-text", "answer", "a whole answer that says nothing", STOP, USAGE, DONE),
+    _stream("no-text", "bad_response", "a whole answer that says nothing", STOP, USAGE, DONE),
     _stream(
         "many-events",
         "answer",

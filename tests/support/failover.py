@@ -37,6 +37,10 @@ LONGEST_WAIT_S = 20.0
 """Waits are shorter; what is longer is a deadline of a request, which real time decides here."""
 
 
+NO_EVENT = ("empty", "empty-json", "cut-at-once", "comments-only")
+"""Faults without any event of an answer."""
+
+
 class PatientClock:
     """Time jumps to the end of a wait on this clock, and no further: requests take real time.
 

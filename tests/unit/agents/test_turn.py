@@ -22,7 +22,7 @@ from agents.base.effects import (
     TurnResult,
 )
 from agents.base.messages import AssistantMessage, Messages, ToolCall, ToolMessage, UserMessage
-from agents.base.models import ModelReply, ToolSpec
+from agents.base.models import WINDOW_FULL, ModelReply, ToolSpec, Usage
 from agents.base.tools import ToolResult
 from agents.context import GO_ON, INTERRUPTED, repair
 from agents.tools.catalog import TOOLS
@@ -243,6 +243,20 @@ def test_an_answer_cut_at_its_limit_says_so_to_the_person_only() -> None:
         "Once upon a\n\n[cut off at the output limit of 100 tokens; ask to go on]",
         (AssistantMessage("Once upon a"),),
     )
+
+
+def test_an_answer_cut_by_the_window_says_so_and_not_that_a_limit_should_be_raised() -> None:
+    result = Driver().send(ModelReply("Once upon a", (), WINDOW_FULL, Usage(1900, 148)))
+    assert result is not None
+    assert "window of 2048 tokens" in result.text
+    assert "max_tokens" not in result.text
+    assert result.messages == (AssistantMessage("Once upon a"),)
+
+
+def test_calls_cut_by_the_window_are_not_run() -> None:
+    driver = Driver()
+    assert driver.send(ModelReply("", (call("a"),), WINDOW_FULL, Usage(1900, 30))) is None
+    assert isinstance(driver.effects[1], CallModel)
 
 
 def test_calls_cut_at_the_limit_are_not_run() -> None:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable
 from dataclasses import replace
 
 import pytest
+import structlog
 
 from agents.base.messages import ToolCall, UserMessage
 from agents.base.models import ModelContext, ModelReply, ModelRequest, ToolSpec, Usage
@@ -21,7 +22,7 @@ from agents.models.profile import Profile, Timeouts
 from gateway.core.clock import ManualClock
 from gateway.core.errors import ModelFailed
 from gateway.core.parts import Text
-from gateway.simulate.answers import MODEL, Raw, Reply, refusal
+from gateway.simulate.answers import MODEL, Ending, Raw, Reply, document, refusal
 from gateway.simulate.catalog import FAULTS
 from gateway.simulate.server import simulating
 from gateway.simulate.simulator import Simulator
@@ -52,7 +53,6 @@ ANSWERS: dict[str, ModelReply] = {
     "length": replace(HELLO, finish_reason="length"),
     "many-events": replace(HELLO, text="x" * 100_000),
     "no-done": HELLO,
-    "no-text": replace(COUNTED, text=""),
     "no-usage": HELLO,
     "null-delta": HELLO,
     "plain-json": COUNTED,
@@ -116,10 +116,55 @@ async def test_what_is_an_answer_is_taken_whole(model: OpenAIModel, fault: str) 
 
 
 async def test_nothing_is_retried(model: OpenAIModel, upstream: Simulator) -> None:
-    for fault in ("rate-limit-seconds", "server", "unavailable", "cut-at-once", "request-timeout"):
+    for fault in ("rate-limit-seconds", "server", "unavailable", "request-timeout"):
         before = upstream.count
         await fails(model, f"fault:{fault}")
         assert upstream.count == before + 1
+
+
+async def test_a_stream_without_any_event_is_asked_for_once_in_one_piece(
+    model: OpenAIModel, upstream: Simulator
+) -> None:
+    """llama-cpp-python says only then what was wrong with the request."""
+    for silent in (Raw((), 200, {}), Raw((b": hi\n\n",)), Raw((b"",), ending=Ending.CUT)):
+        upstream.script += [silent, Reply("Hello")]
+        assert (await ask(model)).text == "Hello"
+        upstream.script += [
+            silent,
+            refusal(400, {"message": "maximum context length is 512 tokens"}),
+        ]
+        failure = await fails(model)
+        assert (failure.category, failure.window) == ("overflow", 512)
+    streamed = ["stream" in call.body for call in upstream.asked]
+    assert streamed == [True, False] * 6
+
+
+async def test_a_template_that_opens_a_thought_is_known_from_the_second_answer_on(
+    model: OpenAIModel, upstream: Simulator
+) -> None:
+    for _ in range(2):
+        upstream.script.append(Reply("I must not tell.\n</think>\n\nHello!", deltas=6))
+    first: list[str] = []
+    second: list[str] = []
+    assert (await ask(model, heard=first)).text == "Hello!"
+    assert (await ask(model, heard=second)).text == "Hello!"
+    assert "must not" in "".join(first)  # and then taken back
+    assert "".join(second) == "Hello!"
+
+
+async def test_impossible_counts_are_none_and_told_once(
+    model: OpenAIModel, upstream: Simulator
+) -> None:
+    """One beyond the budget of a day would keep everybody out until the next."""
+    usage = {"prompt_tokens": 2**64, "completion_tokens": 10**7}
+    choice = {"message": {"content": "Hello"}, "finish_reason": "stop"}
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            upstream.script.append(document({"choices": [choice], "usage": usage}))
+            reply = await ask(model)
+            assert (reply.text, reply.usage) == ("Hello", Usage())
+    told = [line for line in logs if line["event"] == "model.impossible_count"]
+    assert [line["profile"] for line in told] == ["default"]
 
 
 async def test_the_operator_reads_what_the_provider_said_but_no_key(

@@ -17,7 +17,7 @@ from agents.models.openai import OpenAIModel
 from agents.models.profile import Profile
 from agents.models.upstream_connection import MAX_BUFFERED, UpstreamConnection
 from agents.models.upstream_transport import UpstreamTransport
-from gateway.core.clock import ManualClock, settle
+from gateway.core.clock import SystemClock, settle
 from gateway.core.errors import ModelFailed
 from gateway.core.parts import Text
 from tests.support.certificates import self_signed
@@ -71,7 +71,7 @@ async def asking(script: Script) -> AsyncIterator[tuple[RawUpstream, OpenAIModel
 
 async def ask(model: OpenAIModel, text: str) -> str:
     request = ModelRequest("m", "", (UserMessage((Text(text),)),))
-    return (await model.complete(request, ModelContext(ManualClock(), lambda _: None))).text
+    return (await model.complete(request, ModelContext(SystemClock(), lambda _: None))).text
 
 
 def text_of(body: str) -> str:
