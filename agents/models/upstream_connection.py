@@ -59,6 +59,8 @@ class UpstreamConnection(asyncio.Protocol):
         if timeout_s is not None:
             self._timer = self._loop.call_later(timeout_s, self._look_at_the_time)
         try:
+            if self._transport.is_closing():  # a server that accepts and hangs up
+                raise httpx2.RemoteProtocolError("the server closed the connection")
             self._transport.write(request)
             self._unsent = self._transport.get_write_buffer_size()
             while not response.begun:

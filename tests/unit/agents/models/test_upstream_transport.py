@@ -302,6 +302,18 @@ async def test_an_unknown_certificate_is_refused_and_a_known_one_taken(
     server.close()
 
 
+async def test_a_server_that_accepts_and_hangs_up_is_an_error_at_once() -> None:
+    """Also where that is known before the request is written."""
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    _, connection = await asyncio.get_running_loop().create_connection(
+        lambda: UpstreamConnection(lambda _: None), sock=ours
+    )
+    await settle()
+    with pytest.raises(httpx2.RemoteProtocolError, match="closed the connection"):
+        await connection.ask(b"POST / HTTP/1.1\r\n\r\n", None)
+
+
 async def test_closing_fails_what_is_under_way() -> None:
     async def silent(connection: Connection) -> None:
         await connection.gone()
