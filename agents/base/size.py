@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import assert_never
-
-from agents.base.messages import AssistantMessage, Message, ToolMessage, UserMessage
-from gateway.core.parts import File, Image, Parts, Text
+from agents.base.messages import AssistantMessage, Message, UserMessage
+from gateway.core.parts import Image, Part, Text
 
 MESSAGE_TOKENS = 4
 """What each message costs beside its words."""
@@ -15,16 +13,13 @@ IMAGE_TOKENS = 1000
 
 def of_message(message: Message) -> int:
     """One message."""
-    match message:
-        case UserMessage(parts):
-            return MESSAGE_TOKENS + _of_parts(parts)
-        case AssistantMessage(text, calls):
-            called = sum(of_text(call.name) + of_text(call.arguments) for call in calls)
-            return MESSAGE_TOKENS + of_text(text) + called
-        case ToolMessage():
-            return MESSAGE_TOKENS + of_text(message.text)
-        case _:
-            return MESSAGE_TOKENS + of_text(message.text)
+    if isinstance(message, UserMessage):
+        return MESSAGE_TOKENS + sum(map(_of_part, message.parts))
+    tokens = MESSAGE_TOKENS + of_text(message.text)
+    if isinstance(message, AssistantMessage):
+        for call in message.tool_calls:
+            tokens += of_text(call.name) + of_text(call.arguments)
+    return tokens
 
 
 def of_text(text: str) -> int:
@@ -35,16 +30,7 @@ def of_text(text: str) -> int:
     return round(len(text) / 4 + 0.4 * beyond)
 
 
-def _of_parts(parts: Parts) -> int:
-    total = 0
-    for part in parts:
-        match part:
-            case Text(text):
-                total += of_text(text)
-            case Image():
-                total += IMAGE_TOKENS
-            case File():
-                total += of_text(part.name) + MESSAGE_TOKENS
-            case _:
-                assert_never(part)
-    return total
+def _of_part(part: Part) -> int:
+    if isinstance(part, Text):
+        return of_text(part.text)
+    return IMAGE_TOKENS if isinstance(part, Image) else of_text(part.name) + MESSAGE_TOKENS

@@ -31,7 +31,7 @@ def to_json(request: ModelRequest, *, model: str, limit_field: str) -> dict[str,
 
     `limit_field` is what this server calls the bound of the output.
     """
-    system = [{"role": "system", "content": _clean(request.system)}] if request.system else []
+    system = [{"role": "system", "content": request.system}] if request.system else []
     body: dict[str, Any] = {
         "model": model,
         "messages": [*system, *map(_message, request.messages)],
@@ -47,11 +47,11 @@ def to_json(request: ModelRequest, *, model: str, limit_field: str) -> dict[str,
 
 
 def encoded(body: dict[str, Any]) -> bytes:
-    """The body as JSON."""
+    """The body as JSON; half a surrogate pair, which no UTF-8 can carry, becomes a `?`."""
     try:
         return orjson.dumps(body)
-    except TypeError:  # half a surrogate pair in a name, a number of many digits in a schema
-        return json.dumps(body).encode()
+    except TypeError:  # that, or a number of many digits in a schema
+        return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def without_stream(body: dict[str, Any]) -> dict[str, Any]:
@@ -62,42 +62,51 @@ def without_stream(body: dict[str, Any]) -> dict[str, Any]:
 
 def count_images(request: ModelRequest) -> int:
     """How many images are sent."""
-    said = (message for message in request.messages if isinstance(message, UserMessage))
-    return sum(isinstance(part, Image) for message in said for part in message.parts)
+    said = (message for message in request.messages if type(message) is UserMessage)
+    return sum(type(part) is Image for message in said for part in message.parts)
 
 
 def _message(message: Message) -> dict[str, Any]:
+    # Nearly all messages of a long conversation are one of these two, and each is told each time.
+    if type(message) is AssistantMessage and not message.tool_calls:
+        return {"role": "assistant", "content": message.text}
+    if type(message) is UserMessage and len(message.parts) == 1:
+        (part,) = message.parts
+        if type(part) is Text:
+            return {"role": "user", "content": part.text}
+    return _rare_message(message)
+
+
+def _rare_message(message: Message) -> dict[str, Any]:
     match message:
         case UserMessage(parts):
             if any(isinstance(part, Image) for part in parts):
                 return {"role": "user", "content": [_part(part) for part in parts]}
-            return {"role": "user", "content": _clean(text_of(parts))}
-        case AssistantMessage(text, ()):
-            return {"role": "assistant", "content": _clean(text)}
+            return {"role": "user", "content": text_of(parts)}
         case AssistantMessage(text, calls):
             # Beside calls, servers that refuse an empty text take none at all.
-            value: dict[str, Any] = {"role": "assistant", "content": _clean(text) or None}
+            value: dict[str, Any] = {"role": "assistant", "content": text or None}
             return value | {"tool_calls": [_call(call) for call in calls]}
         case SummaryMessage(text):
-            return {"role": "user", "content": _clean(text)}
+            return {"role": "user", "content": text}
         case ToolMessage(call_id, _, text, is_error):
             content = f"Error: {text}" if is_error else text or NO_OUTPUT
-            return {"role": "tool", "tool_call_id": call_id, "content": _clean(content)}
+            return {"role": "tool", "tool_call_id": call_id, "content": content}
         case _:
             assert_never(message)
 
 
 def _call(call: ToolCall) -> dict[str, Any]:
-    function = {"name": call.name, "arguments": _clean(call.arguments)}
+    function = {"name": call.name, "arguments": call.arguments}
     return {"id": call.id, "type": "function", "function": function}
 
 
 def _part(part: Part) -> dict[str, Any]:
     match part:
         case Image(url):
-            return {"type": "image_url", "image_url": {"url": _clean(url)}}
+            return {"type": "image_url", "image_url": {"url": url}}
         case Text() | File():
-            return {"type": "text", "text": _clean(text_of((part,)))}
+            return {"type": "text", "text": text_of((part,))}
         case _:
             assert_never(part)
 
@@ -110,12 +119,3 @@ def _tool(tool: ToolSpec) -> dict[str, Any]:
         "parameters": json.loads(tool.parameters),
     }
     return {"type": "function", "function": function}
-
-
-def _clean(text: str) -> str:
-    """Without lone surrogates, which no UTF-8 body can carry."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode()
-    return text

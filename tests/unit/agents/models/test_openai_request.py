@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from agents.base.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
 from agents.base.models import ModelRequest, ToolSpec
-from agents.models.openai_request import NO_OUTPUT, to_json
+from agents.models.openai_request import NO_OUTPUT, encoded, to_json
 from gateway.core.parts import File, Image, Text
 
 
@@ -89,10 +90,11 @@ def test_each_message_has_its_form(message: Message, expected: dict[str, Any]) -
 
 def test_lone_surrogates_do_not_reach_the_wire() -> None:
     bad = "a\ud800b"
-    messages = rendered(
+    said = rendered(
         UserMessage((Text(bad),)),
         AssistantMessage(bad, (ToolCall("a", "look", bad),)),
         ToolMessage("a", "look", bad),
     )
-    str(messages).encode("utf-8")
-    assert messages[0]["content"] == "a?b"
+    sent = json.loads(encoded({"messages": said, "n": 2**70}))
+    assert sent["messages"][0]["content"] == sent["messages"][2]["content"] == "a?b"
+    assert sent["n"] == 2**70
