@@ -37,9 +37,9 @@ async def read_answer(pieces: AsyncIterator[bytes], answer: Answer, context: Mod
                 data = await anext(pieces, b"")
             _feed(reader.feed(data) if data else reader.finish(), answer, context)
         except (TimeoutError, httpx2.TransportError, NotAnEvent, ModelFailed, UpstreamError):
-            if not answer.ended:
+            if not (answer.ended or reader.done):
                 raise
-            break  # it is whole already
+            break  # nothing that counts could follow
     _pass_on(answer.finish(), context)
 
 

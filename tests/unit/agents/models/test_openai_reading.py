@@ -97,7 +97,9 @@ async def test_an_answer_that_is_not_whole_is_broken(
         await read(before, rest)
 
 
-@pytest.mark.parametrize(("last", "wait_s"), [(STOP, LINGER_S), (STOP + DONE, DRAIN_S)])
+@pytest.mark.parametrize(
+    ("last", "wait_s"), [(STOP, LINGER_S), (STOP + DONE, DRAIN_S), (DONE, DRAIN_S)]
+)
 async def test_a_connection_left_open_is_waited_for_a_moment(last: bytes, wait_s: float) -> None:
     clock, never = ManualClock(), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
@@ -105,8 +107,16 @@ async def test_a_connection_left_open_is_waited_for_a_moment(last: bytes, wait_s
         await clock.advance(wait_s / 2)
         assert not reading.done()
         await clock.advance(wait_s)
-    answer, _ = reading.result()
-    assert answer.reply("p").text == "Hello"
+    answer, shown = reading.result()
+    assert (shown, answer.ended) == ("Hello", last != DONE)
+
+
+@pytest.mark.parametrize("rest", [CUT, httpx2.ReadTimeout("late")])
+async def test_an_end_without_a_finish_reason_is_an_answer_that_broke_off(rest: Exception) -> None:
+    answer, _ = await read(HALF, DONE, rest)
+    with pytest.raises(ModelFailed) as raised:
+        answer.reply("p")
+    assert raised.value.category == "truncated"
 
 
 async def test_what_was_shown_is_taken_back_when_it_was_a_thought() -> None:
