@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +18,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # Tests need predictable answers and no weights; a test that wants the real default sets it itself.
 os.environ.setdefault("TURNGATE_MODEL", "scripted")
+
+
+# Gateways remember their homes for this user; those of tests are no homes of anybody.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="turngate-tests-state-")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_state_stays() -> Iterator[None]:
+    """Nothing is left of the homes that were remembered."""
+    yield
+    shutil.rmtree(os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)

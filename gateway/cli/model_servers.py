@@ -7,6 +7,7 @@ Follows no redirect and no proxy variable, so a key never leaves for another hos
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -14,10 +15,17 @@ from email.utils import parsedate_to_datetime
 import httpx2
 import orjson
 
+_VERSION = re.compile(r"/v\d+\w*$")
+
 MAX_BYTES = 4 << 20
 """A list of models; the longest public one has 500 KiB."""
 NEAR_S = 1.0
 """For a server on this machine: one that is there answers in a few milliseconds."""
+
+METHODS = ("/chat/completions", "/completions", "/responses", "/models")
+"""Ends of addresses that documentation shows and people paste: the base is what stands before."""
+
+NO_LIST = "the answer is no list of models"
 
 LOCAL = {
     11434: "Ollama",
@@ -41,6 +49,11 @@ class Listing:
     status: int = 200
     problem: str = ""
     at_s: float = 0.0
+
+    @property
+    def unlisted(self) -> bool:
+        """Whether the server answers, and has no list of models at this address."""
+        return self.problem == NO_LIST or self.status in (404, 405, 501)
 
     @property
     def usable(self) -> bool:
@@ -71,7 +84,27 @@ async def list_models(base_url: str, key: str = "", *, within_s: float) -> Listi
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         return Listing(base_url, problem=str(error) or type(error).__name__)
     except (ValueError, TypeError, KeyError):
-        return Listing(base_url, problem="the answer is no list of models")
+        return Listing(base_url, problem=NO_LIST)
+
+
+def other_bases(base_url: str) -> list[str]:
+    """Bases on the same server that were probably meant: with `/v1`, without a method's path."""
+    base = base_url.rstrip("/")
+    cut = next((base.removesuffix(end) for end in METHODS if base.endswith(end)), base)
+    versioned = [cut] if _VERSION.search(cut) else [f"{cut}/v1", cut]
+    return [each for each in versioned if each != base]
+
+
+async def find_base(base_url: str, key: str = "", *, within_s: float) -> Listing | None:
+    """The first of `other_bases` that answers as a model server: a list, or a refused key.
+
+    The key is sent to the server it was meant for and to no other.
+    """
+    for other in other_bases(base_url):
+        listing = await list_models(other, key, within_s=within_s)
+        if listing.usable or listing.status in (401, 403):
+            return listing
+    return None
 
 
 async def find_local(ports: Sequence[int] = tuple(LOCAL)) -> list[Listing]:

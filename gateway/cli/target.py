@@ -16,13 +16,12 @@ from pathlib import Path
 
 import orjson
 
+from gateway.cli.nearby import GATEWAY_FILE, nearby
 from gateway.client import Client
 from gateway.config import TOKEN_FILE, Settings, load_settings
 from gateway.core import home as home_folder
 from gateway.core.errors import ConfigError, GatewayUnreachable
 from gateway.http.listeners import is_own_listener
-
-GATEWAY_FILE = "gateway.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +52,10 @@ def find(*, url: str | None = None, home: str | None = None) -> Target:
         return Target(given, _token_for(given, settings, is_of_folder=_names(settings, url)))
     target = running(settings)
     if target is None:
+        others = "".join(f"; {other.told}" for other in nearby(settings))
         raise GatewayUnreachable(
-            f"no gateway is running here ({settings.turngate_home / GATEWAY_FILE} is not there); "
-            "start one with: turngate up"
+            f"no gateway is running here ({settings.turngate_home / GATEWAY_FILE} is not there)"
+            f"{others}; start one here with: turngate up"
         )
     return target
 

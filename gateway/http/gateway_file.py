@@ -6,6 +6,8 @@ import json
 import os
 from pathlib import Path
 
+from gateway.core import known_homes
+
 NAME = "gateway.json"
 
 
@@ -25,6 +27,7 @@ def write(home: Path, url: str, pid: int, command: str) -> None:
         )
         file.write("\n")
     draft.replace(target)
+    known_homes.remember(home)
 
 
 def remove(home: Path, pid: int) -> None:

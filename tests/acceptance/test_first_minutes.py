@@ -119,7 +119,7 @@ def test_a_misspelt_key_in_the_file(newcomer: Newcomer) -> None:
     (newcomer.folder / "turngate.toml").write_text("turngate_prot = 9000\n")
     said = newcomer.types("up")
     assert said.code == CONFIG
-    said.names("turngate_prot (turngate.toml)", "did you mean turngate_port?")
+    said.names("turngate_prot (turngate.toml)", "did you mean 'turngate_port'?")
     assert newcomer.doctor()["settings"] == "fail"
 
 

@@ -23,18 +23,21 @@ class Canned:
 
 
 @contextmanager
-def canned(body: bytes, *, status: int = 200, location: str = "") -> Iterator[Canned]:
-    """Answers every request with this."""
+def canned(
+    body: bytes, *, status: int = 200, location: str = "", only: str = ""
+) -> Iterator[Canned]:
+    """Answers every request with this; with `only`, those of that path, and others with 404."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             said.asked.append((self.path, self.headers.get("Authorization", "")))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
+            there = only in ("", self.path)
+            self.send_response(status if there else 404)
+            self.send_header("Content-Length", str(len(body) if there else 0))
             if location:
                 self.send_header("Location", location)
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(body if there else b"")
 
         do_POST = do_GET
 

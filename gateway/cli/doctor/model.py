@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from gateway.answering import local_weights, profiles
 from gateway.cli.doctor.check import Finding, Level, Scene, fail, ok, warn
 from gateway.cli.doctor.machine import SET_CLOCK, SKEW_S
-from gateway.cli.model_servers import Listing, list_models
+from gateway.cli.model_servers import Listing, find_base, list_models, other_bases
 from gateway.core.errors import ConfigError
 from gateway.core.suggestions import did_you_mean
 
@@ -34,9 +34,14 @@ async def model(scene: Scene) -> Finding:
     findings = []
     for key in keys:
         listing = await list_models(key.base_url, key.api_key, within_s=FAR_S)
-        findings.append(
-            _judged(key.models[0] if key.models else settings.llm_model, key.name, listing)
-        )
+        meant = None
+        if listing.unlisted:
+            meant = await find_base(key.base_url, key.api_key, within_s=FAR_S)
+        if meant is not None:
+            findings.append(_misplaced(key.name, listing, meant))
+        else:
+            name = key.models[0] if key.models else settings.llm_model
+            findings.append(_judged(name, key.name, listing))
         findings.extend(_clocks(listing, scene.now_s))
     return _together(findings)
 
@@ -86,23 +91,42 @@ def _built_in(scene: Scene) -> Finding:
     return ok("the small local model, whole and ready")
 
 
+def _misplaced(key: str, listing: Listing, meant: Listing) -> Finding:
+    """Every call of a model would end in the same 404."""
+    return fail(
+        f"{listing.base_url} is not the base of that server's API ({_reason(listing)}), "
+        f"{meant.base_url} is: it answers",
+        f"set {_variable('LLM_BASE_URL', key)} to {meant.base_url}",
+    )
+
+
+def _reason(listing: Listing) -> str:
+    return listing.problem or f"HTTP {listing.status}"
+
+
+def _variable(name: str, key: str) -> str:
+    return name if key == "default" else key.replace("key-", f"{name}_")
+
+
 def _judged(model_name: str, key: str, listing: Listing) -> Finding:
     url = listing.base_url
-    if listing.problem:
+    if listing.problem and not listing.unlisted:
         return fail(
             f"{url} does not answer: {listing.problem}",
-            "is LLM_BASE_URL right, up to and with /v1, and is the server running?",
+            "is LLM_BASE_URL right, and is the server running?",
         )
     if listing.status in (401, 403):
-        name = "LLM_API_KEY" if key == "default" else key.replace("key-", "LLM_API_KEY_")
+        name = _variable("LLM_API_KEY", key)
         return fail(
             f"{url} refuses the key in {name} (HTTP {listing.status})",
             f"set {name} to a key of that server",
         )
-    if listing.status in (404, 405, 501):
+    if listing.unlisted:
+        tried = "".join(f", nor has {each}" for each in other_bases(url))
         return warn(
-            f"{url} has no list of models (HTTP {listing.status})",
-            "if its address is right, try: turngate send hello",
+            f"{url} has no list of models ({_reason(listing)}){tried}",
+            "see that server's documentation for its base URL; if this one is right, try: "
+            "turngate send hello",
         )
     if listing.status != 200:
         return fail(

@@ -29,6 +29,7 @@ class Shell:
             "PATH": os.environ["PATH"],
             "TURNGATE_HOME": str(self.home),
             "TURNGATE_MODEL": "scripted",
+            "XDG_STATE_HOME": str(self.folder / "state"),
             "WORKSPACE_DIR": str(self.folder / "workspace"),
             "PYTHONPATH": str(Path(__file__).resolve().parents[4]),
             **more,

@@ -27,6 +27,22 @@ def test_alone_it_answers_by_itself(shell: Shell) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "You said: one\n", "")
 
 
+def test_beside_one_of_another_home_it_says_that_it_starts_its_own(shell: Shell) -> None:
+    """Piped too: the answer would come from another agent and model, without a word."""
+    with shell.up("--home", str(shell.folder / "other")) as (_, url):
+        done = shell.run("chat", stdin="one\n")
+        lost = shell.run("status")
+    assert (done.returncode, done.stdout) == (0, "You said: one\n")
+    for said in (str(shell.home), "so this terminal starts one", f"at {url} for", "--home"):
+        assert said in done.stderr
+    assert (
+        " ".join(who_answers(load_settings(turngate_model="scripted"))[0].split()[:3])
+        in done.stderr
+    )
+    assert lost.returncode == 69
+    assert f"one runs at {url} for {shell.folder / 'other'}" in lost.stderr
+
+
 def test_a_slip_in_the_name_of_a_setting_is_told(shell: Shell) -> None:
     done = shell.run("chat", stdin="one\n", LLM_MODLE="m")
     assert done.stdout == "You said: one\n"

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from gateway.cli.model_servers import LOCAL, find_local, list_models
+from gateway.cli.model_servers import LOCAL, find_local, list_models, other_bases
 from tests.support.canned import canned
 
 MODELS = json.dumps({"data": [{"id": "a"}, {"id": "b"}]}).encode()
@@ -47,6 +47,23 @@ async def test_what_is_no_list_is_said(body: bytes) -> None:
     with canned(body) as server:
         listing = await list_models(server.base_url, within_s=2)
     assert listing.problem == "the answer is no list of models"
+
+
+@pytest.mark.parametrize(
+    ("base", "others"),
+    [
+        ("http://h:1", ["http://h:1/v1"]),
+        ("http://h:1/", ["http://h:1/v1"]),
+        ("http://h/api", ["http://h/api/v1"]),
+        ("http://h/v1", []),
+        ("http://h/v1beta", []),
+        ("http://h/v1/chat/completions", ["http://h/v1"]),
+        ("http://h/models", ["http://h/v1", "http://h"]),
+    ],
+)
+def test_bases_that_were_probably_meant(base: str, others: list[str]) -> None:
+    """All on the same server: the key goes nowhere else."""
+    assert other_bases(base) == others
 
 
 async def test_where_nobody_listens_is_said() -> None:

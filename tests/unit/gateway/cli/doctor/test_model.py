@@ -73,7 +73,7 @@ async def test_it_is_not_asked_unless_that_is_wanted(tmp_path: Path) -> None:
         (200, "zzz", Level.WARN, "it has large-model, small"),
         (401, "small", Level.FAIL, "LLM_API_KEY"),
         (403, "small", Level.FAIL, "LLM_API_KEY"),
-        (404, "small", Level.WARN, "no list"),
+        (404, "small", Level.WARN, "has no list of models (HTTP 404)"),
         (500, "small", Level.FAIL, "HTTP 500"),
     ],
 )
@@ -95,6 +95,37 @@ async def test_its_answer_is_judged(
     assert said in finding.saw + finding.fix
     assert "sk-not" not in finding.saw + finding.fix
     assert server.asked == [("/v1/models", "Bearer sk-not-to-be-seen")]
+
+
+@pytest.mark.parametrize("wrong", ["", "/", "/v1/chat/completions", "/v1/models"])
+async def test_an_address_beside_the_right_one_is_named_with_it(tmp_path: Path, wrong: str) -> None:
+    """Without `/v1`, or with the path of a method, every turn would end in a 404."""
+    with canned(MODELS, only="/v1/models") as server:
+        base = server.base_url.removesuffix("/v1")
+        finding = await model(
+            scene(
+                tmp_path,
+                online=True,
+                llm_model="small",
+                llm_base_url=base + wrong,
+                llm_api_key=KEY,
+                now_s=now_s(),
+            )
+        )
+    assert finding.level is Level.FAIL
+    assert f"{base}/v1 is: it answers" in finding.saw
+    assert finding.fix == f"set LLM_BASE_URL to {base}/v1"
+
+
+async def test_where_no_address_has_a_list_those_that_were_tried_are_named(tmp_path: Path) -> None:
+    with canned(b"<html>") as server:
+        base = server.base_url.removesuffix("/v1")
+        finding = await model(
+            scene(tmp_path, online=True, llm_model="small", llm_base_url=base, now_s=now_s())
+        )
+    assert finding.level is Level.WARN
+    assert f"{base} has no list of models" in finding.saw
+    assert f"nor has {base}/v1" in finding.saw
 
 
 async def test_settings_that_do_not_fit_are_not_tried(tmp_path: Path) -> None:
