@@ -52,6 +52,9 @@ EXIT_CODES = {
     1: "an error without a code of its own",
     2: "a value or the command line does not fit",
     69: "something needed is not available: the store, the model, a gateway",
+    70: "a bug of turngate; its traceback is in `incidents.log` below `XDG_STATE_HOME/turngate` "
+    "or `~/.local/state/turngate`, under the id that was said",
+    74: "something cannot be read or written, the output perhaps",
     75: "a bound was reached; the same may work later",
     77: "the credential is missing, or does not allow this",
     78: "the configuration is wrong",

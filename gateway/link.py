@@ -19,6 +19,7 @@ import orjson
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
+from gateway.core.addresses import url_problem
 from gateway.core.clock import Clock
 from gateway.core.errors import (
     Bug,
@@ -295,6 +296,8 @@ def _socket_url(url: str) -> str:
     scheme = {"http": "ws", "https": "wss"}.get(scheme, scheme)
     if not separator or scheme not in ("ws", "wss"):
         raise InvalidInput(f"{url!r} is no address of a gateway; expected http://host:port")
+    if problem := url_problem(url):
+        raise InvalidInput(f"{url!r} is no address of a gateway: {problem}")
     path = "" if "/" in rest.rstrip("/") else "/ws"
     return f"{scheme}://{rest.rstrip('/')}{path}"
 

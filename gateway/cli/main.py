@@ -5,17 +5,14 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import importlib
-import os
 import sys
-from contextlib import suppress
 
 import click
 
-from gateway.cli.visible import fitted, visible
-from gateway.core.errors import TurngateError, describe
+from gateway.cli import streams
+from gateway.cli.ending import INTERRUPTED, check_words, told
 
 # name → (module, what `--help` says). A namespace of RPC methods is one line too.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -43,10 +40,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "conformance": ("gateway.cli.conformance", "Does a server speak this protocol?"),
 }
 ALIASES = {"token": "tokens"}
-IO_FAILED = 74
-"""EX_IOERR of sysexits.h: something cannot be read or written, the output perhaps."""
-INTERRUPTED = 130
-"""128 and the number of SIGINT, as shells say it."""
 
 
 class Turngate(click.Group):
@@ -84,17 +77,15 @@ class Turngate(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except TurngateError as error:
-            _say(visible(str(error)))
-            ctx.exit(describe(error).exit_code)
-        except OSError as error:
-            if error.errno == errno.EPIPE:  # whoever read has enough; click ends without a word
-                raise
-            _say(f"{error.strerror or error}{_where(error)}")
-            _give_up_output()
-            ctx.exit(IO_FAILED)
-        except (KeyboardInterrupt, click.Abort):  # click would say "Aborted!" and 1
+        except click.exceptions.Exit:
+            raise
+        except click.Abort:  # click would say "Aborted!" and 1
             ctx.exit(INTERRUPTED)
+        except (click.ClickException, SystemExit):
+            raise
+        # The one place that answers for a bug in a command: no traceback reaches a user.
+        except BaseException as error:  # noqa: BLE001
+            ctx.exit(told(error))
 
 
 @click.group(
@@ -106,22 +97,6 @@ class Turngate(click.Group):
 @click.version_option(package_name="turngate", prog_name="turngate")
 def turngate() -> None:
     """A self-hosted gateway for LLM agents that never loses or repeats a turn."""
-
-
-def _say(sentence: str) -> None:
-    click.echo(fitted(f"turngate: {sentence}", 0, sys.stderr), err=True)
-
-
-def _where(error: OSError) -> str:
-    if error.filename:
-        return f": {error.filename}; is it there, and may you use it?"
-    return ", while reading or writing; look at where the output goes, and at free space (df)"
-
-
-def _give_up_output() -> None:
-    """What is still to be written to it would fail once more at the end of the process."""
-    with suppress(OSError, ValueError, AttributeError), open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def everything() -> click.Group:
@@ -136,7 +111,9 @@ def everything() -> click.Group:
 def main() -> int:
     """Run a command; the process exits with what it returns."""
     try:
+        streams.fit()
+        check_words(sys.argv[1:])
         code = turngate(prog_name="turngate", standalone_mode=True)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return int(code or 0)
+    except BaseException as error:  # noqa: BLE001 - before or behind a command, as within one
+        code = error.code if isinstance(error, SystemExit) else told(error)
+    return streams.finish(code if isinstance(code, int) else 0)

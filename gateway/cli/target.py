@@ -20,7 +20,8 @@ from gateway.cli.nearby import GATEWAY_FILE, nearby
 from gateway.client import Client
 from gateway.config import TOKEN_FILE, Settings, load_settings
 from gateway.core import home as home_folder
-from gateway.core.errors import ConfigError, GatewayUnreachable
+from gateway.core.addresses import url_problem
+from gateway.core.errors import ConfigError, GatewayUnreachable, InvalidInput
 from gateway.http.listeners import is_own_listener
 
 
@@ -49,6 +50,8 @@ def find(*, url: str | None = None, home: str | None = None) -> Target:
     settings = load_settings(turngate_home=home)
     given = url or settings.turngate_url
     if given:
+        if problem := url_problem(given):
+            raise InvalidInput(f"{given!r} is no address of a gateway: {problem}")
         return Target(given, _token_for(given, settings, is_of_folder=_names(settings, url)))
     target = running(settings)
     if target is None:
@@ -93,7 +96,10 @@ def said_by(home: Path) -> Said | None:
     """Address, command and process of the gateway, by its file; None without a readable one."""
     try:
         found = orjson.loads((home / GATEWAY_FILE).read_bytes())
-        return Said(str(found["url"]), str(found.get("command", "")), int(found.get("pid", 0)))
+        url = str(found["url"])
+        if url_problem(url):
+            return None
+        return Said(url, str(found.get("command", "")), int(found.get("pid", 0)))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -145,8 +151,11 @@ def _is_alive(pid: int) -> bool:
 def _read_token(home: Path) -> str:
     file = home / TOKEN_FILE
     try:
-        return file.read_text(encoding="utf-8-sig").strip()
-    except OSError as error:
+        token = file.read_text(encoding="utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"there is no token in {file}; set TURNGATE_TOKEN, or start the gateway here once"
         ) from error
+    if not token.isascii() or not token.isprintable():
+        raise ConfigError(f"what {file} holds is no token; restart the gateway without that file")
+    return token

@@ -3,6 +3,23 @@
 from __future__ import annotations
 
 import ipaddress
+from urllib.parse import urlsplit
+
+
+def url_problem(url: str) -> str:
+    """Why nothing can be at a URL, in a few words; empty where that can be tried.
+
+    Whoever connects with one that has a problem gets one of six exceptions of as many libraries.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        host = (parts.hostname or "").encode("idna").decode()
+    except ValueError as error:  # a bracket without its pair, a port of letters, an endless label
+        return str(error).removeprefix("encoding with 'idna' codec failed ")
+    if not host or port == 0:
+        return "it has no host" if not host else "its port is 0"
+    return "" if url.isprintable() and " " not in url else "it has characters of no address"
 
 
 def is_loopback(host: str) -> bool:

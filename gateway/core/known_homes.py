@@ -1,7 +1,7 @@
 """The home folders in which this user has run gateways, so that a command can say where one is.
 
-One small file a home below `XDG_STATE_HOME` or `~/.local/state`: its name is a hash, its text the
-path. No secret is in there. Best effort: where nothing can be written, nothing is remembered.
+One small file a home in the user's state folder: its name is a hash, its text the path. No secret
+is in there. Best effort: where nothing can be written, nothing is remembered.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
+
+from gateway.core.state_folder import state_folder
 
 MOST = 32
 """Homes remembered; the ones used longest ago are forgotten. People have two or three, tests many,
@@ -20,8 +22,7 @@ MAX_BYTES = 4096
 
 def folder() -> Path:
     """Where they are remembered. Raises `RuntimeError` where this user has no home directory."""
-    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(base).expanduser() / "turngate" / "homes"
+    return state_folder() / "homes"
 
 
 def remember(home: Path) -> None:

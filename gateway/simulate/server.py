@@ -146,12 +146,13 @@ def _bound(host: str, port: int) -> socket.socket:
         # With the protocol spelt out; otherwise asyncio leaves Nagle's algorithm on and every
         # answer waits 40 ms for a delayed acknowledgement.
         sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    except OSError as error:
+    except (OSError, UnicodeError, OverflowError) as error:
         raise ConfigError(f"{host!r} is no address here: {error}") from error
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(address)
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         sock.close()
-        raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror}") from error
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(f"cannot listen on {host} port {port}: {why}") from error
     return sock
