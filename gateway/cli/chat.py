@@ -23,11 +23,9 @@ from gateway.answering import who_answers
 from gateway.app import open_terminal
 from gateway.cli.attached import Attached
 from gateway.cli.ends import Ends
-from gateway.cli.hosting import AGAIN_S, COMMAND, hosting, take_over
-from gateway.cli.nearby import nearby
+from gateway.cli.hosting import AGAIN_S, COMMAND, hosting, take_over, tell_of_others
 from gateway.cli.options import HOME, LOG_LEVEL, MODEL, WORKSPACE
 from gateway.cli.target import Target, running
-from gateway.cli.visible import fitted, visible
 from gateway.client import Client
 from gateway.config import Settings, doubts, load_settings
 from gateway.core.clock import Clock, SystemClock
@@ -130,7 +128,7 @@ async def _sit_down(sitting: Sitting) -> bool:
             client = await _client(target, stack) if target is not None else None
             if target is not None and client is not None:
                 return await _attached(sitting, target, client)
-            _beside_others(sitting)
+            tell_of_others(sitting.settings)
             host = hosting(sitting.settings, hurry=sitting.hurry, channels=[sitting.terminal])
             try:
                 served = await stack.enter_async_context(host)
@@ -140,16 +138,6 @@ async def _sit_down(sitting: Sitting) -> bool:
             else:
                 return await _alone(sitting, served)
         await sitting.clock.sleep(AGAIN_S)
-
-
-def _beside_others(sitting: Sitting) -> None:
-    """Say that a gateway starts although others run: a person may have meant one of those."""
-    for other in nearby(sitting.settings):
-        said = (
-            f"no gateway runs for {sitting.settings.turngate_home.absolute()}, so this terminal "
-            f"starts one. {' '.join(who_answers(sitting.settings))} Besides it {other.told}"
-        )
-        click.echo(fitted(f"turngate: {visible(said)}", 0, sys.stderr), err=True)
 
 
 async def _client(target: Target, stack: AsyncExitStack) -> Client | None:

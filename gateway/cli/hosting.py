@@ -12,9 +12,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
+import click
+
 from channels.base.channel import PROMPT, Channel
+from gateway.answering import who_answers
 from gateway.app import Chosen
+from gateway.cli.nearby import nearby
 from gateway.cli.progress import FetchProgress
+from gateway.cli.visible import fitted, visible
 from gateway.client import Client
 from gateway.config import Settings
 from gateway.core.clock import Clock
@@ -61,6 +66,16 @@ async def hosting(
             yield served
     finally:
         await owner.close()
+
+
+def tell_of_others(settings: Settings) -> None:
+    """Say that a gateway starts here although others run: a person may have meant one of those."""
+    for other in nearby(settings):
+        said = (
+            f"no gateway runs for {settings.turngate_home.absolute()}, so this terminal starts "
+            f"one. {' '.join(who_answers(settings))} Besides it {other.told}"
+        )
+        click.echo(fitted(f"turngate: {visible(said)}", 0, sys.stderr), err=True)
 
 
 async def take_over(
