@@ -5,8 +5,9 @@ A part of the composition root: it chooses concrete models, and starts none.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypedDict
 
 from agents.base.models import Limits, Model, ModelRequest
 from agents.base.profiles import Keyless, Profiles
@@ -25,6 +26,13 @@ from gateway.store.base.store import Store
 from gateway.turns.opening import Opening, OpeningModel
 from gateway.turns.profile_state import StoredProfileState
 from gateway.turns.spending import StoredSpending
+
+
+class _Taken(TypedDict):
+    tools: bool
+    images: bool
+    without: frozenset[str]
+    pinned: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,38 +154,76 @@ def models(settings: Settings) -> tuple[str, ...]:
     return (settings.answering, *settings.llm_fallback_models)
 
 
+MEMBERS = {
+    "tools": "llm_tools",
+    "images": "llm_images",
+    "stream_options": "llm_stream_options",
+    "system": "llm_system_role",
+    "parallel_calls": "llm_parallel_calls",
+}
+"""Members of a request, and the setting that says whether a server takes them."""
+
+
 def profiles(settings: Settings) -> tuple[Profile, ...]:
     """The keys of these settings in order, each bound to its address; one key is there once."""
+    said = {
+        member: bool(getattr(settings, name))
+        for member, name in MEMBERS.items()
+        if name in settings.model_fields_set
+    }
     shared = Profile(
         settings.llm_base_url or OPENAI_URL,
         settings.model_key,
         settings.llm_model,
         models=settings.llm_models,
-        tools=settings.llm_tools,
-        images=settings.llm_images,
         window=settings.llm_context_window,
+        output=settings.llm_output_limit,
+        simultaneous=settings.llm_simultaneous_requests,
+        limit_name=settings.llm_limit_name,
         requests_a_minute=settings.llm_requests_per_minute,
         tokens_a_minute=settings.llm_tokens_per_minute,
+        **_taken(said),
     )
     found = [shared] if shared.api_key or not settings.llm_keys else []
-    found += [_numbered(key, shared, settings.elsewhere(key)) for key in settings.llm_keys]
+    found += [_numbered(key, shared, said, settings.elsewhere(key)) for key in settings.llm_keys]
     unique: dict[tuple[str, ...], Profile] = {}
     for profile in found:
         unique.setdefault((profile.base_url, profile.api_key, *profile.models), profile)
     return tuple(unique.values())
 
 
-def _numbered(key: NumberedKey, shared: Profile, elsewhere: bool) -> Profile:
+def _numbered(
+    key: NumberedKey, shared: Profile, said: Mapping[str, bool], elsewhere: bool
+) -> Profile:
     """What is said of a server holds for every key that belongs there."""
+    own = {
+        member: takes
+        for member, name in MEMBERS.items()
+        if (takes := getattr(key, name.removeprefix("llm_"))) is not None
+    }
+    common = Profile(shared.base_url, "", shared.model) if elsewhere else shared
     return Profile(
         key.base_url or shared.base_url,
         key.api_key.get_secret_value(),
         shared.model,
         name=f"key-{key.number}",
-        models=key.models or (() if elsewhere else shared.models),
-        tools=key.tools if key.tools is not None else elsewhere or shared.tools,
-        images=key.images if key.images is not None else elsewhere or shared.images,
+        models=key.models or common.models,
         window=key.context_window or shared.window,
-        requests_a_minute=key.requests_per_minute or (0 if elsewhere else shared.requests_a_minute),
-        tokens_a_minute=key.tokens_per_minute or (0 if elsewhere else shared.tokens_a_minute),
+        output=key.output_limit or common.output,
+        simultaneous=key.simultaneous_requests or common.simultaneous,
+        limit_name=key.limit_name or common.limit_name,
+        requests_a_minute=key.requests_per_minute or common.requests_a_minute,
+        tokens_a_minute=key.tokens_per_minute or common.tokens_a_minute,
+        **_taken(own if elsewhere else {**said, **own}),
     )
+
+
+def _taken(said: Mapping[str, bool]) -> _Taken:
+    """What the settings say of members of a request, as a profile holds it."""
+    others = said.keys() - {"tools", "images"}
+    return {
+        "tools": said.get("tools", True),
+        "images": said.get("images", True),
+        "without": frozenset(member for member in others if not said[member]),
+        "pinned": frozenset(member for member, takes in said.items() if takes),
+    }

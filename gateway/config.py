@@ -45,6 +45,9 @@ def _split(value: object) -> object:
 CommaList = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 
+LimitName = Literal["", "max_tokens", "max_completion_tokens", "none"]
+
+
 class NumberedKey(BaseModel):
     """One further key: `LLM_API_KEY_1` and what is said of it under the same number."""
 
@@ -73,13 +76,48 @@ class NumberedKey(BaseModel):
         "server.",
         examples=[False],
     )
+    stream_options: bool | None = Field(
+        None,
+        description="Whether it takes `stream_options`; default as for `LLM_TOOLS`.",
+        examples=[False],
+    )
+    system_role: bool | None = Field(
+        None,
+        description="Whether it takes a system message; default as for `LLM_TOOLS`.",
+        examples=[False],
+    )
+    parallel_calls: bool | None = Field(
+        None,
+        description="Whether it takes several tool calls in one message; default as for "
+        "`LLM_TOOLS`.",
+        examples=[False],
+    )
+    limit_name: LimitName = Field(
+        "",
+        description="What it calls the output limit; default: `LLM_LIMIT_NAME` where it is the "
+        "same server.",
+        examples=["max_completion_tokens"],
+    )
     context_window: int = Field(
         0,
         ge=0,
         description="How many tokens its models take; default: `LLM_CONTEXT_WINDOW`.",
         examples=[32768],
     )
-
+    output_limit: int = Field(
+        0,
+        ge=0,
+        description="How many tokens an answer of its models may have; default: "
+        "`LLM_OUTPUT_LIMIT` where it is the same server.",
+        examples=[8192],
+    )
+    simultaneous_requests: int = Field(
+        0,
+        ge=0,
+        description="Maximum of requests sent with it at a time; default: "
+        "`LLM_SIMULTANEOUS_REQUESTS` where it is the same server.",
+        examples=[4],
+    )
     requests_per_minute: int = Field(
         0,
         ge=0,
@@ -266,9 +304,48 @@ class Settings(BaseSettings):
         description="The models that server has, where fallbacks are at others; default: any.",
         examples=["name-of-the-model"],
     )
-    llm_tools: bool = Field(True, description="Whether that server takes tools.", examples=[False])
+    llm_tools: bool = Field(
+        True,
+        description="Whether that server takes tools; unless set, it is learnt from what the "
+        "server says and refuses. So are the next four.",
+        examples=[False],
+    )
     llm_images: bool = Field(
         True, description="Whether that server takes images.", examples=[False]
+    )
+    llm_stream_options: bool = Field(
+        True, description="Whether that server takes `stream_options`.", examples=[False]
+    )
+    llm_system_role: bool = Field(
+        True,
+        description="Whether that server takes a system message; otherwise its text goes before "
+        "the first message of the user.",
+        examples=[False],
+    )
+    llm_parallel_calls: bool = Field(
+        True,
+        description="Whether that server takes several tool calls in one message.",
+        examples=[False],
+    )
+    llm_limit_name: LimitName = Field(
+        "",
+        description="What that server calls the output limit: `max_tokens` or "
+        "`max_completion_tokens`; `none` leaves it out, and unset means that it is learnt.",
+        examples=["max_completion_tokens"],
+    )
+    llm_output_limit: int = Field(
+        0,
+        ge=0,
+        description="How many tokens an answer of its models may have; 0 means that it is learnt "
+        "from the server.",
+        examples=[8192],
+    )
+    llm_simultaneous_requests: int = Field(
+        0,
+        ge=0,
+        description="Maximum of requests sent with that key at a time, the others wait in a fair "
+        "line; 0 means that it is learnt from the server.",
+        examples=[4],
     )
     llm_requests_per_minute: int = Field(
         0,

@@ -22,6 +22,19 @@ class ToolSpec:
     parameters: str
 
 
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a server wants a request written. `limit_name` is what it calls the output limit: empty
+    for what its host usually calls it, `none` to leave it out. `stream_options` is whether it takes
+    those, and so counts tokens in a stream."""
+
+    limit_name: str = ""
+    stream_options: bool = True
+
+
+USUAL = Dialect()
+
+
 @dataclass(frozen=True)
 class ModelRequest:
     """Everything a model needs for one answer. `max_tokens` bounds the output, in tokens.
@@ -37,12 +50,17 @@ class ModelRequest:
     max_tokens: int = 4096
     temperature: float | None = None
     fallbacks: tuple[str, ...] = ()
+    dialect: Dialect = USUAL
 
     @cached_property
     def guess(self) -> int:
         """How many tokens the prompt is by our guess; worked out once, when it is first asked."""
         fixed = size.of_text(self.system) + self.tool_guess
         return fixed + sum(map(size.of_message, self.messages))
+
+    def words(self) -> int:
+        """How many words the prompt has but for its tools: it is no fewer tokens."""
+        return len(self.system.split()) + sum(map(size.words_of, self.messages))
 
     @cached_property
     def tool_guess(self) -> int:

@@ -9,12 +9,43 @@ from gateway.core.errors import ModelAttempt
 
 
 @dataclass(frozen=True, slots=True)
+class Learnt:
+    """What a server has told of a model or shown by refusals; 0 where it never did.
+
+    `window` and `output` are tokens: of prompt and answer together, and of any answer. `lacks` are
+    members of a request it refused by name, sorted. `slots` is how many requests it works on at
+    once. `at_ms` is when it was learnt, in wall milliseconds.
+    """
+
+    window: int = 0
+    output: int = 0
+    lacks: tuple[str, ...] = ()
+    slots: int = 0
+    at_ms: int = 0
+
+
+NOTHING = Learnt()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a server says of one of its models when it is asked; None and 0 where it says nothing.
+
+    `takes` holds members of a request, such as `tools`, and whether it takes them.
+    """
+
+    model: str
+    window: int = 0
+    slots: int = 0
+    takes: tuple[tuple[str, bool], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """How one model does at one profile; times are wall milliseconds, 0 for never.
 
     `failures` counts since the last success, `category` is the last one's. It is not asked before
-    `until_ms` while there is another. `probed_ms`: when somebody last tried although it had failed.
-    `window` is how many tokens the server said it takes, 0 where it never did.
+    `until_ms` while there is another. `probed_ms`: when it was last tried although it had failed.
     """
 
     failures: int = 0
@@ -23,7 +54,7 @@ class Standing:
     until_ms: int = 0
     probed_ms: int = 0
     ok_ms: int = 0
-    window: int = 0
+    learnt: Learnt = NOTHING
 
 
 HEALTHY = Standing()
@@ -65,7 +96,9 @@ class Forgetful:
 @dataclass(frozen=True, slots=True)
 class ModelAtProfile:
     """How one model does at one profile, for people. `state` is `ready` or `resting`; times are
-    wall milliseconds, 0 for none; `category` is the last failure's since the last success."""
+    wall milliseconds, 0 for none; `category` is the last failure's since the last success. Numbers
+    are tokens but `simultaneous`, which is requests; 0 where not known. `left_out` are members of a
+    request that it is asked without."""
 
     model: str
     state: Literal["ready", "resting"]
@@ -74,6 +107,11 @@ class ModelAtProfile:
     until_ms: int
     ok_ms: int
     window: int
+    output: int = 0
+    tools: bool = True
+    images: bool = True
+    simultaneous: int = 0
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +120,6 @@ class ProfileInfo:
 
     name: str
     base_url: str
-    tools: bool
-    images: bool
-    window: int
     models: tuple[ModelAtProfile, ...]
 
 
@@ -114,8 +149,8 @@ class Keyless:
     """A gateway whose one model needs no key: it is always ready, and there is nothing to clear."""
 
     def __init__(self, model: str, *, window: int = 0, tools: bool = True) -> None:
-        at = ModelAtProfile(model, "ready", "", 0, 0, 0, window)
-        self._info = ProfileInfo(model, "", tools, images=False, window=window, models=(at,))
+        at = ModelAtProfile(model, "ready", "", 0, 0, 0, window, tools=tools, images=False)
+        self._info = ProfileInfo(model, "", models=(at,))
 
     def seen(self) -> tuple[ProfileInfo, ...]:
         return (self._info,)

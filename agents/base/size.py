@@ -22,6 +22,15 @@ def of_message(message: Message) -> int:
     return tokens
 
 
+def words_of(message: Message) -> int:
+    """How many words a message has between blanks: the fewest tokens it can be."""
+    match message:
+        case UserMessage(parts):
+            return sum(len(part.text.split()) for part in parts if isinstance(part, Text))
+        case _:
+            return len(message.text.split())
+
+
 def of_text(text: str) -> int:
     """Four letters of English, or about one of Chinese, are a token."""
     if text.isascii():

@@ -69,6 +69,7 @@ def blame(refusal: Refusal, row: Row) -> Blame:
         "request",
         row.certain,
         row.member,
+        sizes.prompt,
         sizes.output,
         sizes.fits,
         short_by(refusal.message[:MAX_MESSAGE_CHARS]),

@@ -16,12 +16,13 @@ from typing import Protocol
 import structlog
 
 from agents.base.models import Limits, ModelContext, ModelReply, ModelRequest
+from agents.base.profiles import NOTHING
 from agents.models.fetching import Fetcher, Progress
 from agents.models.local_child import NotStarted, Order, start_child
 from agents.models.local_prompt import IDENTITY_TOKENS, fit
 from agents.models.openai import OpenAIModel
 from agents.models.profile import LOCAL, Profile
-from agents.resilience import plain
+from agents.resilience import abilities, plain
 from gateway.core.clock import Clock
 from gateway.core.errors import ModelFailed, WeightsUnavailable
 from gateway.core.ids import Ids
@@ -105,6 +106,7 @@ class LocalModel:
         window=WINDOW,
         identity=IDENTITY_TOKENS,
     )
+    _able = abilities.of(profile, NOTHING)
 
     def __init__(
         self,
@@ -132,7 +134,7 @@ class LocalModel:
 
     def limits(self, request: ModelRequest) -> Limits:
         """How long a request may be; what it is never told of one does not count."""
-        return Limits(plain.window_as_asked(WINDOW, request, self.profile, 1.0))
+        return Limits(plain.window_as_asked(WINDOW, request, self._able, 1.0))
 
     @property
     def child(self) -> Child | None:

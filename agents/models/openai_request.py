@@ -29,16 +29,19 @@ NO_OUTPUT = "(no output)"
 def to_json(request: ModelRequest, *, model: str, limit_field: str) -> dict[str, Any]:
     """The body of a streamed chat completion.
 
-    `limit_field` is what this server calls the bound of the output.
+    `limit_field` is what this server usually calls the bound of the output; the request may know
+    better.
     """
     system = [{"role": "system", "content": request.system}] if request.system else []
     body: dict[str, Any] = {
         "model": model,
         "messages": [*system, *map(_message, request.messages)],
         "stream": True,
-        "stream_options": {"include_usage": True},
-        limit_field: request.max_tokens,
     }
+    if request.dialect.stream_options:
+        body["stream_options"] = {"include_usage": True}
+    if request.dialect.limit_name != "none":
+        body[request.dialect.limit_name or limit_field] = request.max_tokens
     if request.tools:
         body["tools"] = [_tool(tool) for tool in request.tools]
     if request.temperature is not None:

@@ -21,9 +21,12 @@ class Profile:
     """Where to ask, as whom, for what. `api_key` may be empty for servers that want none.
 
     `models` are the ones this server has; empty means any. `model` is what is asked for where a
-    request names none. `tools` and `images` say what the server can take; `window` is how many
-    tokens its models take, 0 where that is not known; `identity` how many of the system prompt they
-    are told, 0 for all. `requests_a_minute` and `tokens_a_minute` are what each model may be asked
+    request names none. `lacks` are members of a request that its models do not take, `pinned` those
+    they do take although a server may refuse them. `window` is how many tokens its models take,
+    `output` how many an answer may have, `simultaneous` how many requests are sent at a time, 0
+    where that is not known; `limit_name` is what the server calls the output limit, empty for the
+    usual name; `identity` is how many tokens of the system prompt they are told, 0 for all.
+    `requests_a_minute` and `tokens_a_minute` are what each model may be asked
     for with this key, 0 for no bound. `proxy` is the only way to a proxy: variables of the
     environment are not looked at, see `openai_sdk`. `keep_alive` is off for a server that drops
     idle connections without a word. Raises `ConfigError` for what could never work or would
@@ -38,7 +41,12 @@ class Profile:
     models: tuple[str, ...] = ()
     tools: bool = True
     images: bool = True
+    without: frozenset[str] = frozenset()
+    pinned: frozenset[str] = frozenset()
     window: int = 0
+    output: int = 0
+    simultaneous: int = 0
+    limit_name: str = ""
     identity: int = 0
     requests_a_minute: int = 0
     tokens_a_minute: int = 0
@@ -49,6 +57,12 @@ class Profile:
         """Changes with the key or the address: what was learnt of the old ones is void then."""
         said = f"{self.base_url} {self.api_key}".encode()
         return hashlib.sha256(said).hexdigest()[:16]
+
+    @property
+    def lacks(self) -> frozenset[str]:
+        """The members of a request that the settings say its models do not take."""
+        said = {"tools": self.tools, "images": self.images}
+        return self.without | {name for name, takes in said.items() if not takes}
 
     def serves(self, model: str) -> bool:
         """Whether this model is asked for here."""

@@ -72,8 +72,8 @@ def failed(
 
 
 def succeeded(standing: Standing, *, now_ms: int) -> Standing:
-    """The standing after an answer; what was learnt of the window stays."""
-    return replace(HEALTHY, ok_ms=now_ms, window=standing.window)
+    """The standing after an answer; what was learnt of the model stays."""
+    return replace(HEALTHY, ok_ms=now_ms, learnt=standing.learnt)
 
 
 def probed(standing: Standing, *, now_ms: int) -> Standing:

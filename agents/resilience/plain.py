@@ -1,4 +1,5 @@
-"""A request as this profile can take it: without tools, without images, within its output. Pure.
+"""A request as this model at this profile can take it: without tools, without images, within its
+output, its system prompt among the messages, one tool call at a time. Pure.
 
 A server without tools refuses or misreads the calls in a history, so they become text, and the
 model is told that it has none.
@@ -12,9 +13,9 @@ from dataclasses import replace
 from agents import context
 from agents.base import size
 from agents.base.messages import AssistantMessage, Message, Messages, ToolMessage, UserMessage
-from agents.base.models import ModelRequest
-from agents.models.profile import Profile
+from agents.base.models import USUAL, ModelRequest
 from agents.resilience import shrinking
+from agents.resilience.abilities import Abilities
 from gateway.core.parts import Image, Part, Text
 
 NO_TOOLS = "You have no tools in this answer. If one is needed, say that you cannot use it now."
@@ -23,40 +24,105 @@ MAX_RESULT_CHARS = 500
 """As much of a tool's result is shown as text; models without tools are small."""
 
 
-def fitted(request: ModelRequest, profile: Profile, model: str, *, output: int) -> ModelRequest:
+def fitted(request: ModelRequest, able: Abilities, model: str, *, output: int) -> ModelRequest:
     """The request for this model at this profile, whose answer may have `output` tokens."""
     fit = request
     if (model, output) != (request.model, request.max_tokens):
         fit = replace(request, model=model, max_tokens=output)
-    if not profile.images and any(_holds_image(said) for said in fit.messages):
-        fit = replace(fit, messages=tuple(_blind(said) for said in fit.messages))
-    if profile.tools:
-        return fit
-    if request.tools:
-        system = f"{fit.system}\n\n{NO_TOOLS}".lstrip()
-        fit = replace(fit, tools=(), system=system)
-    if any(isinstance(said, ToolMessage) for said in fit.messages):
-        fit = replace(fit, messages=context.for_request(without_tools(fit.messages)))
+    return _without(fit, able) if able.lacks or able.limit_name else fit
+
+
+def _without(request: ModelRequest, able: Abilities) -> ModelRequest:
+    """The request in other words, where something of it is not taken."""
+    fit = replace(request, dialect=able.dialect) if able.dialect != USUAL else request
+    if not able.takes("temperature"):
+        fit = replace(fit, temperature=None)
+    if not able.takes("images") and holds_images(fit):
+        fit = blind(fit)
+    if not able.takes("tools"):
+        if request.tools:
+            fit = replace(fit, tools=(), system=f"{fit.system}\n\n{NO_TOOLS}".lstrip())
+        if any(isinstance(said, ToolMessage) for said in fit.messages):
+            fit = replace(fit, messages=context.for_request(without_tools(fit.messages)))
+    elif not able.takes("parallel_calls"):
+        fit = replace(fit, messages=tuple(_one_by_one(fit.messages)))
+    if not able.takes("system") and fit.system:
+        fit = replace(fit, system="", messages=_told_first(fit.system, fit.messages))
     return fit
 
 
-def window_as_asked(window: int, request: ModelRequest, profile: Profile, ratio: float) -> int:
+def window_as_asked(window: int, request: ModelRequest, able: Abilities, ratio: float) -> int:
     """The window this request may be taken for where the profile is sent less than all of it.
 
     `ratio` is how many tokens its model counts where we guess one.
     """
-    unsent = 0 if profile.tools else request.tool_guess
-    if profile.identity:
-        unsent += max(size.of_text(request.system) - profile.identity, 0)
+    unsent = 0 if able.takes("tools") else request.tool_guess
+    if able.identity:
+        unsent += max(size.of_text(request.system) - able.identity, 0)
     if not (window and unsent):
         return window
     room = shrinking.room(window, request.max_tokens)
     return shrinking.window_for(room + round(unsent * ratio), request.max_tokens)
 
 
+def holds(request: ModelRequest, member: str) -> bool:
+    """Whether a refusal of this member can be about this request."""
+    match member:
+        case "images":
+            return holds_images(request)
+        case "tools":
+            return bool(request.tools) or any(
+                isinstance(said, ToolMessage) for said in request.messages
+            )
+        case "parallel_calls":
+            return any(_calls_several(said) for said in request.messages)
+        case "system":
+            return bool(request.system)
+        case "temperature":
+            return request.temperature is not None
+        case "stream_options":
+            return request.dialect.stream_options
+        case _:  # a name of the output limit
+            return request.dialect.limit_name in ("", member)
+
+
+def holds_images(request: ModelRequest) -> bool:
+    """Whether there is a picture in it."""
+    return any(map(_holds_image, request.messages))
+
+
+def blind(request: ModelRequest) -> ModelRequest:
+    """The same with a line of text in the place of each picture."""
+    return replace(request, messages=tuple(map(_blind, request.messages)))
+
+
 def without_tools(messages: Messages) -> Messages:
     """The same conversation with calls and results as text."""
     return tuple(_told(messages))
+
+
+def _told_first(system: str, messages: Messages) -> Messages:
+    """The system prompt in front of the first thing a user said."""
+    first, rest = messages[0], messages[1:]
+    if isinstance(first, UserMessage):
+        return (UserMessage((Text(f"{system}\n\n"), *first.parts)), *rest)
+    return (UserMessage((Text(system),)), *messages)
+
+
+def _one_by_one(messages: Messages) -> Iterator[Message]:
+    """Each call in a message of its own, with its result behind it."""
+    results = {said.call_id: said for said in messages if isinstance(said, ToolMessage)}
+    for said in messages:
+        match said:
+            case AssistantMessage() if _calls_several(said):
+                for place, call in enumerate(said.tool_calls):
+                    yield replace(said, text="" if place else said.text, tool_calls=(call,))
+                    if call.id in results:
+                        yield results.pop(call.id)
+            case ToolMessage(call_id) if call_id not in results:
+                pass  # told behind its call
+            case _:
+                yield said
 
 
 def _told(messages: Messages) -> Iterator[Message]:
@@ -71,6 +137,10 @@ def _told(messages: Messages) -> Iterator[Message]:
                 yield UserMessage((Text(f"[{name} {word}: {shown}]"),))
             case _:
                 yield said
+
+
+def _calls_several(message: Message) -> bool:
+    return isinstance(message, AssistantMessage) and len(message.tool_calls) > 1
 
 
 def _holds_image(message: Message) -> bool:

@@ -15,6 +15,7 @@ from typing import Literal
 from agents.base.models import Limits, Model, ModelContext, ModelReply, ModelRequest
 from agents.base.profiles import (
     Forgetful,
+    Learnt,
     ModelAtProfile,
     ProfileInfo,
     ProfileState,
@@ -22,9 +23,11 @@ from agents.base.profiles import (
     Watch,
 )
 from agents.models.profile import Profile
-from agents.resilience import choosing, cooldown, limiter, plain
+from agents.resilience import abilities, choosing, cooldown, limiter, plain
+from agents.resilience.abilities import Abilities
 from agents.resilience.choosing import Candidate
 from agents.resilience.limiter import Room
+from agents.resilience.longest import Longest
 from agents.resilience.scale import Scale
 from agents.resilience.search import Search
 from agents.resilience.signs import Signs
@@ -76,6 +79,7 @@ class Resilient:
         self.standings = Standings(self.profiles, state or Forgetful())
         self.suspicions = Suspicions()
         self.signs = Signs()
+        self.longest = Longest()
         self._clock = clock
         self._strategy = strategy
         self._warm: OrderedDict[str, _Warm] = OrderedDict()
@@ -85,6 +89,8 @@ class Resilient:
         """How many share the limits of these keys, this one included."""
         self._watching: list[Watch] = []
         self._scales: dict[str, Scale] = {}
+        self._abilities: dict[tuple[str, str], tuple[Learnt, Abilities]] = {}
+        """Worked out once for what was learnt."""
 
     async def open(self) -> None:
         """Take up what is known of the keys, and make the first client ready; the others follow
@@ -149,7 +155,7 @@ class Resilient:
         standing, room = self.standings.of(*candidate.key), self.room(candidate, now_ms)
         own = self.suspicions.of(candidate.key, session)
         if own.until_ms > standing.until_ms:
-            standing = replace(own, window=standing.window)
+            standing = replace(own, learnt=standing.learnt)
         if room is None:
             return standing
         until_ms = room.ready_ms(
@@ -205,16 +211,13 @@ class Resilient:
         return ProfileInfo(
             profile.name,
             profile.base_url,
-            profile.tools,
-            profile.images,
-            profile.window,
             tuple(self._at(Candidate(profile, model), now_ms) for model in names),
         )
 
     def _at(self, candidate: Candidate, now_ms: int) -> ModelAtProfile:
         standing, known = self.standing(candidate, now_ms=now_ms), self.standings.of(*candidate.key)
         ready_ms = self._ready_ms(candidate, now_ms)
-        resting = ready_ms > now_ms
+        resting, able = ready_ms > now_ms, self.abilities(candidate)
         return ModelAtProfile(
             candidate.model,
             "resting" if resting else "ready",
@@ -222,22 +225,32 @@ class Resilient:
             known.failures,
             ready_ms if resting else 0,
             standing.ok_ms,
-            self.window(candidate),
+            able.window,
+            able.output,
+            able.takes("tools"),
+            able.takes("images"),
+            able.simultaneous,
+            able.left_out,
         )
 
     def _ready_ms(self, candidate: Candidate, now_ms: int) -> int:
         return cooldown.ready_ms(self.standing(candidate, now_ms=now_ms), now_ms=now_ms)
 
-    def window(self, candidate: Candidate) -> int:
-        """How many tokens it takes: as the settings say, or less if the server said so."""
-        learnt = self.standings.of(*candidate.key).window
-        said = candidate.profile.window
-        return min(learnt, said) if learnt and said else learnt or said
+    def abilities(self, candidate: Candidate) -> Abilities:
+        """What it takes: as the settings say, else as its server told or refused."""
+        learnt = self.standings.learnt(*candidate.key)
+        known = self._abilities.get(candidate.key)
+        if known is None or known[0] is not learnt:
+            known = self._abilities[candidate.key] = (
+                learnt,
+                abilities.of(candidate.profile, learnt),
+            )
+        return known[1]
 
     def window_as_asked(self, candidate: Candidate, request: ModelRequest) -> int:
-        """The same for a whole request, of which the profile may be sent less."""
-        window, ratio = self.window(candidate), self.scale(candidate.model).ratio
-        return plain.window_as_asked(window, request, candidate.profile, ratio)
+        """Its window for a whole request, of which it may be sent less."""
+        able, ratio = self.abilities(candidate), self.scale(candidate.model).ratio
+        return plain.window_as_asked(able.window, request, able, ratio)
 
     def scale(self, model: str) -> Scale:
         """How this model counts."""
@@ -258,7 +271,7 @@ class Resilient:
             return ""
         if by.model == wanted:
             return f"{wanted} answers again"
-        lacks = [] if by.profile.tools else ["cannot use tools"]
+        lacks = [] if self.abilities(by).takes("tools") else ["cannot use tools"]
         lacks += ["reads only the beginning of long instructions"] if by.profile.identity else []
         unable = f", which {' and '.join(lacks)}," if lacks else ""
         return f"answered by {by.model}{unable or ','} because {wanted} is not available right now"

@@ -7,29 +7,29 @@ Made for one answer and then gone.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Protocol
 
 import structlog
 
-from agents.base.models import PATIENCE_S, Model, ModelContext, ModelReply, ModelRequest
+from agents.base.models import PATIENCE_S, ModelContext, ModelReply, ModelRequest
 from agents.base.profiles import Standing
-from agents.resilience import choosing, consequences, cooldown, giving_up, plain, shrinking
+from agents.resilience import (
+    answers,
+    choosing,
+    consequences,
+    cooldown,
+    giving_up,
+    shrinking,
+)
 from agents.resilience.choosing import Candidate, Choice, Nobody, Tried
 from agents.resilience.limiter import Room
-from agents.resilience.scale import Scale
+from agents.resilience.ports import Policy
+from agents.resilience.rewording import Rewording
 from gateway.core.errors import AttemptEnd, ModelAttempt, ModelCategory, ModelFailed
 
 log = structlog.get_logger(__name__)
 
 MAX_ATTEMPTS = 24
 """Requests for one answer, whatever the pauses say: eight keys with three models each."""
-
-PROMPT_CUT = (
-    "the model server read only part of the conversation; from now on it will be shortened to fit"
-)
-
-SURELY = 1.1
-"""Times a guess, so that prompt and answer fit together although it was a little low."""
 
 OWN_FAULT = (
     "The model server fails on this request while it answers others; leave out what was sent last, "
@@ -38,34 +38,6 @@ OWN_FAULT = (
 
 HOPELESS: frozenset[ModelCategory] = frozenset({"overflow", "too_large", "filtered", "bad_request"})
 """Failures of the request itself: no other candidate would answer it either."""
-
-
-class Policy(consequences.Books, Protocol):
-    """What a search asks of the policy it searches for."""
-
-    rooms: dict[tuple[str, str], Room]
-
-    def able(self, request: ModelRequest, session: str) -> list[Candidate]: ...
-
-    def room(self, candidate: Candidate, now_ms: int) -> Room | None: ...
-
-    def standing(
-        self, candidate: Candidate, *, now_ms: int, session: str, tokens: int, background: bool
-    ) -> Standing: ...
-
-    def window(self, candidate: Candidate) -> int: ...
-
-    def window_as_asked(self, candidate: Candidate, request: ModelRequest) -> int: ...
-
-    def scale(self, model: str) -> Scale: ...
-
-    def client(self, profile: str) -> Model: ...
-
-    def ended(
-        self, attempt: ModelAttempt, input_tokens: int = 0, output_tokens: int = 0
-    ) -> None: ...
-
-    def answered(self, session: str, by: Candidate, wanted: str) -> str: ...
 
 
 class Search:
@@ -80,6 +52,9 @@ class Search:
         self._able, self._small = self._fitting(policy.able(request, self._session))
         self._tried = Tried()
         self._failures: list[tuple[Candidate, ModelFailed]] = []
+        self._again: Choice | None = None
+        """Who is asked next in any case: whom the same request is put to in another form."""
+        self._rewording = Rewording(request, self._tokens)
         self._doubted: tuple[Candidate, ModelFailed] | None = None
         """Who refused without a known reason, and how: another model or server is asked once."""
         self._patience_ms = round(context.patience_s * 1000)
@@ -103,7 +78,8 @@ class Search:
 
     async def run(self) -> ModelReply:
         while len(self.attempts) < MAX_ATTEMPTS:
-            choice = self._choose()
+            choice = self._again or self._choose()
+            self._again = None
             if isinstance(choice, Nobody):
                 raise self._given_up(choice)
             if choice.wait_ms > 0:
@@ -150,15 +126,7 @@ class Search:
     async def _ask(self, choice: Choice) -> ModelReply | None:
         """One request; None when another candidate may do better."""
         candidate, clock = choice.candidate, self._context.clock
-        policy, standings = self._policy, self._policy.standings
-        room = policy.room(candidate, clock.now_ms())
-        if room is not None:
-            room.begin(self._tokens(candidate))
-        if standings.of(*candidate.key).failures:
-            standings.probed(*candidate.key, now_ms=clock.now_ms())
-        if self._emitted:
-            self._context.restarted()
-            self._emitted = False
+        policy, room = self._policy, self._leaving(candidate)
         began, began_ms = clock.monotonic(), clock.now_ms()
         waited_ms, self._waited_ms = self._waited_ms, 0
 
@@ -168,15 +136,15 @@ class Search:
 
         if self.attempts:
             self._context.tried((*self.attempts, attempt("unfinished")))
-        request = plain.fitted(
-            self._request, candidate.profile, candidate.model, output=self._output(candidate)
-        )
+        request = self._rewording.fitted(candidate, policy.abilities(candidate))
         try:
             reply = await self._sent(candidate, request)
         except ModelFailed as error:
             self.attempts.append(attempt(error.category))
             policy.ended(self.attempts[-1])
-            self._failed(candidate, error, began_ms)
+            self._again = self._otherwise(candidate, error, request)
+            if self._again is None:
+                self._failed(candidate, error, began_ms)
             return None
         self.attempts.append(attempt(""))
         policy.ended(self.attempts[-1], reply.usage.input_tokens, reply.usage.output_tokens)
@@ -185,13 +153,28 @@ class Search:
         elif room is not None:
             room.tokens += reply.usage.output_tokens
         self._answered(candidate, clock.now_ms())
-        standings.learn_window(*candidate.key, reply.window)
+        cut = answers.learnt_from(
+            policy, answers.Answered(candidate, request, reply, clock.now_ms())
+        )
         notices = [
             policy.answered(self._session, candidate, self._request.model),
-            self._counted(candidate, request, reply.usage.input_tokens),
+            cut,
         ]
         notice = "; ".join(filter(None, notices))
         return replace(reply, attempts=tuple(self.attempts), notice=notice)
+
+    def _leaving(self, candidate: Candidate) -> Room | None:
+        """Count a request that is about to leave; returns what is left of its limits."""
+        policy, now_ms = self._policy, self._context.clock.now_ms()
+        room = policy.room(candidate, now_ms)
+        if room is not None:
+            room.begin(self._tokens(candidate))
+        if policy.standings.of(*candidate.key).failures:
+            policy.standings.probed(*candidate.key, now_ms=now_ms)
+        if self._emitted:
+            self._context.restarted()
+            self._emitted = False
+        return room
 
     async def _sent(self, candidate: Candidate, request: ModelRequest) -> ModelReply:
         """The client's answer, while its server's signs of life are noted."""
@@ -216,54 +199,54 @@ class Search:
         policy.standings.succeeded(*candidate.key, now_ms=now_ms)
         policy.suspicions.answered(candidate.key, self._suspect)
         policy.signs.answered(candidate.profile.name, now_ms)
+        policy.longest.answered(candidate.key, self._suspect, self._request.guess)
         if self._doubted is not None:
             doubted, error = self._doubted
             failed = self._what_failed(doubted, error, now_ms)
             consequences.of_suspicion(policy, failed)
 
-    def _counted(self, candidate: Candidate, request: ModelRequest, counted: int) -> str:
-        """Learn from the provider's count; some cut a prompt that is too long, and say nothing."""
-        if candidate.profile.identity:
-            return ""  # the count is of what it was told, and says little of how it counts
-        guessed = request.guess
-        if self._policy.scale(candidate.model).learn(guessed, counted):
-            return ""
-        window = shrinking.window_for(counted, request.max_tokens)
-        self._policy.standings.learn_window(*candidate.key, window)
-        log.warning(
-            "model.prompt_cut",
-            profile=candidate.profile.name,
-            model=candidate.model,
-            guessed=guessed,
-            counted=counted,
-        )
-        return PROMPT_CUT
-
-    def _output(self, candidate: Candidate) -> int:
-        """Tokens the answer may have beside this prompt; some servers refuse both together."""
-        window, wanted = self._policy.window(candidate), self._request.max_tokens
-        if not window:
-            return wanted
-        tokens = round(SURELY * self._tokens(candidate))
-        return min(wanted, max(window - tokens, window // 4, 1))
-
     def _tokens(self, candidate: Candidate) -> int:
         """How large the prompt is, as this model counts."""
         return round(self._request.guess * self._policy.scale(candidate.model).ratio)
 
+    def _otherwise(
+        self, candidate: Candidate, error: ModelFailed, sent: ModelRequest
+    ) -> Choice | None:
+        """Learn what the refusal tells; the same request in the form it asks for, where it does."""
+        policy, blame, now_ms = self._policy, error.blame, self._context.clock.now_ms()
+        policy.standings.learn_window(*candidate.key, error.window, now_ms=now_ms)
+        policy.standings.learn_output(*candidate.key, blame.output, now_ms=now_ms)
+        able = policy.abilities(candidate)
+        reworded = self._rewording.after(candidate, able, error, sent)
+        if reworded is None and blame.subject == "request" and not blame.certain:
+            alone = self._doubted is None and not self._others(candidate)
+            reworded = self._rewording.blinded(candidate, sent) if alone else None
+        if reworded is None:
+            return None
+        if reworded.lacks:
+            policy.standings.learn_lack(*candidate.key, reworded.lacks, now_ms=now_ms)
+            log.warning(
+                "model.member_refused",
+                profile=candidate.profile.name,
+                model=candidate.model,
+                member=reworded.lacks,
+                reason=str(error),
+            )
+        return Choice(candidate, 0, reworded.why)
+
     def _failed(self, candidate: Candidate, error: ModelFailed, began_ms: int) -> None:
         """Write down what it means; raises when no other candidate would answer either."""
-        standings, blame = self._policy.standings, error.blame
-        standings.learn_window(*candidate.key, error.window)
+        blame = error.blame
         if blame.subject == "request":
-            if blame.certain or self._doubted is not None:
-                raise self._refused(candidate, error)
-            self._doubt(candidate, error)
+            others = [] if blame.certain or self._doubted is not None else self._others(candidate)
+            if not others:
+                raise self._shorter(candidate, error) or self._refused(candidate, error)
+            self._doubted, self._able = (candidate, error), others
         else:
             failed = self._what_failed(candidate, error, began_ms)
             consequence = consequences.of_failure(self._policy, failed)
             if consequence == "request" and failed.alone and self._doubted is None:
-                raise self._own_fault(error)
+                raise self._shorter(candidate, error, own=True) or self._own_fault(error)
             self._tried.note(candidate, error.category, rests=consequence != "nothing")
             self._failures.append((candidate, error))
         if not isinstance(self._choose(), Nobody):
@@ -284,6 +267,7 @@ class Search:
             error.category,
             str(error),
             window=self._policy.window_as_asked(candidate, self._request),
+            tokens=_counted(error, self._tokens(candidate)),
             told=error.told,
             attempts=tuple(self.attempts),
             blame=error.blame,
@@ -297,19 +281,28 @@ class Search:
             attempts=tuple(self.attempts),
         )
 
-    def _doubt(self, candidate: Candidate, error: ModelFailed) -> None:
-        """Go on with those who may see it otherwise: another server, or another model."""
+    def _others(self, candidate: Candidate) -> list[Candidate]:
+        """Those who may see it otherwise: at another server, or another model."""
         now_ms = self._context.clock.now_ms()
         place = (choosing.host_of(candidate), candidate.model)
-        others = [
+        return [
             one
             for one in self._able
             if (choosing.host_of(one), one.model) != place
             and cooldown.ready_ms(self._standing(one), now_ms=now_ms) <= now_ms
         ]
-        if not others:
-            raise self._refused(candidate, error)
-        self._doubted, self._able = (candidate, error), others
+
+    def _shorter(
+        self, candidate: Candidate, error: ModelFailed, *, own: bool = False
+    ) -> ModelFailed | None:
+        """The failure that asks for a shorter prompt, where nothing else explains this one."""
+        tokens = self._tokens(candidate)
+        if (error.blame.certain and not own) or not self._policy.longest.worth_shortening(
+            candidate.key, self._suspect, tokens, certainly=own
+        ):
+            return None
+        said = f"{error}; shorter prompts are answered"
+        return ModelFailed("overflow", said, tokens=tokens, attempts=tuple(self.attempts))
 
     def _what_failed(
         self, candidate: Candidate, error: ModelFailed, began_ms: int
@@ -340,3 +333,10 @@ class Search:
                 nobody.back_ms,
             )
         )
+
+
+def _counted(error: ModelFailed, guessed: int) -> int:
+    """How many tokens the prompt has, where the server counted more of them than we: some stop
+    counting at their window."""
+    counted = error.blame.prompt
+    return counted if error.category == "overflow" and counted > guessed else 0

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 
-from agents.base.profiles import HEALTHY, Kept, ProfileState, Standing
+from agents.base.profiles import HEALTHY, Kept, Learnt, ProfileState, Standing, Told
 from agents.models.profile import Profile
 from agents.resilience import cooldown
 from gateway.core.errors import SUBJECTS, ModelCategory, Subject
@@ -34,9 +34,12 @@ class Standings:
         for kept in await self._state.load():
             if self._fingerprints.get(kept.profile) != kept.fingerprint:
                 continue  # another key or address by the same name
-            here = self._known.get((kept.profile, kept.model), HEALTHY)
-            if _fresh_ms(kept.standing) > _fresh_ms(here):
-                self._known[kept.profile, kept.model] = kept.standing
+            key, there = (kept.profile, kept.model), kept.standing
+            here = self._known.get(key, HEALTHY)
+            fresh = there if _fresh_ms(there) > _fresh_ms(here) else here
+            learnt = there.learnt if there.learnt.at_ms > here.learnt.at_ms else here.learnt
+            if fresh is there or learnt is there.learnt:
+                self._known[key] = replace(fresh, learnt=learnt)
 
     def of(self, profile: str, model: str) -> Standing:
         """How this model does at this key: the worse of what is known of both."""
@@ -46,7 +49,7 @@ class Standings:
             return own
         if own.until_ms > whole.until_ms:
             return replace(own, probed_ms=max(own.probed_ms, whole.probed_ms))
-        return replace(whole, window=own.window)
+        return replace(whole, learnt=own.learnt)
 
     def all(self) -> dict[tuple[str, str], Standing]:
         """Everything known, by profile and model."""
@@ -90,18 +93,53 @@ class Standings:
             if before.failures:
                 self._known[key] = cooldown.probed(before, now_ms=now_ms)
 
-    def learn_window(self, profile: str, model: str, tokens: int) -> None:
+    def learnt(self, profile: str, model: str) -> Learnt:
+        """What is known of how this model is asked here."""
+        return self._known.get((profile, model), HEALTHY).learnt
+
+    def learn_window(self, profile: str, model: str, tokens: int, *, now_ms: int) -> None:
         """The server said how much it takes; only ever less than what was known."""
-        before = self._known.get((profile, model), HEALTHY)
+        before = self.learnt(profile, model)
         if tokens > 0 and (not before.window or tokens < before.window):
-            self._set((profile, model), before, replace(before, window=tokens))
+            self._learn(profile, model, replace(before, window=tokens), now_ms)
+
+    def learn_output(self, profile: str, model: str, tokens: int, *, now_ms: int) -> None:
+        """The server said how long an answer may be; only ever less than what was known."""
+        before = self.learnt(profile, model)
+        if tokens > 0 and (not before.output or tokens < before.output):
+            self._learn(profile, model, replace(before, output=tokens), now_ms)
+
+    def learn_lack(self, profile: str, model: str, member: str, *, now_ms: int) -> None:
+        """The server refused this member of a request by name."""
+        before = self.learnt(profile, model)
+        lacks = tuple(sorted({*before.lacks, member}))
+        self._learn(profile, model, replace(before, lacks=lacks), now_ms)
+
+    def told(self, profile: str, told: Told, *, now_ms: int) -> None:
+        """What the server says of itself replaces what was learnt of the same things."""
+        before, takes = self.learnt(profile, told.model), dict(told.takes)
+        lacks = {name for name in before.lacks if not takes.get(name)}
+        lacks |= {name for name, takes_it in takes.items() if not takes_it}
+        after = replace(
+            before,
+            window=told.window or before.window,
+            slots=told.slots or before.slots,
+            lacks=tuple(sorted(lacks)),
+        )
+        self._learn(profile, told.model, after, now_ms)
+
+    def _learn(self, profile: str, model: str, after: Learnt, now_ms: int) -> None:
+        key = (profile, model)
+        before = self._known.get(key, HEALTHY)
+        if replace(after, at_ms=before.learnt.at_ms) != before.learnt:
+            self._set(key, before, replace(before, learnt=replace(after, at_ms=now_ms)))
 
     def clear(self, profile: str = "", *, now_ms: int) -> int:
         """Forget what is known of one profile, or of all; returns how many records that were."""
         keys = [key for key in self._known if profile in ("", key[0])]
         for key in keys:
             # Kept as news of now, so that other processes take it over.
-            self._set(key, self._known[key], Standing(ok_ms=now_ms))
+            self._set(key, self._known[key], Standing(ok_ms=now_ms, learnt=Learnt(at_ms=now_ms)))
             del self._known[key]
         self.recovered.set()
         self.recovered = asyncio.Event()

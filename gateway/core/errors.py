@@ -205,13 +205,15 @@ class Blame:
 
     `certain` is false where the server explains nothing: a bare 500, an unknown 4xx. `member` is
     the part of the request it does not take: `tools`, `images`, `stream_options` …; empty for none.
-    `output` is the maximum of tokens it says an answer may have, `fits` the maximum beside this
-    prompt, `short_by` how many were asked for in excess; 0 where it named none.
+    `prompt` is how many tokens it counted, `output` the maximum of tokens it says an answer may
+    have, `fits` the maximum beside this prompt, `short_by` how many were asked for in excess; 0
+    where it named none.
     """
 
     subject: Subject = "server"
     certain: bool = True
     member: str = ""
+    prompt: int = 0
     output: int = 0
     fits: int = 0
     short_by: int = 0

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict, fields
+from typing import Any
 
 import orjson
 import structlog
 
-from agents.base.profiles import Kept, Standing
+from agents.base.profiles import Kept, Learnt, Standing
 from gateway.core.clock import Clock
 from gateway.store.base.profiles import ListStandings, PutStanding, StandingRow
 from gateway.store.base.store import Durability, Store, Unit
 
 log = structlog.get_logger(__name__)
 
-_MEMBERS = frozenset(field.name for field in fields(Standing))
+_MEMBERS = frozenset(field.name for field in fields(Standing)) - {"learnt"}
+_LEARNT = frozenset(field.name for field in fields(Learnt))
 
 
 class StoredProfileState:
@@ -40,7 +42,13 @@ def _from_row(row: StandingRow) -> Kept | None:
     try:
         body = orjson.loads(row.body)
         known = {name: value for name, value in body.items() if name in _MEMBERS}
-        return Kept(row.profile, body["fingerprint"], row.model, Standing(**known))
+        standing = Standing(**known, learnt=_learnt(body.get("learnt", {})))
+        return Kept(row.profile, body["fingerprint"], row.model, standing)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         log.error("profiles.unreadable", profile=row.profile, model=row.model, reason=str(error))
         return None
+
+
+def _learnt(body: dict[str, Any]) -> Learnt:
+    known = {name: value for name, value in body.items() if name in _LEARNT}
+    return Learnt(**known | {"lacks": tuple(map(str, known.get("lacks", ())))})

@@ -329,7 +329,7 @@ async def test_a_model_that_cannot_do_all_says_so_and_is_not_taken_for_one_that_
         "instructions, because big is not available right now",
         *[""] * 6,
     ]
-    assert failover.policy.standings.of("k2", "small").window == 0
+    assert failover.policy.standings.learnt("k2", "small").window == 0
 
 
 async def test_keys_that_take_turns_share_the_conversations() -> None:

@@ -17,7 +17,7 @@ from structlog.typing import EventDict
 from agents.base.effects import CallModel, ModelFailure
 from agents.base.messages import UserMessage
 from agents.base.models import ModelContext, ModelRequest
-from agents.failures import EMPTY, SENTENCES, sentence
+from agents.failures import EMPTY, SENTENCES, TOO_LONG, sentence
 from agents.models.openai import OpenAIModel
 from agents.models.profile import Timeouts
 from agents.resilience.policy import Endpoint, Resilient
@@ -91,7 +91,7 @@ class Stage:
         )
         with capture_logs() as logs:
             asking = self._world.call_model(
-                CallModel(ModelRequest("big", "", (HELLO,)), 0), context
+                CallModel(ModelRequest("big", "", (HELLO,), max_tokens=64), 0), context
             )
             outcome = await clock.drive(asking)
         said = sentence(outcome) if isinstance(outcome, ModelFailure) else outcome.text
@@ -218,6 +218,8 @@ def _sentence(fault: Fault, met: Met) -> str:
     """What people are told of it, with the time of this case put in."""
     if fault.name == "no-text":
         return EMPTY
+    if fault.name == "overflow-llamacpp":  # it counts the prompt, so its size is told
+        return TOO_LONG.format(tokens=5000, window=4096)
     before, when, after = SENTENCES[fault.leads_to].partition("{when}")  # type: ignore[index]  # no answer here
     if not when:
         return before

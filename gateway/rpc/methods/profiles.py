@@ -40,10 +40,20 @@ async def models(call: Call, params: NoParams) -> wire.ModelList:
                 state="ready" if any(at.state == "ready" for _, at in places) else "resting",
                 profiles=[name for name, _ in places],
                 window=max(at.window for _, at in places),
+                output=max(at.output for _, at in places),
+                tools=any(at.tools for _, at in places),
+                images=any(at.images for _, at in places),
+                simultaneous=_together([at.simultaneous for _, at in places]),
+                left_out=sorted({member for _, at in places for member in at.left_out}),
             )
             for model, places in found.items()
         ]
     )
+
+
+def _together(bounds: list[int]) -> int:
+    """All bounds together; one key without makes none."""
+    return sum(bounds) if all(bounds) else 0
 
 
 def _entry(info: ProfileInfo, at: ModelAtProfile) -> wire.ProfileEntry:
@@ -55,8 +65,11 @@ def _entry(info: ProfileInfo, at: ModelAtProfile) -> wire.ProfileEntry:
         failures=at.failures,
         back_at=at.until_ms or None,
         window=at.window,
-        tools=info.tools,
-        images=info.images,
+        output=at.output,
+        tools=at.tools,
+        images=at.images,
+        simultaneous=at.simultaneous,
+        left_out=list(at.left_out),
         base_url=info.base_url,
     )
 

@@ -19,8 +19,11 @@ class ProfileEntry(Result):
     failures: int = Field(description="In a row.")
     back_at: Milliseconds | None = Field(description="When its pause ends.")
     window: int = Field(description="Tokens it takes, by the settings or less; 0: not known yet.")
+    output: int = Field(description="Tokens an answer may have; 0: not known.")
     tools: bool
     images: bool
+    simultaneous: int = Field(description="Requests it is sent at a time; 0: no bound.")
+    left_out: list[str] = Field(description="Members of a request that it is asked without.")
     base_url: str
 
 
@@ -49,6 +52,11 @@ class ModelEntry(Result):
     state: Literal["ready", "resting"] = Field(description="Resting: at every key.")
     profiles: list[str]
     window: int = Field(description="The largest one known; 0: not known yet.")
+    output: int = Field(description="Tokens of the longest answer known of; 0: not known.")
+    tools: bool = Field(description="Taken at one key at least, as images.")
+    images: bool
+    simultaneous: int = Field(description="Requests at a time at all keys; 0: no bound.")
+    left_out: list[str] = Field(description="Members of a request that some key is asked without.")
 
 
 class ModelList(Result):

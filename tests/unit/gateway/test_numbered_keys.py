@@ -127,3 +127,33 @@ def test_a_model_that_no_key_has_is_said_before_anybody_is_asked(
         load_settings()
     monkeypatch.setenv("LLM_BASE_URL_1", "http://other/v1")
     assert [p.serves("big") for p in profiles(load_settings())] == [False, True]
+
+
+def test_what_a_setting_says_of_a_member_is_not_learnt_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {
+        "LLM_MODEL": "big",
+        "LLM_API_KEY": "k0",
+        "LLM_TOOLS": "true",
+        "LLM_STREAM_OPTIONS": "false",
+        "LLM_LIMIT_NAME": "none",
+        "LLM_OUTPUT_LIMIT": "512",
+        "LLM_SIMULTANEOUS_REQUESTS": "2",
+        "LLM_API_KEY_1": "k1",
+        "LLM_STREAM_OPTIONS_1": "true",
+        "LLM_SYSTEM_ROLE_1": "false",
+        "LLM_API_KEY_2": "k2",
+        "LLM_BASE_URL_2": "http://other/v1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    found = profiles(load_settings())
+    assert [(set(p.without), set(p.pinned)) for p in found] == [
+        ({"stream_options"}, {"tools"}),
+        ({"system"}, {"tools", "stream_options"}),
+        (set(), set()),
+    ]
+    assert [(p.limit_name, p.output, p.simultaneous) for p in found] == [
+        *[("none", 512, 2)] * 2,
+        ("", 0, 0),
+    ]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from agents.base.profiles import HEALTHY, Standing
+from agents.base.profiles import HEALTHY, Learnt, Standing
 from agents.resilience import cooldown
 from gateway.core.errors import ModelCategory
 
@@ -76,8 +76,8 @@ def test_what_says_nothing_about_the_key_leaves_it_as_it_is(category: ModelCateg
 
 
 def test_a_success_ends_the_pause_and_keeps_the_window() -> None:
-    standing = cooldown.succeeded(replace(fail("rate", 5), window=4096), now_ms=NOW)
-    assert standing == Standing(ok_ms=NOW, window=4096)
+    standing = cooldown.succeeded(replace(fail("rate", 5), learnt=Learnt(4096)), now_ms=NOW)
+    assert standing == Standing(ok_ms=NOW, learnt=Learnt(4096))
     assert cooldown.ready_ms(standing, now_ms=NOW) <= NOW
 
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from agents.base.messages import AssistantMessage, ToolCall, ToolMessage, UserMessage
-from agents.base.models import ModelRequest, ToolSpec
-from agents.models.profile import Profile
-from agents.resilience.plain import MAX_RESULT_CHARS, NO_IMAGE, NO_TOOLS, fitted
+import pytest
+
+from agents.base.messages import AssistantMessage, Messages, ToolCall, ToolMessage, UserMessage
+from agents.base.models import Dialect, ModelRequest, ToolSpec
+from agents.resilience.abilities import Abilities
+from agents.resilience.plain import MAX_RESULT_CHARS, NO_IMAGE, NO_TOOLS, fitted, holds
 from gateway.core.parts import Image, Text
 
-ABLE = Profile("http://h/v1", "", "big")
-TALKS_ONLY = replace(ABLE, tools=False)
+
+def lacking(*members: str) -> Abilities:
+    return Abilities(lacks=frozenset(members))
+
+
+ABLE = Abilities()
+TALKS_ONLY = lacking("tools")
 REQUEST = ModelRequest(
     "big",
     "Be brief.",
@@ -49,7 +56,52 @@ def test_an_agent_that_never_had_tools_is_told_nothing() -> None:
 
 def test_who_sees_no_images_is_told_that_there_was_one() -> None:
     said = UserMessage((Text("what is it?"), Image("https://x/y.png")))
-    fit = fitted(
-        replace(REQUEST, messages=(said,)), replace(ABLE, images=False), "big", output=1000
-    )
+    fit = fitted(replace(REQUEST, messages=(said,)), lacking("images"), "big", output=1000)
     assert fit.messages == (UserMessage((Text("what is it?"), Text(NO_IMAGE))),)
+
+
+def test_a_system_prompt_goes_before_the_first_words_of_the_user() -> None:
+    said = (UserMessage((Text("hi"),)), AssistantMessage("yes?"))
+    fit = fitted(replace(REQUEST, messages=said), lacking("system"), "big", output=1000)
+    assert fit.system == ""
+    assert fit.messages == (UserMessage((Text("Be brief.\n\n"), Text("hi"))), said[1])
+
+
+def test_several_calls_become_one_after_the_other_each_with_its_result() -> None:
+    calls = tuple(ToolCall(f"c{n}", "clock", "{}") for n in range(2))
+    results = tuple(ToolMessage(call.id, "clock", f"it is {call.id}") for call in calls)
+    said: Messages = (UserMessage((Text("hi"),)), AssistantMessage("both", calls), *results)
+    fit = fitted(replace(REQUEST, messages=said), lacking("parallel_calls"), "big", output=1000)
+    assert fit.messages == (
+        said[0],
+        AssistantMessage("both", calls[:1]),
+        results[0],
+        AssistantMessage("", calls[1:]),
+        results[1],
+    )
+
+
+def test_what_is_left_out_is_left_out() -> None:
+    warm = replace(REQUEST, temperature=0.2)
+    fit = fitted(warm, lacking("temperature", "stream_options"), "big", output=1000)
+    assert (fit.temperature, fit.dialect) == (None, Dialect(stream_options=False))
+
+
+@pytest.mark.parametrize(
+    ("member", "request_", "holds_it"),
+    [
+        ("tools", REQUEST, True),
+        ("tools", replace(REQUEST, tools=(), messages=REQUEST.messages[:1]), False),
+        ("images", REQUEST, False),
+        ("system", replace(REQUEST, system=""), False),
+        ("parallel_calls", REQUEST, False),
+        ("temperature", REQUEST, False),
+        ("stream_options", REQUEST, True),
+        ("max_tokens", REQUEST, True),
+        ("max_tokens", replace(REQUEST, dialect=Dialect("max_completion_tokens")), False),
+    ],
+)
+def test_a_refusal_can_only_be_about_what_was_sent(
+    member: str, request_: ModelRequest, holds_it: bool
+) -> None:
+    assert holds(request_, member) is holds_it

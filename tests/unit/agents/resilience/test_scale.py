@@ -45,3 +45,11 @@ def test_a_count_below_any_window_is_another_way_to_count() -> None:
     scale = Scale()
     for guess in (600, 600, 3000):
         assert scale.learn(guess, 400)
+
+
+def test_a_server_that_does_not_count_its_prompts_switches_nothing_off() -> None:
+    """It said 10 whatever was sent; 165 KB went into a window of 16 000 tokens."""
+    scale = Scale()
+    for words in (8, 500, 5000, 30_000):
+        assert scale.learn(round(1.4 * words), 10, lambda words=words: words)  # type: ignore[misc]  # bound here
+    assert scale.ratio >= 1.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.base.profiles import HEALTHY, Kept, Standing
+from agents.base.profiles import HEALTHY, Kept, Learnt, Standing, Told
 from agents.models.profile import Profile
 from agents.resilience.standings import ANY_MODEL, Standings
 from tests.support.failover import Shelf
@@ -38,11 +38,11 @@ async def test_what_was_kept_is_taken_up_again() -> None:
     shelf = Shelf()
     before = Standings([KEY], shelf)
     before.failed("a", "big", "rate", now_ms=NOW)
-    before.learn_window("a", "big", 4096)
+    before.learn_window("a", "big", 4096, now_ms=NOW)
     after = Standings([KEY], shelf)
     await after.load()
     assert after.of("a", "big") == before.of("a", "big")
-    assert after.of("a", "big").window == 4096
+    assert after.learnt("a", "big").window == 4096
 
 
 async def test_nothing_is_held_against_a_new_key() -> None:
@@ -71,8 +71,8 @@ async def test_what_another_process_learnt_later_is_taken_over_and_older_news_is
 def test_a_window_is_only_ever_learnt_downwards() -> None:
     standings = Standings([KEY], Shelf())
     for tokens in (8192, 4096, 16_384, 0):
-        standings.learn_window("a", "big", tokens)
-    assert standings.of("a", "big").window == 4096
+        standings.learn_window("a", "big", tokens, now_ms=NOW)
+    assert standings.learnt("a", "big").window == 4096
 
 
 async def test_clearing_forgets_and_wakes_who_waits() -> None:
@@ -84,7 +84,7 @@ async def test_clearing_forgets_and_wakes_who_waits() -> None:
     assert standings.clear("a", now_ms=NOW) == 1
     assert waiting.is_set()
     assert standings.of("a", "big") == HEALTHY
-    assert shelf.kept["a", ANY_MODEL].standing == Standing(ok_ms=NOW)
+    assert shelf.kept["a", ANY_MODEL].standing == Standing(ok_ms=NOW, learnt=Learnt(at_ms=NOW))
 
 
 def test_a_healthy_answer_is_not_written_down() -> None:
@@ -92,3 +92,31 @@ def test_a_healthy_answer_is_not_written_down() -> None:
     shelf = Shelf()
     Standings([KEY], shelf).succeeded("a", "big", now_ms=NOW)
     assert shelf.kept == {}
+
+
+async def test_what_was_learnt_without_a_failure_is_kept_too() -> None:
+    shelf = Shelf()
+    before = Standings([KEY], shelf)
+    before.learn_lack("a", "big", "tools", now_ms=NOW)
+    before.learn_lack("a", "big", "images", now_ms=NOW)
+    before.learn_output("a", "big", 8192, now_ms=NOW)
+    after = Standings([KEY], shelf)
+    await after.load()
+    assert after.learnt("a", "big") == Learnt(output=8192, lacks=("images", "tools"), at_ms=NOW)
+    after.failed("a", "big", "rate", now_ms=NOW)
+    after.succeeded("a", "big", now_ms=NOW)
+    assert after.learnt("a", "big").lacks == ("images", "tools")
+
+
+def test_what_a_server_says_of_itself_replaces_what_was_learnt() -> None:
+    """It was started again with a larger window and a parser for tools."""
+    standings = Standings([KEY], Shelf())
+    standings.learn_window("a", "big", 4096, now_ms=NOW)
+    standings.learn_lack("a", "big", "tools", now_ms=NOW)
+    standings.learn_lack("a", "big", "stream_options", now_ms=NOW)
+    told = Told("big", 8192, 2, (("tools", True), ("images", False)))
+    standings.told("a", told, now_ms=NOW + 1)
+    lacks = ("images", "stream_options")
+    assert standings.learnt("a", "big") == Learnt(8192, 0, lacks, 2, NOW + 1)
+    standings.told("a", told, now_ms=NOW + 2)
+    assert standings.learnt("a", "big").at_ms == NOW + 1, "no news"

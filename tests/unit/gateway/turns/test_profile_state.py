@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from agents.base.profiles import Kept, Standing
+from agents.base.profiles import Kept, Learnt, Standing
 from gateway.core.clock import ManualClock
 from gateway.store.base.profiles import PutStanding
 from gateway.store.base.store import Unit
 from gateway.store.sqlite.store import open_sqlite
 from gateway.turns.profile_state import StoredProfileState
 
-KEPT = Kept("k1", "abc", "big", Standing(3, "rate", 1, 2, 3, 4, 8192))
+KEPT = Kept(
+    "k1",
+    "abc",
+    "big",
+    Standing(3, "rate", 1, 2, 3, 4, Learnt(8192, 512, ("images", "tools"), 1, 5)),
+)
 
 
 async def test_what_is_saved_is_loaded_and_the_newest_holds() -> None:
