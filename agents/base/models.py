@@ -149,6 +149,10 @@ def _nothing_shown() -> None:
     """Nobody watches."""
 
 
+def _no_line(place: int) -> None:
+    """A place in the line is told to no one."""
+
+
 def _nothing_kept(tried: tuple[ModelAttempt, ...]) -> None:
     """Nobody writes it down."""
 
@@ -158,18 +162,20 @@ class ModelContext:
     """What a model may use of the world besides its own connection.
 
     `restarted` says that what was emitted so far belongs to an answer that will not come. `tried`
-    is told of all requests so far, before there is one more or a wait. `session`
-    names the conversation, so that it can stay where its beginning is cached, unless
-    the call is `aside` and shares none of it; `agent` and `root`, the turn that set it all off,
-    say whose budget this is, `calls` and `tokens` what this turn has used so far. `principal` is
-    the one whose message is answered: scarce places are shared by it, then by agent. `patience_s`
-    bounds waiting between requests, `within_s` everything.
+    is told of all requests so far, before there is one more or a wait. `queued` gets each place in
+    the line of a server that has enough to do, 0 when the wait is over. `session` names the
+    conversation, so that it can stay where its beginning is cached, unless the call is `aside` and
+    shares none of it; `agent` and `root`, the turn that set it all off, say whose budget this is,
+    `calls` and `tokens` what this turn has used so far. `principal` is the one whose message is
+    answered: scarce places are shared by it, then by agent. `patience_s` bounds waiting between
+    requests, `within_s` everything.
     """
 
     clock: Clock
     emit: Emit
     restarted: Callable[[], None] = _nothing_shown
     tried: Callable[[tuple[ModelAttempt, ...]], None] = _nothing_kept
+    queued: Callable[[int], None] = _no_line
     session: str = ""
     aside: bool = False
     root: str = ""

@@ -131,6 +131,24 @@ def choose(
     return Nobody(wait_ms)
 
 
+def elsewhere(
+    candidate: Candidate,
+    able: Sequence[Candidate],
+    standing: Callable[[Candidate], Standing],
+    *,
+    now_ms: int,
+) -> list[Candidate]:
+    """Those who may see a request otherwise and can be asked now: at another server, or another
+    model."""
+    place = (host_of(candidate), candidate.model)
+    return [
+        one
+        for one in able
+        if (host_of(one), one.model) != place
+        and cooldown.ready_ms(standing(one), now_ms=now_ms) <= now_ms
+    ]
+
+
 def _worth_another(one: Candidate, tried: Tried) -> bool:
     """A pause tells how often a key is asked; where there is none, the count does."""
     last = tried.last.get(one.key)

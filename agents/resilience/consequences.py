@@ -45,16 +45,22 @@ class Failed:
 
 def of_failure(books: Books, failed: Failed) -> Consequence:
     """Write down what a failure means that is not certainly the request's own."""
-    candidate, error = failed.candidate, failed.error
+    error = failed.error
     if error.category not in cooldown.PAUSES_S:
         return "nothing"
-    queued = error.category == "timeout" and failed.silent
-    if queued and books.signs.since(candidate.profile.name, failed.began_ms):
+    if _queued(books, failed):
         return "nothing"
     if error.blame.subject == "server" and not error.blame.certain:
         return of_suspicion(books, failed)
     _rest(books, failed)
     return "rests"
+
+
+def of_crowding(books: Books, failed: Failed) -> bool:
+    """Whether too many requests at a time may be why: it timed out in the server's queue, or met a
+    limit that says no time."""
+    unhinted = failed.error.category == "rate" and failed.error.retry_after_ms is None
+    return unhinted or _queued(books, failed)
 
 
 def of_suspicion(books: Books, failed: Failed) -> Consequence:
@@ -75,6 +81,12 @@ def of_suspicion(books: Books, failed: Failed) -> Consequence:
             books.standings.failed(*key, category, subject="server", now_ms=at_ms)
         _rest(books, failed)
     return "rests"
+
+
+def _queued(books: Books, failed: Failed) -> bool:
+    """A timeout before the first byte while the same profile answered another request."""
+    silent = failed.error.category == "timeout" and failed.silent
+    return silent and books.signs.since(failed.candidate.profile.name, failed.began_ms)
 
 
 def _rest(books: Books, failed: Failed) -> None:

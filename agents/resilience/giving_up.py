@@ -10,6 +10,34 @@ from agents.resilience import cooldown
 from agents.resilience.choosing import Candidate
 from gateway.core.errors import ModelAttempt, ModelCategory, ModelFailed
 
+OWN_FAULT = (
+    "The model server fails on this request while it answers others; leave out what was sent last, "
+    "or start a new conversation."
+)
+
+
+def refused(
+    error: ModelFailed, window: int, guessed: int, attempts: tuple[ModelAttempt, ...]
+) -> ModelFailed:
+    """A refusal of the request itself, with the size of its prompt where the server counted more of
+    it than we: some stop counting at their window."""
+    counted = error.blame.prompt if error.category == "overflow" else 0
+    return ModelFailed(
+        error.category,
+        str(error),
+        window=window,
+        tokens=counted if counted > guessed else 0,
+        told=error.told,
+        attempts=attempts,
+        blame=error.blame,
+    )
+
+
+def own_fault(error: ModelFailed, attempts: tuple[ModelAttempt, ...]) -> ModelFailed:
+    """A failure without a reason that only this request meets."""
+    said = f"{error}, while it answers other sessions"
+    return ModelFailed("bad_request", said, told=OWN_FAULT, attempts=attempts)
+
 
 @dataclass(frozen=True, slots=True)
 class Search:

@@ -27,12 +27,10 @@ from agents.resilience import abilities, choosing, cooldown, limiter, plain
 from agents.resilience.abilities import Abilities
 from agents.resilience.choosing import Candidate
 from agents.resilience.limiter import Room
-from agents.resilience.longest import Longest
+from agents.resilience.line import Line
+from agents.resilience.memory import Memory
 from agents.resilience.scale import Scale
 from agents.resilience.search import Search
-from agents.resilience.signs import Signs
-from agents.resilience.standings import Standings
-from agents.resilience.suspicion import Suspicions
 from gateway.core.clock import Clock
 from gateway.core.errors import ModelAttempt, ModelFailed
 
@@ -61,7 +59,7 @@ class _Warm:
     at_ms: int
 
 
-class Resilient:
+class Resilient(Memory):
     """A model that answers as long as one of its profiles does."""
 
     def __init__(
@@ -76,10 +74,7 @@ class Resilient:
         self.models = models
         self._endpoints = {endpoint.profile.name: endpoint for endpoint in endpoints}
         self.profiles = tuple(endpoint.profile for endpoint in endpoints)
-        self.standings = Standings(self.profiles, state or Forgetful())
-        self.suspicions = Suspicions()
-        self.signs = Signs()
-        self.longest = Longest()
+        super().__init__(self.profiles, state or Forgetful())
         self._clock = clock
         self._strategy = strategy
         self._warm: OrderedDict[str, _Warm] = OrderedDict()
@@ -89,6 +84,7 @@ class Resilient:
         """How many share the limits of these keys, this one included."""
         self._watching: list[Watch] = []
         self._scales: dict[str, Scale] = {}
+        self._lines: dict[str, Line] = {}
         self._abilities: dict[tuple[str, str], tuple[Learnt, Abilities]] = {}
         """Worked out once for what was learnt."""
 
@@ -255,6 +251,15 @@ class Resilient:
     def scale(self, model: str) -> Scale:
         """How this model counts."""
         return self._scales.setdefault(model, Scale())
+
+    def line(self, candidate: Candidate) -> Line:
+        """The line in front of its profile, bounded as is known now; several processes share."""
+        line = self._lines.get(candidate.profile.name)
+        if line is None:
+            line = self._lines[candidate.profile.name] = Line()
+        bound = self.abilities(candidate).simultaneous
+        line.cap = max(bound // self.processes, 1) if bound else 0
+        return line
 
     def client(self, profile: str) -> Model:
         """Who asks there."""

@@ -10,6 +10,7 @@ from agents.resilience import answers, consequences
 from agents.resilience.abilities import Abilities
 from agents.resilience.choosing import Candidate
 from agents.resilience.limiter import Room
+from agents.resilience.line import Line
 from agents.resilience.longest import Longest
 from gateway.core.errors import ModelAttempt
 
@@ -31,6 +32,8 @@ class Policy(consequences.Books, answers.Models, Protocol):
     def abilities(self, candidate: Candidate) -> Abilities: ...
 
     def window_as_asked(self, candidate: Candidate, request: ModelRequest) -> int: ...
+
+    def line(self, candidate: Candidate) -> Line: ...
 
     def client(self, profile: str) -> Model: ...
 

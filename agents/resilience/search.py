@@ -18,10 +18,13 @@ from agents.resilience import (
     consequences,
     cooldown,
     giving_up,
+    queueing,
     shrinking,
 )
 from agents.resilience.choosing import Candidate, Choice, Nobody, Tried
+from agents.resilience.consequences import Failed
 from agents.resilience.limiter import Room
+from agents.resilience.line import Line, Ticket
 from agents.resilience.ports import Policy
 from agents.resilience.rewording import Rewording
 from gateway.core.errors import AttemptEnd, ModelAttempt, ModelCategory, ModelFailed
@@ -30,11 +33,6 @@ log = structlog.get_logger(__name__)
 
 MAX_ATTEMPTS = 24
 """Requests for one answer, whatever the pauses say: eight keys with three models each."""
-
-OWN_FAULT = (
-    "The model server fails on this request while it answers others; leave out what was sent last, "
-    "or start a new conversation."
-)
 
 HOPELESS: frozenset[ModelCategory] = frozenset({"overflow", "too_large", "filtered", "bad_request"})
 """Failures of the request itself: no other candidate would answer it either."""
@@ -53,7 +51,7 @@ class Search:
         self._tried = Tried()
         self._failures: list[tuple[Candidate, ModelFailed]] = []
         self._again: Choice | None = None
-        """Who is asked next in any case: whom the same request is put to in another form."""
+        """The same request to the same candidate, in another form."""
         self._rewording = Rewording(request, self._tokens)
         self._doubted: tuple[Candidate, ModelFailed] | None = None
         """Who refused without a known reason, and how: another model or server is asked once."""
@@ -78,8 +76,7 @@ class Search:
 
     async def run(self) -> ModelReply:
         while len(self.attempts) < MAX_ATTEMPTS:
-            choice = self._again or self._choose()
-            self._again = None
+            choice = self._choose()
             if isinstance(choice, Nobody):
                 raise self._given_up(choice)
             if choice.wait_ms > 0:
@@ -87,14 +84,45 @@ class Search:
                     self._context.tried(tuple(self.attempts))
                 await self._wait(choice.wait_ms)
                 continue
-            reply = await self._ask(choice)
+            reply = await self._in_line(choice)
             if reply is not None:
                 return reply
         raise self._given_up(Nobody(0))
 
     def _choose(self) -> Choice | Nobody:
+        """Who is asked next; at the same model, one without a line rather than one with."""
+        choice, policy = self._choice(self._able), self._policy
+        if isinstance(choice, Nobody) or policy.line(choice.candidate).has_room:
+            return choice
+        model, tries = choice.candidate.model, self._tried.count[choice.candidate.key]
+        free = [one for one in self._able if one.model == model and policy.line(one).has_room]
+        other = self._choice(free)
+        if isinstance(other, Nobody) or other.wait_ms or other.why == "probe":
+            return choice
+        return other if self._tried.count[other.candidate.key] <= tries else choice
+
+    async def _in_line(self, choice: Choice) -> ModelReply | None:
+        """Ask once the profile has a place for it, in every form the server wants; None when
+        another candidate may do better, because of a failure or of news since."""
+        clock, began = self._context.clock, self._context.clock.monotonic()
+        line = self._policy.line(choice.candidate)
+        path = (self._context.principal or self._suspect, self._suspect)
+        ticket = Ticket(path, self._context.patience_s > PATIENCE_S)
+        async with queueing.in_line(line, ticket, self._context.queued) as waited:
+            if waited:
+                self._waited_ms += round((clock.monotonic() - began) * 1000)
+                standing, now_ms = self._standing(choice.candidate), clock.now_ms()
+                if cooldown.ready_ms(standing, now_ms=now_ms) > now_ms:
+                    return None
+            reply = await self._ask(choice, line)
+            while reply is None and self._again is not None:
+                again, self._again = self._again, None
+                reply = await self._ask(again, line)
+            return reply
+
+    def _choice(self, able: list[Candidate]) -> Choice | Nobody:
         return choosing.choose(
-            self._able,
+            able,
             self._standing,
             self._tried,
             now_ms=self._context.clock.now_ms(),
@@ -123,7 +151,7 @@ class Search:
         self._patience_ms -= passed_ms
         self._waited_ms += passed_ms
 
-    async def _ask(self, choice: Choice) -> ModelReply | None:
+    async def _ask(self, choice: Choice, line: Line) -> ModelReply | None:
         """One request; None when another candidate may do better."""
         candidate, clock = choice.candidate, self._context.clock
         policy, room = self._policy, self._leaving(candidate)
@@ -144,8 +172,11 @@ class Search:
             policy.ended(self.attempts[-1])
             self._again = self._otherwise(candidate, error, request)
             if self._again is None:
-                self._failed(candidate, error, began_ms)
+                if consequences.of_crowding(policy, self._what_failed(candidate, error, began_ms)):
+                    line.pressed(began_ms=began_ms, now_ms=clock.now_ms())
+                self._failed(candidate, error, request, began_ms)
             return None
+        line.answered()
         self.attempts.append(attempt(""))
         policy.ended(self.attempts[-1], reply.usage.input_tokens, reply.usage.output_tokens)
         if reply.left is not None:
@@ -156,11 +187,8 @@ class Search:
         cut = answers.learnt_from(
             policy, answers.Answered(candidate, request, reply, clock.now_ms())
         )
-        notices = [
-            policy.answered(self._session, candidate, self._request.model),
-            cut,
-        ]
-        notice = "; ".join(filter(None, notices))
+        changed = policy.answered(self._session, candidate, self._request.model)
+        notice = "; ".join(filter(None, (changed, cut)))
         return replace(reply, attempts=tuple(self.attempts), notice=notice)
 
     def _leaving(self, candidate: Candidate) -> Room | None:
@@ -218,11 +246,10 @@ class Search:
         policy.standings.learn_output(*candidate.key, blame.output, now_ms=now_ms)
         able = policy.abilities(candidate)
         reworded = self._rewording.after(candidate, able, error, sent)
-        if reworded is None and blame.subject == "request" and not blame.certain:
-            alone = self._doubted is None and not self._others(candidate)
-            reworded = self._rewording.blinded(candidate, sent) if alone else None
         if reworded is None:
-            return None
+            unknown = blame.subject == "request" and not blame.certain
+            alone = unknown and self._doubted is None and not self._others(candidate)
+            return self._blinded(candidate, sent) if alone else None
         if reworded.lacks:
             policy.standings.learn_lack(*candidate.key, reworded.lacks, now_ms=now_ms)
             log.warning(
@@ -234,7 +261,14 @@ class Search:
             )
         return Choice(candidate, 0, reworded.why)
 
-    def _failed(self, candidate: Candidate, error: ModelFailed, began_ms: int) -> None:
+    def _blinded(self, candidate: Candidate, sent: ModelRequest) -> Choice | None:
+        """The same request without its pictures, which may be what was too much."""
+        reworded = self._rewording.blinded(candidate, sent)
+        return Choice(candidate, 0, reworded.why) if reworded is not None else None
+
+    def _failed(
+        self, candidate: Candidate, error: ModelFailed, sent: ModelRequest, began_ms: int
+    ) -> None:
         """Write down what it means; raises when no other candidate would answer either."""
         blame = error.blame
         if blame.subject == "request":
@@ -245,11 +279,15 @@ class Search:
         else:
             failed = self._what_failed(candidate, error, began_ms)
             consequence = consequences.of_failure(self._policy, failed)
-            if consequence == "request" and failed.alone and self._doubted is None:
-                raise self._shorter(candidate, error, own=True) or self._own_fault(error)
+            own = consequence == "request" and failed.alone and self._doubted is None
+            if own or (self._tried.count[candidate.key] and not blame.certain):
+                self._again = self._blinded(candidate, sent)
+            if own and self._again is None:
+                shorter = self._shorter(candidate, error, own=True)
+                raise shorter or giving_up.own_fault(error, tuple(self.attempts))
             self._tried.note(candidate, error.category, rests=consequence != "nothing")
             self._failures.append((candidate, error))
-        if not isinstance(self._choose(), Nobody):
+        if self._again is not None or not isinstance(self._choose(), Nobody):
             log.warning(
                 "model.failed_over",
                 profile=candidate.profile.name,
@@ -263,34 +301,12 @@ class Search:
         """The failure that ends the search: of those unexplained, the first one's."""
         if self._doubted is not None:
             candidate, error = self._doubted
-        return ModelFailed(
-            error.category,
-            str(error),
-            window=self._policy.window_as_asked(candidate, self._request),
-            tokens=_counted(error, self._tokens(candidate)),
-            told=error.told,
-            attempts=tuple(self.attempts),
-            blame=error.blame,
-        )
-
-    def _own_fault(self, error: ModelFailed) -> ModelFailed:
-        return ModelFailed(
-            "bad_request",
-            f"{error}, while it answers other sessions",
-            told=OWN_FAULT,
-            attempts=tuple(self.attempts),
-        )
+        window = self._policy.window_as_asked(candidate, self._request)
+        return giving_up.refused(error, window, self._tokens(candidate), tuple(self.attempts))
 
     def _others(self, candidate: Candidate) -> list[Candidate]:
-        """Those who may see it otherwise: at another server, or another model."""
         now_ms = self._context.clock.now_ms()
-        place = (choosing.host_of(candidate), candidate.model)
-        return [
-            one
-            for one in self._able
-            if (choosing.host_of(one), one.model) != place
-            and cooldown.ready_ms(self._standing(one), now_ms=now_ms) <= now_ms
-        ]
+        return choosing.elsewhere(candidate, self._able, self._standing, now_ms=now_ms)
 
     def _shorter(
         self, candidate: Candidate, error: ModelFailed, *, own: bool = False
@@ -304,22 +320,18 @@ class Search:
         said = f"{error}; shorter prompts are answered"
         return ModelFailed("overflow", said, tokens=tokens, attempts=tuple(self.attempts))
 
-    def _what_failed(
-        self, candidate: Candidate, error: ModelFailed, began_ms: int
-    ) -> consequences.Failed:
-        return consequences.Failed(
-            candidate,
-            error,
-            self._suspect,
-            began_ms,
-            self._context.clock.now_ms(),
-            silent=not self._emitted,
-            alone=len(self._able) == 1,
-        )
+    def _what_failed(self, candidate: Candidate, error: ModelFailed, began_ms: int) -> Failed:
+        now_ms, alone = self._context.clock.now_ms(), len(self._able) == 1
+        silent = not self._emitted
+        return Failed(candidate, error, self._suspect, began_ms, now_ms, silent, alone)
 
     def _given_up(self, nobody: Nobody) -> ModelFailed:
         if self._doubted is not None:
             return self._refused(*self._doubted)
+        if self._failures and self._failures[-1][1].blame.subject == "server":
+            shorter = self._shorter(*self._failures[-1])
+            if shorter is not None:
+                return shorter
         return giving_up.failure_of(
             giving_up.Search(
                 self._request.model,
@@ -333,10 +345,3 @@ class Search:
                 nobody.back_ms,
             )
         )
-
-
-def _counted(error: ModelFailed, guessed: int) -> int:
-    """How many tokens the prompt has, where the server counted more of them than we: some stop
-    counting at their window."""
-    counted = error.blame.prompt
-    return counted if error.category == "overflow" and counted > guessed else 0

@@ -31,6 +31,9 @@ class Preview:
     offset: int
     text: str
     restarted: bool = False
+    place: int | None = None
+    """A place in the line of the model server, 0 when the wait is over; such a piece has no text.
+    """
 
 
 PreviewListener = Callable[[Preview], None]

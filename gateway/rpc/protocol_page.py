@@ -88,6 +88,9 @@ another `step` means that what was shown before is to be discarded. What counts 
 `previews` was asked for: the answer begins anew, because a model server or the gateway broke off. \
 Discard what was shown of this `step` with a lower `attempt`. It may be left out like a piece; the \
 `attempt` of the next piece says the same. |
+| `step.queued` | `subscription`, `turn_id`, `session_key`, `step`, `attempt`, `place` | Where \
+`previews` was asked for: the model server works on as many requests as it can, and this one is at \
+that place in the line; 0 when it is sent. |
 """
 
 

@@ -144,7 +144,10 @@ class Stream:
                 )
             ):
                 key = f"{id}:{preview.turn_id}:{preview.step}:{preview.attempt}"
-                if preview.restarted:
+                if preview.place is not None:
+                    told = restart_of(id, preview) | {"place": preview.place}
+                    self._connection.preview(f"{key}:queued", "step.queued", told)
+                elif preview.restarted:
                     told = restart_of(id, preview)
                     self._connection.preview(f"{key}:restarted", "step.restarted", told)
                 else:

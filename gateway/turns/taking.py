@@ -265,7 +265,10 @@ class Taking:
             self._show(step, number, 0, "", restarted=True)
             live.restart(number)
 
-        return replace(self._asking(emit, left_s), restarted=restarted)
+        def queued(place: int) -> None:
+            self._show(step, number, offset, "", place=place)
+
+        return replace(self._asking(emit, left_s), restarted=restarted, queued=queued)
 
     def _asking(self, emit: Emit, within_s: float) -> ModelContext:
         """Who asks, and on whose budget."""
@@ -283,10 +286,17 @@ class Taking:
         )
 
     def _show(
-        self, step: str, number: int, offset: int, text: str, *, restarted: bool = False
+        self,
+        step: str,
+        number: int,
+        offset: int,
+        text: str,
+        *,
+        restarted: bool = False,
+        place: int | None = None,
     ) -> None:
         turn_id = TurnId(self._context.run_id)
-        preview = Preview(turn_id, self._session.key, step, number, offset, text, restarted)
+        preview = Preview(turn_id, self._session.key, step, number, offset, text, restarted, place)
         self._world.previews.publish(preview)
 
     async def _cancel(self, turn: Turn) -> TurnResult:

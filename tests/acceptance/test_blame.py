@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from agents.resilience.search import OWN_FAULT
+from agents.base.messages import UserMessage
+from agents.base.models import ModelContext, ModelRequest
+from agents.models.profile import Profile
+from agents.resilience.giving_up import OWN_FAULT
 from gateway.core.errors import ModelFailed
+from gateway.core.parts import Image, Text
 from gateway.simulate.answers import Raw, refusal
+from gateway.simulate.asked import Asked
 from gateway.simulate.catalog import find
 from tests.support.failover import Failover, open_failover
 
@@ -110,3 +116,65 @@ async def test_a_timeout_says_nothing_while_the_same_profile_answers_another_cal
             await failover.ask(session="b")
         states = {info.name: info.models[0].state for info in failover.policy.seen()}
         assert states == {"k1": "ready", "k2": "ready"}
+
+
+async def test_a_picture_that_breaks_the_server_does_not_end_a_conversation_for_good() -> None:
+    """Nothing says that it is the picture, and no other session is there to compare with."""
+    async with open_failover("k1") as failover:
+        failover.upstream.answer = lambda asked: (
+            BROKEN if "image_url" in str(asked.body["messages"]) else "fine"
+        )
+        said = UserMessage((Text("look"), Image("https://h/x.png")))
+        context = ModelContext(failover.clock, lambda text: None, session="s")
+        request = ModelRequest("big", "", (said,))
+        reply = await failover.drive(failover.policy.complete(request, context))
+        assert reply.text == "fine"
+        assert [one.why for one in reply.attempts] == ["first", "again", "without these_images"]
+
+
+async def test_ten_at_a_server_with_one_slot_are_answered_one_after_the_other() -> None:
+    def adjust(profile: Profile) -> Profile:
+        return replace(profile, simultaneous=1)
+
+    places: dict[str, list[int]] = {}
+    under_way = most = 0
+    async with open_failover("k1", adjust=adjust) as failover:
+
+        async def answer(asked: Asked) -> str:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            for _ in range(3):  # others would be sent now
+                await asyncio.to_thread(int)
+            under_way -= 1
+            return "fine"
+
+        failover.upstream.answer = answer
+
+        async def ask(session: str) -> None:
+            request = ModelRequest("big", "", (UserMessage((Text(session),)),))
+            told = places.setdefault(session, []).append
+            context = ModelContext(failover.clock, lambda text: None, session=session, queued=told)
+            reply = await failover.policy.complete(request, context)
+            assert (reply.text, len(reply.attempts)) == ("fine", 1)
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(10):
+                group.create_task(ask(f"s{number}"))
+        asked = [one.body["messages"][-1]["content"] for one in failover.upstream.asked]
+        assert asked == [f"s{number}" for number in range(10)], "in the order they came"
+        assert most == 1
+        assert places["s9"] == list(range(9, -1, -1))
+        assert failover.policy.seen()[0].models[0].state == "ready"
+
+
+async def test_a_line_is_left_for_another_key_of_the_same_model() -> None:
+    def adjust(profile: Profile) -> Profile:
+        return replace(profile, simultaneous=1)
+
+    async with open_failover("k1", "k2", adjust=adjust) as failover:
+        failover.upstream.script.append(find("silent"))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(failover.ask(session="a"))
+            await failover.upstream.wait_for(1)
+            assert (await failover.ask(session="b", fallbacks=("small",))).profile == "k2"

@@ -32,7 +32,8 @@ class Subscribe(Params):
     filter: EventFilter = EventFilter()
     previews: bool = Field(
         False,
-        description="Also send `turns.delta` and `step.restarted` while an answer is written.",
+        description="Also send `turns.delta`, `step.restarted` and `step.queued` while an answer "
+        "is written.",
     )
 
 

@@ -78,6 +78,7 @@ class MemoryConnection:
     notes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     deltas: list[dict[str, Any]] = field(default_factory=list)
     restarts: list[dict[str, Any]] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _flowing: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -100,6 +101,8 @@ class MemoryConnection:
     def preview(self, key: str, method: str, params: dict[str, Any]) -> None:
         if method == "step.restarted":
             self.restarts.append(params)
+        elif method == "step.queued":
+            self.places.append(params["place"])
         else:
             assert method == "turns.delta"
             self.deltas.append(params)

@@ -327,6 +327,16 @@ async def test_a_step_that_begins_anew_is_a_signal_of_its_own(world: World) -> N
     ]
 
 
+async def test_a_place_in_the_line_of_a_model_server_is_told(world: World) -> None:
+    olga = world.talk(OPERATOR)
+    await olga.call("events.subscribe", previews=True)
+    await olga.note("events.caught_up")
+    for place in (2, 0):
+        told = Preview(TurnId("t_0"), "agent:main:x", "1", 1, 0, "", place=place)
+        world.gateway.previews.publish(told)
+    assert (olga.connection.places, olga.connection.deltas) == ([2, 0], [])
+
+
 async def test_an_event_that_is_written_marks_the_answer_as_sent(world: World) -> None:
     """The first reader counts, a stranger does not."""
     talk = world.talk()
