@@ -127,9 +127,7 @@ ifeq ($(strip $(T)),)
 test: lint ## everything a change must pass; T=path::name runs one test
 	@$(MAKE) model || echo "turngate: the tests of the model inside are skipped" >&2
 	@echo "turngate: tests ..."
-	@$(BIN)/pytest -q -m "$(FAST)" -n $(WORKERS) -o timeout=30 || { \
-		echo "turngate: what failed beside others runs once more alone ..."; \
-		$(BIN)/pytest -q -m "$(FAST)" -o timeout=30 --last-failed --last-failed-no-failures none; }
+	@$(BIN)/pytest -q -m "$(FAST)" -n $(WORKERS)
 else
 test: setup
 	@$(BIN)/pytest $(T)

@@ -6,11 +6,12 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.support import database
+from tests.support import bounds, database
 
 # A runner in the background hands down an ignored Ctrl-C, and so would every process a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -36,3 +37,23 @@ def no_database_stays() -> Iterator[None]:
     """Whoever started a PostgreSQL ends it."""
     yield
     database.stop()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """By the clock on the wall a test is ended only when it hangs."""
+    for item in items:
+        if bound_s := bounds.declared(item):
+            wall = pytest.mark.timeout(bounds.hangs_s(bound_s))
+            item.add_marker(wall, append=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """What a test may take is counted in processor time, which other programs do not use up."""
+    begun = time.process_time()
+    outcome = yield
+    spent_s = time.process_time() - begun
+    bound_s = item.stash[bounds.BOUND_S]
+    if bound_s and spent_s > bound_s:
+        pytest.fail(bounds.sentence(spent_s, bound_s), pytrace=False)
+    return outcome

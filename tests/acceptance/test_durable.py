@@ -18,6 +18,7 @@ from gateway.store.base.outbox import DeliveriesOfTurn
 from gateway.store.sqlite.store import open_sqlite
 from tests.acceptance.manifest import shows
 from tests.support.house import House, inbound, open_house
+from tests.support.patience import PATIENCE_S
 
 FORGETFUL = Capabilities(dedupes=False)
 
@@ -101,7 +102,7 @@ async def test_a_reply_cut_while_it_was_sent_is_seen_once(house: House) -> None:
     """The receiver had it; nobody had noted that. It is sent again under the same key."""
     gate = house.channel.block_next(shown=True)
     accepted = await house.say("hello")
-    await asyncio.wait_for(gate.entered.wait(), 4)
+    await asyncio.wait_for(gate.entered.wait(), PATIENCE_S)
     await house.again()
     await house.idle()
     keys = [message.key for channel in house.channels for message in channel.sent]
@@ -117,7 +118,7 @@ async def test_a_reply_in_doubt_is_said_to_be_in_doubt(tmp_path: Path) -> None:
     async with open_house(House(tmp_path, able=FORGETFUL)) as house:
         gate = house.channel.block_next(shown=True)
         accepted = await house.say("hello")
-        await asyncio.wait_for(gate.entered.wait(), 4)
+        await asyncio.wait_for(gate.entered.wait(), PATIENCE_S)
         await house.again()
         assert await house.ask("and now?") == "You said: and now?"
         assert len(house.seen()) == 2

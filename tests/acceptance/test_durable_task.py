@@ -23,9 +23,9 @@ from tests.docs import pages
 from tests.docs.playing import commands
 from tests.docs.sameness import differences
 from tests.support import database
+from tests.support.patience import PATIENCE_S
 
 PAGE = "docs/tutorials/durable-task.md"
-PATIENCE_S = 20.0
 LOOK_S = 0.1
 
 pytestmark = pytest.mark.timeout(120)  # two lives of a gateway and a dozen commands, all processes

@@ -17,6 +17,7 @@ from gateway.runs.context import DECISION_S, decision_key
 from gateway.store.base.runs import LoadSteps
 from tests.acceptance.manifest import shows
 from tests.support.house import House, Notebook, open_house
+from tests.support.patience import PATIENCE_S
 
 PAY = Rule("pay", "done: {results}", (Call("pay", '{"to": "bob"}'),))
 BOTH = Rule("both", "done: {results}", (Call("first"), Call("second")))
@@ -26,7 +27,7 @@ async def cut_in_the_middle(house: House, tool: Notebook, text: str) -> Accepted
     """The process dies while the tool is at work, and is started again."""
     tool.gate = Gate()
     accepted = await house.say(text)
-    await asyncio.wait_for(tool.gate.entered.wait(), 4)
+    await asyncio.wait_for(tool.gate.entered.wait(), PATIENCE_S)
     await house.quiet()
     tool.gate = None
     await house.again()

@@ -20,6 +20,7 @@ from gateway.store.base.runs import LoadSteps
 from gateway.turns.boundary import STOPPED
 from tests.acceptance.manifest import shows
 from tests.support.house import MAIN, House, agent, inbound, open_house
+from tests.support.patience import PATIENCE_S
 
 SLOW = Rule("story", "once upon a time", deltas=4, latency_s=8)
 
@@ -124,7 +125,7 @@ async def test_two_hundred_peers_once_each_leave_nothing_behind(house: House) ->
     async with asyncio.TaskGroup() as group:
         for number in range(200):
             group.create_task(house.say("hello", peer=f"peer {number}"))
-    async with asyncio.timeout(50):
+    async with asyncio.timeout(PATIENCE_S):
         await house.gateway.idle()
     gateway = house.gateway
     assert len(house.seen()) == 200

@@ -36,14 +36,13 @@ from gateway.http.bounds import Bounds, Deadlines
 from gateway.link import ConnectionLost
 from gateway.serving import Served, serving
 from tests.support.house import PatientModel
+from tests.support.patience import PATIENCE_S
 from tests.support.standins import Brisk
 
 pytestmark = pytest.mark.timeout(60)
 
 SEED = 20261121
 """Another seed cuts at other bytes."""
-PATIENCE_S = 20.0
-"""Longest anything here takes."""
 PING_S = 0.4
 """Between two pings where a test waits for some; a busy machine answers them in a tenth."""
 CUT_BYTES = (1, 4000)
@@ -475,10 +474,8 @@ async def test_a_hundred_turns_on_one_socket_are_answered_and_a_cancel_gets_thro
         slow = await client.start("hold slow", peer_id="slow")
         waiting = loop.create_task(client.wait(slow.turn_id))
         await place.model.gates["all"].entered.wait()
-        started = loop.time()
         await client.call("turns.cancel", {"turn_id": slow.turn_id})
         assert (await waiting).state == "cancelled"
-        took = loop.time() - started
         assert (await client.status()).clients
         await SystemClock().sleep(3 * PING_S)
         assert place.served.server.clients == 1, "it was given up"
@@ -486,7 +483,6 @@ async def test_a_hundred_turns_on_one_socket_are_answered_and_a_cancel_gets_thro
         assert await asyncio.gather(*sending) == [
             f"You said: {number} hold all" for number in range(100)
         ]
-        assert took < 2, f"a cancel took {took:.3f} s"
         with pytest.raises(Conflict):
             await client.call("turns.cancel", {"turn_id": slow.turn_id})
 

@@ -9,6 +9,7 @@ from channels.base.messages import SourceClass
 from gateway.core.errors import DeliveryTransient
 from tests.acceptance.manifest import shows
 from tests.support.house import House, inbound
+from tests.support.patience import PATIENCE_S
 
 
 @shows("order.within", "order.across")
@@ -53,7 +54,7 @@ async def test_jobs_that_fill_their_slots_do_not_make_a_person_wait(house: House
         message = replace(inbound(f"hold {job}", peer=job), source=SourceClass.CRON)
         await house.send(message)
     await house.reached(*jobs[:2])
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(PATIENCE_S):
         await house.say("hello")
         await house.channel.wait_sent(1)
     assert house.channel.sent[0].destination.target == "ann"

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.patience import PATIENCE_S
+
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = tuple(f"requirements{which}.lock" for which in ("-build", "", "-dev", "-local"))
 PACKAGES = ("gateway", "channels", "agents")
@@ -166,7 +168,52 @@ def _dotted(node: ast.expr) -> str:
     return ast.unparse(node.value if isinstance(node, ast.Subscript) else node)
 
 
+# --- tests ---------------------------------------------------------------------------------------
+
+
+def test_waits_of_tests_have_the_common_bound() -> None:
+    """A few seconds by the wall clock are luck on a busy machine; what hangs ends all the same."""
+    found = [f"{path}:{line}" for path, tree in parsed("tests") for line in hasty_waits(tree)]
+    assert not found, f"use PATIENCE_S of tests.support.patience: {found}"
+
+
+def hasty_waits(tree: ast.AST) -> Iterator[int]:
+    """Lines that wait for something by the real clock, for a number of seconds that may not do.
+
+    Up to half a second is for what must not come; manual clocks cost no time.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _dotted(node.func) in REAL_WAITS:
+            bounds = [*node.args, *(keyword.value for keyword in node.keywords)][-1:]
+            if any(
+                isinstance(bound, ast.Constant)
+                and isinstance(bound.value, int | float)
+                and 0.5 < bound.value < PATIENCE_S
+                for bound in bounds
+            ):
+                yield node.lineno
+
+
+REAL_WAITS = {"asyncio.timeout", "asyncio.wait_for", "SystemClock().timeout"}
+
+
 # --- the checks themselves -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "caught"),
+    [
+        ("asyncio.timeout(4)", True),
+        ("asyncio.wait_for(event.wait(), 4)", True),
+        ("asyncio.wait_for(event.wait(), timeout=4.0)", True),
+        ("SystemClock().timeout(20)", True),
+        ("asyncio.timeout(PATIENCE_S)", False),
+        ("asyncio.timeout(0.05)", False),
+        ("clock.timeout(4)", False),
+    ],
+)
+def test_the_wait_check_catches(source: str, caught: bool) -> None:
+    assert bool(list(hasty_waits(ast.parse(source)))) is caught
 
 
 @pytest.mark.parametrize(

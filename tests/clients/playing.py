@@ -12,10 +12,11 @@ import re
 import signal
 import subprocess
 
-from tests.clients.running import SCRIPT_S, Gateway, environment, node_modules
+from tests.clients.running import Gateway, environment, eventually, node_modules
 from tests.docs.pages import Block, read, sections
 from tests.docs.playing import MARK, commands
 from tests.docs.sameness import differences
+from tests.support.patience import PATIENCE_S
 
 SHOWN = "127.0.0.1:8765"
 UP = "turngate up"
@@ -49,7 +50,12 @@ def _typed(block: Block, gateway: Gateway) -> list[str]:
     if typed[0].line.startswith(UP):
         # Which model answers depends on the machine; here it is the scripted one.
         page = re.sub(r"(Ctrl-C stops it\.).*", r"\1 …", typed[0].shown)
-        return differences(page, _shown(f"{gateway.url}\n{gateway.said()}", gateway))
+
+        def wrong() -> list[str]:
+            return differences(page, _shown(f"{gateway.url}\n{gateway.said()}", gateway))
+
+        eventually(lambda: not wrong())
+        return wrong()
     lines = (f"{_here(command.line, gateway)}\nprintf '{MARK}'\n" for command in typed)
     real = _shell("".join(lines), gateway).split(MARK)
     return [
@@ -73,7 +79,7 @@ def _shell(lines: str, gateway: Gateway) -> str:
         process_group=0,
     )
     try:
-        return process.communicate(timeout=SCRIPT_S)[0]
+        return process.communicate(timeout=PATIENCE_S)[0]
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

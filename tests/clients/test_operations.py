@@ -22,6 +22,7 @@ from tests.clients.running import (
 )
 from tests.support.certificates import self_signed
 from tests.support.machine import needs
+from tests.support.patience import PATIENCE_S
 
 pytestmark = pytest.mark.timeout(HANGS_S)  # a gateway and clients are started
 
@@ -65,15 +66,14 @@ def test_behind_a_proxy(tmp_path: Path) -> None:
         with httpx.Client(headers=bearer | forwarded, trust_env=False) as http:
             said = http.post(f"http://127.0.0.1:{port}/rpc", json=json.loads(STATUS))
         assert said.json()["result"]["running"] is True
-        log = [json.loads(line) for line in gateway.said().splitlines() if line.startswith("{")]
-        [request] = [e for e in log if e["event"] == "http.request" and e["path"] == "/rpc"]
+        [request] = gateway.logged("http.request", path="/rpc")
         assert request["address"] == "203.0.113.7"
         with (
             socket.create_connection(("127.0.0.1", port)) as sock,
             connect(f"ws://{NAME}/ws", sock=sock, additional_headers=bearer) as client,
         ):
             client.send(STATUS)
-            assert json.loads(client.recv(5))["result"]["running"] is True
+            assert json.loads(client.recv(PATIENCE_S))["result"]["running"] is True
 
 
 def test_a_stop_is_clean(own_gateway: Gateway) -> None:

@@ -14,6 +14,7 @@ from websockets.sync.client import connect as connect_sync
 from gateway.client import Client
 from gateway.core.errors import NotFound
 from tests.clients.running import HANGS_S, Gateway
+from tests.support.patience import PATIENCE_S
 
 pytestmark = pytest.mark.timeout(HANGS_S)  # a gateway is started
 
@@ -25,7 +26,7 @@ def test_jsonrpcclient_over_a_socket(gateway: Gateway) -> None:
 
         def call(method: str, params: dict[str, Any]) -> Any:
             socket.send(request_json(method, params=params))
-            return parse_json(socket.recv(5))
+            return parse_json(socket.recv(PATIENCE_S))
 
         answer = call("send", {"text": "good morning"})
         assert isinstance(answer, Ok)
@@ -35,7 +36,7 @@ def test_jsonrpcclient_over_a_socket(gateway: Gateway) -> None:
         assert (refused.code, refused.data["kind"]) == (-32602, "invalid")
         socket.send(notification_json("status"))
         socket.send("{")
-        broken = parse_json(socket.recv(5))
+        broken = parse_json(socket.recv(PATIENCE_S))
         assert isinstance(broken, Error)
         assert (broken.code, broken.id) == (-32700, None)
 

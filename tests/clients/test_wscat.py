@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from tests.clients.running import HANGS_S, SCRIPT_S, Gateway, environment
+from tests.clients.running import HANGS_S, Gateway, environment
+from tests.support.patience import PATIENCE_S
 
 pytestmark = pytest.mark.timeout(HANGS_S)  # a gateway and Node are started
 
@@ -28,7 +29,7 @@ def wscat(*options: str) -> tuple[list[str], str]:
         text=True,
     ) as process:
         try:
-            process.wait(SCRIPT_S)
+            process.wait(PATIENCE_S)
             assert process.stdout is not None
             assert process.stderr is not None
             return process.stdout.readlines(), process.stderr.read()

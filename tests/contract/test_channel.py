@@ -24,8 +24,8 @@ from channels.stdio.plain import PlainDialect
 from gateway.core.clock import SystemClock
 from gateway.core.errors import Busy, DeliveryError, InvalidInput, StoreUnavailable, TurngateError
 from gateway.core.ids import TurnId
+from tests.support.patience import PATIENCE_S
 from tests.unit.channels.recording import (
-    PATIENCE_S,
     Pipes,
     RecordingIntake,
     open_pipes,

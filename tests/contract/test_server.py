@@ -20,6 +20,7 @@ from tests.security.surface import Running, running, until
 from tests.support.certificates import self_signed
 from tests.support.credentials import CHAT_TOKEN, OPERATOR_TOKEN, READ_TOKEN
 from tests.support.machine import needs
+from tests.support.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -93,8 +94,9 @@ async def test_what_is_refused_over_http_has_a_status_and_a_kind(
 
 async def test_leaving_ends_the_wait_over_http(gateway: Running) -> None:
     """Only the wait ends; what was accepted goes on, which is the business of RPC."""
+    brief = httpx.Timeout(PATIENCE_S, read=0.2)
     with pytest.raises(httpx.ReadTimeout):
-        async with httpx.AsyncClient(timeout=0.2, trust_env=False) as impatient:
+        async with httpx.AsyncClient(timeout=brief, trust_env=False) as impatient:
             await impatient.post(f"{gateway.url}/rpc", json=call("wait"), headers=bearer())
     await until(lambda: all("http.answer" not in t.get_name() for t in asyncio.all_tasks()))
 

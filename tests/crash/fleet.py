@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gateway.client import Client
 from gateway.core.clock import SystemClock
+from tests.support.patience import PATIENCE_S
 
 TOKEN = "fleet-Zq7-Token-Kd93-mPx2-Wv5t"
 LEASE_S = 2.0
@@ -61,7 +62,7 @@ class Fleet:
         )
         self._processes.append(process)
         assert process.stdout is not None
-        async with SystemClock().timeout(20):
+        async with SystemClock().timeout(PATIENCE_S):
             line = (await process.stdout.readline()).decode().strip()
         if not line:
             assert process.stderr is not None

@@ -14,7 +14,7 @@ import orjson
 
 from gateway.core.clock import SystemClock
 
-READY_S = 20.0
+READY_S = 60.0
 """Longest a test waits for a sign of life; how soon it came is measured, not assumed."""
 
 Heard = Callable[[dict[str, Any]], None]

@@ -14,6 +14,7 @@ from gateway.simulate.catalog import find
 from gateway.simulate.server import simulating
 from gateway.simulate.simulator import Answer
 from tests.crash.fleet import fleet
+from tests.support.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(60)]
 
@@ -44,7 +45,7 @@ async def test_what_was_tried_before_a_kill_is_explained_with_what_came_after(
         fleet(tmp_path, "", upstream.base_url, **keys) as gates,
     ):
         gate = await gates.start()
-        async with gate.client() as client, SystemClock().timeout(20):
+        async with gate.client() as client, SystemClock().timeout(PATIENCE_S):
             turn_id = (await client.start("hi")).turn_id
             while await requests(client, turn_id) != REQUESTS:
                 await SystemClock().sleep(0.01)

@@ -18,9 +18,8 @@ from pathlib import Path
 
 from tests.docs.pages import Block
 from tests.docs.sameness import differences
+from tests.support.patience import PATIENCE_S
 
-PATIENCE_S = 15.0
-"""Longest wait for a command or a screen; the test's own bound is a little above."""
 MARK = "\x1e"
 """Printed between two commands, to tell whose output is whose."""
 INPUT = "> "

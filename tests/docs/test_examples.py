@@ -12,7 +12,8 @@ import pytest
 from gateway.simulate.server import simulating
 from tests.docs import pages
 from tests.docs.pages import Block
-from tests.docs.playing import PATIENCE_S, environment, play
+from tests.docs.playing import environment, play
+from tests.support.patience import PATIENCE_S
 
 EXAMPLES = [
     pytest.param(inside, id=f"{pages.name(page)}#{title}")

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.docs import pages
+from tests.support.patience import PATIENCE_S
 
 FROM_CODE = ("docs/configuration.md", "docs/errors.md")
 
@@ -20,7 +21,7 @@ def test_generated_pages_are_fresh() -> None:
         cwd=pages.ROOT,
         capture_output=True,
         text=True,
-        timeout=15,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert checked.returncode == 0, f"run `make docs`: {checked.stdout}{checked.stderr}"

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from gateway.wire import jsonrpc
 from gateway.wire.jsonrpc import Refused, Request
 from tests.properties.messages import calls, check, check_frame, frames, requests
+from tests.support.patience import PATIENCE_S
 from tests.unit.gateway.rpc.talk import ADMIN, ALICE, MemoryConnection, World, open_world
 
 
@@ -31,7 +32,7 @@ class House:
 
     def run(self, work: Any) -> Any:
         """Its result, in time."""
-        return self._runner.run(asyncio.wait_for(work, 4))
+        return self._runner.run(asyncio.wait_for(work, PATIENCE_S))
 
     def close(self) -> None:
         self.run(self._stack.aclose())

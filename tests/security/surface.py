@@ -25,6 +25,7 @@ from gateway.telemetry.health import Health
 from gateway.telemetry.metrics import Metrics
 from gateway.wire import jsonrpc
 from tests.support.credentials import MemoryCredentials
+from tests.support.patience import PATIENCE_S
 
 Perform = Callable[[str, dict[str, Any]], Coroutine[Any, Any, Any]]
 
@@ -195,7 +196,7 @@ async def running(
         yield Running(server, rpc, credentials, health, metrics, home, store)
 
 
-async def until(condition: Callable[[], object], *, within_s: float = 4.0) -> None:
+async def until(condition: Callable[[], object], *, within_s: float = PATIENCE_S) -> None:
     """Wait for something that peers and kernels bring about: there is no event to wait for."""
     clock = SystemClock()
     async with asyncio.timeout(within_s):

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.properties.messages import calls, check_frame, frames
 from tests.security.raw import BINARY, CLOSE, TEXT, Peer, frame, peer
+from tests.support.patience import PATIENCE_S
 from tests.unit.gateway.cli.shell import Shell
 
 T = TypeVar("T")
@@ -137,7 +138,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         yield opened
         opened.close()
         process.terminate()
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=PATIENCE_S)
     bugs = [line for line in said.splitlines() if "rpc.bug" in line or "Traceback" in line]
     assert not bugs, said
 

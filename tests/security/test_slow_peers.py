@@ -21,6 +21,7 @@ from tests.security.surface import Running, running, until
 from tests.support.certificates import self_signed
 from tests.support.credentials import CHAT_TOKEN, OPERATOR_TOKEN
 from tests.support.machine import needs
+from tests.support.patience import PATIENCE_S
 
 AUTH = ("Authorization", f"Bearer {OPERATOR_TOKEN}")
 HEADERS = dict([AUTH])
@@ -46,7 +47,7 @@ def call(method: str, id: int = 1, **params: object) -> bytes:
     return json.dumps({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).encode()
 
 
-async def serves(gateway: Running, *, within_s: float = 2.0) -> None:
+async def serves(gateway: Running, *, within_s: float = PATIENCE_S) -> None:
     """A good client connects, asks and is answered: within a second, and the loop's debug mode
     makes everything take twice as long."""
     async with (
@@ -88,7 +89,7 @@ async def test_a_head_that_drips_has_the_same_deadline(gateway: Running) -> None
                 client.send(b"X-A: b\r\n")
                 await clock.sleep(0.02)
 
-        async with asyncio.timeout(2), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
             dripping = group.create_task(drip())
             assert (await client.answer()).status == 408
             dripping.cancel()
@@ -225,7 +226,7 @@ async def test_a_stalled_reader_is_gone_within_the_deadline(gateway: Running) ->
     async with peer(gateway.port, receive_buffer=4096) as client:
         await stall(client, gateway)
         begun = clock.monotonic()
-        await until(lambda: gateway.server.clients == 0, within_s=QUICK.progress_s + 1)
+        await until(lambda: gateway.server.clients == 0)
         assert clock.monotonic() - begun > QUICK.progress_s / 2
     assert gateway.count("turngate_shed_total", reason="stalled") == 1
 
@@ -241,7 +242,7 @@ async def test_a_stalled_reader_behind_tls_is_gone_too(tmp_path: Path) -> None:
         peer(gateway.port, receive_buffer=4096, trust=trust) as client,
     ):
         await stall(client, gateway)
-        await until(lambda: gateway.server.clients == 0, within_s=QUICK.progress_s + 1)
+        await until(lambda: gateway.server.clients == 0)
         assert gateway.count("turngate_shed_total", reason="stalled") == 1
 
 
@@ -258,7 +259,7 @@ async def test_pings_do_not_keep_a_stalled_reader_alive(gateway: Running) -> Non
 
         async with asyncio.TaskGroup() as group:
             talking = group.create_task(talk())
-            await until(lambda: gateway.server.clients == 0, within_s=QUICK.progress_s + 1)
+            await until(lambda: gateway.server.clients == 0)
             talking.cancel()
 
 

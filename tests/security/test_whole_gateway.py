@@ -16,12 +16,12 @@ from websockets.sync.client import connect
 
 from gateway.rpc.catalog import METHODS
 from tests.support.canned import canned
+from tests.support.patience import PATIENCE_S
 from tests.unit.gateway.cli.shell import Shell
 
 pytestmark = pytest.mark.timeout(60)  # gateways are started
 
 SQL = ("'; DROP TABLE inputs; --", '" OR "1"="1', "x') UNION SELECT token_hash FROM credentials --")
-REVOKED_WITHIN_S = 5.0
 KEY = "Zq7-canary-of-a-key-0123456789"
 """Has the shape of no provider's keys, so that only knowing it can hide it."""
 TOKEN = "canary-of-the-operators-token-0123456789"
@@ -39,7 +39,12 @@ class Caller:
         self.url = url
         self.token = token
         self.headers = {"Authorization": f"Bearer {token}"}
-        self._http = httpx.Client(base_url=url, trust_env=False, verify=False, timeout=20)  # plain
+        self._http = httpx.Client(
+            base_url=url,
+            trust_env=False,
+            verify=False,  # plain
+            timeout=PATIENCE_S,
+        )
 
     def post(self, method: str, params: dict[str, Any]) -> Any:
         """The whole answer."""
@@ -111,7 +116,7 @@ def test_a_revoked_token_is_over_in_the_middle_of_a_turn(shell: Shell) -> None:
                     pass
                 operator.call("tokens.revoke", name="ann")
                 with pytest.raises(ConnectionClosed):
-                    sock.recv(timeout=REVOKED_WITHIN_S)
+                    sock.recv(timeout=PATIENCE_S)
                 assert sock.close_code == 1008
             assert ann.post("status", {})["error"]["data"]["kind"] == "unauthenticated"
             ann.close()
@@ -134,7 +139,7 @@ def test_wrong_tokens_lock_nobody_out(shell: Shell) -> None:
                 params = {"token": token}
                 request = {"jsonrpc": "2.0", "id": 1, "method": "connect", "params": params}
                 sock.send(json.dumps(request))
-                assert "result" in json.loads(sock.recv(timeout=10))
+                assert "result" in json.loads(sock.recv(timeout=PATIENCE_S))
 
 
 def string_fields() -> list[tuple[str, str, list[str]]]:
@@ -185,7 +190,7 @@ def test_no_secret_of_the_settings_is_kept_or_shown(shell: Shell) -> None:
                 said.append(done.stdout + done.stderr)
             operator.close()
             process.send_signal(signal.SIGTERM)
-            said.extend(process.communicate(timeout=20))
+            said.extend(process.communicate(timeout=PATIENCE_S))
     assert server.asked
     assert {asked for _, asked in server.asked} == {f"Bearer {KEY}"}
     assert answer["kind"] == "auth"

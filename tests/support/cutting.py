@@ -11,11 +11,10 @@ from gateway.core.clock import settle
 from gateway.core.errors import StoreUnavailable
 from gateway.store.base.query import Query, Row
 from gateway.store.base.store import Listener, Receipt, Store, Unit
+from tests.support.patience import PATIENCE_S
 
 T = TypeVar("T")
 
-PATIENCE_S = 4.0
-"""Longest real time a test waits here; reaching it is a failure, told before the test's own."""
 ROUNDS = 40
 """Steps of the loop without a store in which everything between two store calls happens."""
 

@@ -35,7 +35,8 @@ from gateway.store.base.events import EventRow, ReadEvents
 from gateway.store.base.inputs import GetInput, InputRow
 from gateway.store.sqlite.store import open_sqlite
 from gateway.turns.world import Compacting
-from tests.support.cutting import PATIENCE_S, CuttableStore
+from tests.support.cutting import CuttableStore
+from tests.support.patience import PATIENCE_S
 
 T = TypeVar("T")
 

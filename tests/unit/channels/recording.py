@@ -13,13 +13,12 @@ from gateway.core.clock import settle
 from gateway.core.ids import AgentId, DeliveryId, TurnId
 from gateway.core.keys import Destination, SessionKey, SessionScope
 from gateway.core.parts import text_of
+from tests.support.patience import PATIENCE_S
 
 AGENT = AgentId("main")
 SESSION = SessionKey(SessionScope.MAIN, AGENT)
 BUFFER_BYTES = 4 * 1024 * 1024
 """What a test's reading end takes in by itself: more than the longest line of any test."""
-PATIENCE_S = 5.0
-"""Longest wait for another thread or process; reaching it is a failure."""
 
 
 class RecordingIntake:

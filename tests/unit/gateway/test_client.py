@@ -27,6 +27,7 @@ from gateway.core.errors import (
 )
 from gateway.link import ConnectionLost
 from gateway.wire.jsonrpc import MAX_FRAME_BYTES
+from tests.support.patience import PATIENCE_S
 from tests.support.standins import Brisk
 
 
@@ -55,7 +56,7 @@ class Stage:
             pass
 
     async def next(self) -> dict[str, Any]:
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(PATIENCE_S):
             return await self.frames.get()
 
     async def say(self, message: dict[str, Any]) -> None:

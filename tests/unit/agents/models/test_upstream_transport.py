@@ -21,6 +21,7 @@ from gateway.core.clock import SystemClock, settle
 from gateway.core.errors import ModelFailed
 from gateway.core.parts import Text
 from tests.support.certificates import self_signed
+from tests.support.patience import PATIENCE_S
 from tests.support.raw_upstream import (
     Connection,
     RawUpstream,
@@ -243,8 +244,9 @@ async def test_a_server_that_reads_nothing_is_a_timeout_of_writing() -> None:
         await connection.closed.wait()
 
     async with client(deaf) as (upstream, http):
+        brief = httpx2.Timeout(PATIENCE_S, write=0.05)
         with pytest.raises(httpx2.WriteTimeout):
-            await http.post(upstream.url, content=b"x" * (32 << 20), timeout=0.05)
+            await http.post(upstream.url, content=b"x" * (32 << 20), timeout=brief)
 
 
 async def test_a_reader_that_is_slow_stops_the_server_and_loses_nothing() -> None:

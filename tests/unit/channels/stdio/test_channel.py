@@ -21,8 +21,8 @@ from channels.stdio.ndjson import NdjsonDialect
 from channels.stdio.plain import HELP, PlainDialect
 from gateway.core.clock import SystemClock
 from gateway.core.errors import Busy, Conflict, DeliveryPermanent, NotFound, StoreUnavailable
+from tests.support.patience import PATIENCE_S
 from tests.unit.channels.recording import (
-    PATIENCE_S,
     Pipes,
     RecordingIntake,
     open_pipes,
@@ -344,6 +344,7 @@ import asyncio, os, sys
 from channels.stdio.channel import StdioChannel, Streams
 from channels.stdio.plain import PlainDialect
 from gateway.core.clock import SystemClock
+from tests.support.patience import PATIENCE_S
 
 async def main():
     streams = Streams(sys.stdin, sys.stdout, sys.stderr)

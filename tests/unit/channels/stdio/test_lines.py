@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from channels.stdio.lines import MAX_LINE_BYTES, WAITING_LINES, LineReader, LineSplitter, TooLong
 from gateway.core.clock import ManualClock, SystemClock, settle
-from tests.unit.channels.recording import PATIENCE_S, open_pipes
+from tests.support.patience import PATIENCE_S
+from tests.unit.channels.recording import open_pipes
 
 # --- cutting -------------------------------------------------------------------------------------
 

@@ -22,7 +22,8 @@ from gateway.core.errors import (
     DeliveryTransient,
     DeliveryUnknown,
 )
-from tests.unit.channels.recording import BUFFER_BYTES, PATIENCE_S, Pipes, open_pipes
+from tests.support.patience import PATIENCE_S
+from tests.unit.channels.recording import BUFFER_BYTES, Pipes, open_pipes
 
 MORE_THAN_A_PIPE = "x" * 1024 * 1024 + "\n"
 

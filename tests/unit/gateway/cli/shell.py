@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE_S = 30.0
-"""Longest a command may take; most need half a second."""
+from tests.support.patience import PATIENCE_S
 
 
 @dataclass(frozen=True, slots=True)

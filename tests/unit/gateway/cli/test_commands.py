@@ -8,7 +8,8 @@ import socket
 
 import pytest
 
-from tests.unit.gateway.cli.shell import PATIENCE_S, Shell
+from tests.support.patience import PATIENCE_S
+from tests.unit.gateway.cli.shell import Shell
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
 

@@ -19,7 +19,8 @@ from gateway.cli import main as command_line
 from gateway.cli.ending import BUG, IO_FAILED, told
 from gateway.cli.main import COMMANDS
 from gateway.core.errors import Bug, Conflict, InvalidInput
-from tests.unit.gateway.cli.shell import PATIENCE_S, Shell
+from tests.support.patience import PATIENCE_S
+from tests.unit.gateway.cli.shell import Shell
 
 NOISE = b"\xff\xfe\x00\x80{]=\n[\x00"
 CODES = {0, 1, 2, 69, 74, 75, 77, 78, 130}

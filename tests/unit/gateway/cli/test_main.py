@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli.main import COMMANDS, everything, turngate
-from tests.unit.gateway.cli.shell import PATIENCE_S, Shell
+from tests.support.patience import PATIENCE_S
+from tests.unit.gateway.cli.shell import Shell
 
 HEAVY = (
     "importlib.metadata",

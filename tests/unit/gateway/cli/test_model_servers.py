@@ -9,13 +9,14 @@ import pytest
 
 from gateway.cli.model_servers import LOCAL, find_local, list_models, other_bases
 from tests.support.canned import canned
+from tests.support.patience import PATIENCE_S
 
 MODELS = json.dumps({"data": [{"id": "a"}, {"id": "b"}]}).encode()
 
 
 async def test_models_are_listed_and_the_key_is_sent() -> None:
     with canned(MODELS) as server:
-        listing = await list_models(server.base_url, "sk-1", within_s=2)
+        listing = await list_models(server.base_url, "sk-1", within_s=PATIENCE_S)
     assert listing.usable
     assert listing.models == ("a", "b")
     assert server.asked == [("/v1/models", "Bearer sk-1")]
@@ -23,13 +24,13 @@ async def test_models_are_listed_and_the_key_is_sent() -> None:
 
 async def test_without_a_key_no_header_is_sent() -> None:
     with canned(MODELS) as server:
-        await list_models(server.base_url, within_s=2)
+        await list_models(server.base_url, within_s=PATIENCE_S)
     assert server.asked == [("/v1/models", "")]
 
 
 async def test_a_refusal_is_told_by_its_status() -> None:
     with canned(b"{}", status=401) as server:
-        listing = await list_models(server.base_url, "sk-1", within_s=2)
+        listing = await list_models(server.base_url, "sk-1", within_s=PATIENCE_S)
     assert listing.status == 401
     assert not listing.usable
 
@@ -37,7 +38,7 @@ async def test_a_refusal_is_told_by_its_status() -> None:
 async def test_a_redirect_is_not_followed() -> None:
     """The key would arrive at an address nobody has named."""
     with canned(MODELS) as other, canned(b"", status=302, location=other.base_url) as server:
-        listing = await list_models(server.base_url, "sk-1", within_s=2)
+        listing = await list_models(server.base_url, "sk-1", within_s=PATIENCE_S)
     assert listing.status == 302
     assert not other.asked
 
@@ -45,7 +46,7 @@ async def test_a_redirect_is_not_followed() -> None:
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"data": 3}', b'{"data": [{}]}', b'"x"'])
 async def test_what_is_no_list_is_said(body: bytes) -> None:
     with canned(body) as server:
-        listing = await list_models(server.base_url, within_s=2)
+        listing = await list_models(server.base_url, within_s=PATIENCE_S)
     assert listing.problem == "the answer is no list of models"
 
 
@@ -69,7 +70,7 @@ def test_bases_that_were_probably_meant(base: str, others: list[str]) -> None:
 async def test_where_nobody_listens_is_said() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    listing = await list_models(f"http://127.0.0.1:{port}/v1", within_s=2)
+    listing = await list_models(f"http://127.0.0.1:{port}/v1", within_s=PATIENCE_S)
     assert listing.problem
     assert not listing.usable
 

@@ -11,7 +11,8 @@ import pytest
 
 from gateway.simulate.catalog import FAULTS
 from tests.support.canned import canned
-from tests.unit.gateway.cli.shell import PATIENCE_S, Shell
+from tests.support.patience import PATIENCE_S
+from tests.unit.gateway.cli.shell import Shell
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
 

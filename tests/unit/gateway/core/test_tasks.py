@@ -6,6 +6,7 @@ import pytest
 
 from gateway.core.clock import settle
 from gateway.core.tasks import BoundedQueue, Ending, QueueClosed, QueueFull, TaskOwner
+from tests.support.patience import PATIENCE_S
 
 
 class Failures:
@@ -273,7 +274,9 @@ async def test_closing_wakes_every_getter() -> None:
     """None waits for something that will never come."""
     queue: BoundedQueue[int] = BoundedQueue(9)
     async with asyncio.TaskGroup() as group:
-        getters = [group.create_task(asyncio.wait_for(_closed(queue), timeout=4)) for _ in range(3)]
+        getters = [
+            group.create_task(asyncio.wait_for(_closed(queue), PATIENCE_S)) for _ in range(3)
+        ]
         await settle()
         queue.close()
     assert [getter.result() for getter in getters] == [True] * 3

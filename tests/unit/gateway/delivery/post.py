@@ -18,7 +18,8 @@ from gateway.store.base.conversations import PutContent
 from gateway.store.base.events import EventRow, ReadEvents
 from gateway.store.base.outbox import DeliveriesOfTurn, DeliveryRow
 from gateway.store.base.store import Durability, Unit
-from tests.support.cutting import PATIENCE_S, CuttableStore
+from tests.support.cutting import CuttableStore
+from tests.support.patience import PATIENCE_S
 from tests.support.standins import Middle
 
 PLAIN = Capabilities()

@@ -23,7 +23,8 @@ from gateway.store.base.store import Unit
 from gateway.store.postgres.store import connect_store
 from gateway.store.sqlite.store import open_sqlite
 from tests.support import database
-from tests.support.cutting import PATIENCE_S, CuttableStore
+from tests.support.cutting import CuttableStore
+from tests.support.patience import PATIENCE_S
 from tests.unit.gateway.delivery.post import PLAIN, Post
 
 DEDUPES = Capabilities(dedupes=True)

@@ -13,6 +13,7 @@ from gateway.http.bounds import Bounds, Deadlines, Limits, Sizes
 from gateway.http.clients import Clients
 from gateway.http.connection import ANONYMOUS, ClientConnection
 from gateway.identity.principal import Principal, Scope
+from tests.support.patience import PATIENCE_S
 
 ANN = Principal("ann", frozenset({Scope.CHAT}), "k_ann")
 SIZES = Sizes(queue_frames=4, queue_bytes=1000)
@@ -84,7 +85,7 @@ async def test_it_is_nobody_until_it_becomes_somebody(made: Made) -> None:
 
 async def test_nobody_for_too_long_is_closed() -> None:
     made = Made(Bounds(Deadlines(auth_s=0.02)))
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE_S):
         await made.connection.flushed()
         while not made.socket.closed:
             await settle(1)

@@ -9,6 +9,7 @@ from gateway.core.errors import Bug, Busy, Conflict
 from gateway.rpc.call import Call
 from gateway.rpc.method import Method
 from gateway.wire.methods.base import Bare, Params
+from tests.support.patience import PATIENCE_S
 
 
 class Name(Params):
@@ -48,7 +49,7 @@ class Gates:
 
     async def until(self, count: int) -> None:
         """Wait until so many have come to a gate."""
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(PATIENCE_S):
             while len(self.entered) < count:
                 self._changed.clear()
                 await self._changed.wait()

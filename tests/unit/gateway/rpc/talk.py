@@ -37,7 +37,8 @@ from gateway.runs.functions import TaskFunction
 from gateway.store.base.credentials import PutCredential
 from gateway.store.base.store import Unit
 from gateway.store.sqlite.store import open_sqlite
-from tests.support.cutting import PATIENCE_S, CuttableStore
+from tests.support.cutting import CuttableStore
+from tests.support.patience import PATIENCE_S
 
 USER = frozenset({Scope.READ, Scope.CHAT})
 ALICE = Principal("alice", USER, "k_alice")

@@ -14,6 +14,7 @@ from gateway.core.keys import parse_route_key
 from gateway.store.base.inputs import GetInput
 from gateway.store.base.outbox import DeliveriesOfTurn
 from gateway.store.base.store import Unit
+from tests.support.patience import PATIENCE_S
 from tests.unit.gateway.rpc.talk import ALICE, BOB, OPERATOR, Refusal, World, open_world
 
 SESSION = "agent:main:websocket:direct:alice%2Fws-client"
@@ -354,7 +355,7 @@ async def test_a_hundred_turns_on_one_socket(world: World) -> None:
     turns = (await talk.call("turns.list"))["turns"]
     assert len(turns) == 100
     await talk.call("turns.cancel", turn_id=turns[0]["turn_id"])
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(PATIENCE_S):
         while any(talk.find(id) is None for id in ids):
             await world.clock.advance(5)
             await world.settled()

@@ -25,6 +25,7 @@ from gateway.store.base.outbox import EnqueueDelivery
 from gateway.store.base.query import Query
 from gateway.store.base.store import Listener, NewEvent, Receipt, Store, Unit
 from gateway.turns.waiting import Ended, TurnWaiters
+from tests.support.patience import PATIENCE_S
 from tests.support.store_units import an_input
 
 SESSION = "agent:main:web:direct:ann"
@@ -63,7 +64,7 @@ def event(kind: str, turn_id: str = T1, *, content_id: str = "", **data: str) ->
 async def begin_waiting(waiters: TurnWaiters, turn_id: TurnId = T1) -> asyncio.Task[Ended | None]:
     """A task that waits, past its look at the store."""
     task = asyncio.get_running_loop().create_task(waiters.ended(turn_id))
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(PATIENCE_S):
         while len(waiters) == 0:
             await settle(1)
     return task
@@ -144,7 +145,7 @@ async def test_the_turn_that_answers_a_merged_message_is_waited_for(
     merged = event("input.merged", T2, into=T1)
     await put(store, StartInput(T1), MergeInput(T2, T1, 3), event=merged)
     late = asyncio.get_running_loop().create_task(waiters.ended(T2))
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(PATIENCE_S):
         while waiters.count(T1) < 2:
             await settle(1)
     await put(store, said("c1", "both"), event=event("turn.completed", content_id="c1"))
@@ -189,7 +190,7 @@ async def test_all_who_wait_are_told_and_one_may_leave(store: Store, waiters: Tu
     await put(store, accepted())
     leaving = await begin_waiting(waiters)
     staying = asyncio.get_running_loop().create_task(waiters.ended(T1))
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(PATIENCE_S):
         while waiters.count(T1) < 2:
             await settle(1)
     leaving.cancel()

@@ -12,6 +12,7 @@ from dotenv import dotenv_values
 
 from gateway.cli.init import command
 from gateway.cli.init.finding import Offer
+from tests.support.patience import PATIENCE_S
 from tests.unit.gateway.cli.shell import Shell
 
 pytestmark = pytest.mark.timeout(30)
@@ -76,7 +77,7 @@ def test_a_first_start_makes_a_workspace_and_says_so(shell: Shell) -> None:
     with shell.up() as (process, _):
         assert (shell.folder / "workspace" / ".agents" / "main" / "AGENT.md").exists()
         process.terminate()
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=PATIENCE_S)
     assert "AGENT.md, new and yours to edit" in err
 
 

@@ -15,6 +15,7 @@ from gateway.store.base.runs import AbandonedRuns, RenewLeases, TakeRun
 from gateway.store.base.store import Committed, Unit
 from gateway.store.postgres.store import connect_store
 from tests.support import database
+from tests.support.patience import PATIENCE_S
 from tests.support.store_units import (
     SESSION,
     a_begin,
@@ -34,7 +35,7 @@ pytestmark = pytest.mark.postgres
 
 async def heard_by(rows: list[EventRow], total: int) -> None:
     """Wait until that many were heard."""
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(PATIENCE_S):
         while len(rows) < total:
             await SystemClock().sleep(0.005)
 
@@ -133,7 +134,7 @@ async def test_a_lease_ends_by_the_clock_of_the_database(url: str, server: None)
     assert await refusal(put(store, ahead)) is LeaseHeld
     assert await store.read(AbandonedRuns(now + hour, "", 9)) == []
     await put(store, RenewLeases("w1", now - hour + 1, now - hour))  # one millisecond from now
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(PATIENCE_S):
         while not await store.read(AbandonedRuns(now - hour, "", 9)):
             await SystemClock().sleep(0.005)
     await put(store, ahead)

@@ -21,6 +21,7 @@ from gateway.store.sqlite.writer import (
     FORCED_CHECKPOINT_BYTES,
     Writer,
 )
+from tests.support.patience import PATIENCE_S
 from tests.support.store_units import a_content, a_session, happened, put, refusal
 from tests.unit.gateway.store.sqlite.watched import (
     WatchedDatabase,
@@ -323,7 +324,7 @@ async def test_an_idle_thread_does_not_wake(where: str, path: Path) -> None:
     await store.commit(session("a"))
     if where == "file":
         await database.until(lambda: len(database.statements("PRAGMA wal_checkpoint")) > 0)
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(PATIENCE_S):
         while _writers_timeout() is not None:
             await settle(1)
     await store.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.store.sqlite.database import Database
+from tests.support.patience import PATIENCE_S
 
 
 class WatchedDatabase(Database):
@@ -38,7 +39,7 @@ class WatchedDatabase(Database):
 
     async def until(self, met: Callable[[], bool]) -> None:
         """Wait for a condition that only the writer's statements can bring about."""
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(PATIENCE_S):
             while not met():
                 self._changed.clear()
                 await self._changed.wait()
