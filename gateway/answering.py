@@ -49,6 +49,13 @@ class Answering:
     budgeted: Budgeted
     limits: Callable[[ModelRequest], Limits]
     """What is known of the model that would be asked first."""
+    given: bool = False
+    """Whether the model came from outside, so that its servers are not the settings'."""
+
+    async def introduce(self) -> None:
+        """Ask the model servers what they tell of themselves; nothing waits for it."""
+        if self.policy is not None and not self.given:
+            await self.policy.introduce()
 
     async def refresh(self, now_ms: int) -> None:
         """Hear what other processes have learnt of keys and used of budgets."""
@@ -91,6 +98,7 @@ def answering(
         policy or _keyless(settings),
         budgeted,
         known.limits if known is not None else lambda request: Limits(),
+        given=given is not None,
     )
 
 

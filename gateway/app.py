@@ -248,6 +248,7 @@ async def _start(
     upkeep = TaskOwner("upkeep", task_failed)
     stack.push_async_callback(upkeep.close)
     upkeep.start("admit", _admit(answers.model, lanes), ending=Ending.CANCELLABLE)
+    upkeep.start("introduce", answers.introduce(), ending=Ending.CANCELLABLE)
     every = partial(_every, upkeep, clock)
     every("sweep", SWEEP_S, gateway.sessions.sweep)
     every("forget", FORGET_S, partial(forget, store, clock, keep))

@@ -7,6 +7,7 @@ decided by `choosing`, how long a key rests by `cooldown`; `search` asks, waits 
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +23,8 @@ from agents.base.profiles import (
     Standing,
     Watch,
 )
-from agents.models.profile import Profile
+from agents.models.introduction import ask_server
+from agents.models.profile import LOCAL, Profile
 from agents.resilience import abilities, choosing, cooldown, limiter, plain
 from agents.resilience.abilities import Abilities
 from agents.resilience.choosing import Candidate
@@ -190,6 +192,16 @@ class Resilient(Memory):
             del self.rooms[key]
         self.suspicions.forget(profile)
         return self.standings.clear(profile, now_ms=self._clock.now_ms())
+
+    async def introduce(self) -> None:
+        """Ask every server what it tells of the models asked for there; all at the same time."""
+        asked = [profile for profile in self.profiles if profile.name != LOCAL]
+        said = await asyncio.gather(
+            *(ask_server(profile, filter(profile.serves, self.models)) for profile in asked)
+        )
+        for profile, told in zip(asked, said, strict=True):
+            for one in told:
+                self.standings.told(profile.name, one, now_ms=self._clock.now_ms())
 
     def watch(self, watch: Watch) -> None:
         """Tell this one of every request from now on."""
