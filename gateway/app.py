@@ -54,6 +54,7 @@ from gateway.runs.copying import Copies
 from gateway.runs.declared import load_tasks
 from gateway.runs.engine import Engine
 from gateway.runs.functions import FunctionTask, TaskFunction
+from gateway.runs.gate import UNBOUNDED
 from gateway.runs.operating import Operations
 from gateway.runs.queue import RunQueue
 from gateway.sessions.live import MAX_LIVE, LiveSessions
@@ -158,9 +159,14 @@ async def open_gateway(
             channels=channels,
             shared=shared is not None,
         )
-        lanes = Lanes(
-            store=store, clock=clock, slots=TurnSlots(SlotRules.of(settings.turngate_turns))
+        slots = TurnSlots(
+            clock,
+            SlotRules(
+                turns=settings.turngate_turns or UNBOUNDED,
+                memory=settings.turngate_turn_memory << 20,
+            ),
         )
+        lanes = Lanes(store=store, clock=clock, slots=slots)
         task = TurnTask(
             store=store,
             agents=agents,

@@ -188,12 +188,20 @@ class Settings(BaseSettings):
         examples=["3"],
     )
     turngate_turns: int = Field(
-        12,
-        ge=1,
-        le=64,
-        description="Turns that work at once in a process, a quarter of them people's alone; "
-        "others wait.",
+        0,
+        ge=0,
+        le=100_000,
+        description="Maximum number of turns that run at once in a process, a quarter of them for "
+        "people alone; 0 means no bound but what is scarce: memory, processor, model servers.",
         examples=[2],
+    )
+    turngate_turn_memory: int = Field(
+        256,
+        ge=16,
+        le=1 << 20,
+        description="MiB that running turns may take together, by the length of their transcripts; "
+        "others wait.",
+        examples=[1024],
     )
     turngate_keep_days: int = Field(
         30,

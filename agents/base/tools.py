@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from agents.base.agents import Agent
 from agents.base.models import ToolSpec
@@ -95,3 +95,14 @@ def is_available(tool: Tool, agent: Agent) -> bool:
     if tool.needs_folder and agent.directory is None:
         return False
     return tool.spec.name not in agent.denied_tools
+
+
+@runtime_checkable
+class Waits(Protocol):
+    """What a tool adds that waits for another machine or a person: it needs no processor here.
+
+    Without it a call takes one of the places of tools, of which there are two for each processor.
+    """
+
+    @property
+    def waits(self) -> bool: ...

@@ -32,6 +32,8 @@ from gateway.core.keys import RouteKey, SessionKey, parse_session_key
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.events.kinds import Kind
 from gateway.intake import limits
+from gateway.runs.gate import Claim, GateRules, Party, Use
+from gateway.runs.places import Places
 from gateway.store.base.catalog import Op
 from gateway.store.base.conversations import ExpectIdle, PutContent, SessionRow, TouchSession
 from gateway.store.base.inputs import (
@@ -42,13 +44,16 @@ from gateway.store.base.inputs import (
     InputRow,
     RememberKey,
 )
-from gateway.store.base.store import Durability, NewEvent, Store, Unit
+from gateway.store.base.store import Durability, NewEvent, Receipt, Store, Unit
 from gateway.telemetry.tasks import task_failed_unasked
 
 MAILBOX = 20
 """Most messages that wait in one conversation: more than a person types while a turn runs."""
 TURN_GUESS_MS = 3000
 """What a refused sender is told to wait per waiting message: a short turn's length."""
+ACCEPTING = 64
+"""Messages that are committed at once: what senders may have in the store's queue. Two commits of
+so many are under way at a time, and a sender with a thousand has a half of them at most."""
 METHOD = "turns.start"
 """Name under which idempotency keys of inputs are kept."""
 
@@ -87,6 +92,10 @@ class Turns(Protocol):
         """Queue it; how many wait before it in its conversation."""
         ...
 
+    def check(self, principal: str) -> None:
+        """Whether one more message of this principal is taken. Raises `Busy`."""
+        ...
+
     async def cancel(self, turn_id: TurnId) -> None: ...
 
 
@@ -109,6 +118,7 @@ class Intake:
         self._router = router
         self._turns = turns
         self._mailbox = mailbox
+        self._accepting = Places(GateRules(ACCEPTING, shared=True, classes=()))
         self._owner = TaskOwner("intake", task_failed_unasked)
         self._closed = False
 
@@ -116,6 +126,10 @@ class Intake:
         """Refuse everything from now on, the gateway is stopping; what was begun is finished."""
         self._closed = True
         await self._owner.close()
+
+    def bounds(self) -> list[Use]:
+        """How far the bound on messages that are committed is used."""
+        return [self._accepting.gate.use("accepting")]
 
     async def accept(self, message: Inbound) -> Accepted:
         self._check_open()
@@ -154,9 +168,12 @@ class Intake:
             routed = self._router.route(message.route, message.agent)
             limits.check_session(routed.session)
             place = _Place(str(routed.session), routed.agent.id, routed.explanation)
+            self._turns.check(message.principal)
             accept, unit = self._unit(message, place, messages.UserMessage(message.parts))
-            crashpoint("intake.before_commit")
-            receipt = await self._store.commit(unit)
+            party = Party(message.principal, routed.agent.id, message.source)
+            async with self._accepting.hold(Claim(party)):
+                crashpoint("intake.before_commit")
+                receipt = await self._commit(unit)
         except (Duplicate, Busy, UnknownAgent) as error:
             # Neither a full mailbox nor a change of agents makes a known message a new one.
             earlier = await self._earlier(message)
@@ -164,16 +181,21 @@ class Intake:
                 return earlier
             if isinstance(error, Duplicate):
                 raise Bug(f"a message counts as known and cannot be found: {error}") from error
-            if isinstance(error, UnknownAgent):
-                raise
+            raise
+        crashpoint("intake.after_commit")
+        position = self._turns.put(_row(accept, int(receipt.value(2)), unit.ops[0]))
+        return Accepted(TurnId(accept.turn_id), routed.session, routed.agent.id, position)
+
+    async def _commit(self, unit: Unit) -> Receipt:
+        """Write an input; raises `Busy` when the mailbox of its session is full."""
+        try:
+            return await self._store.commit(unit)
+        except Busy as error:
             raise Busy(
                 f"{self._mailbox} messages wait already in this conversation; nothing was "
                 "accepted, send it again when some are answered",
                 retry_after_ms=self._mailbox * TURN_GUESS_MS,
             ) from error
-        crashpoint("intake.after_commit")
-        position = self._turns.put(_row(accept, int(receipt.value(2)), unit.ops[0]))
-        return Accepted(TurnId(accept.turn_id), routed.session, routed.agent.id, position)
 
     def _unit(
         self, message: Inbound, place: _Place, said: messages.Message

@@ -56,7 +56,7 @@ class FunctionTask:
         return Pause(events=(self.event(run_id, Kind.RUN_WAITING, {"reason": reason}),))
 
     def requeue(self, run: RunRow, *, alone: bool) -> None:
-        self._queue.put(RunId(run.run_id), alone=alone)
+        self._queue.put(RunId(run.run_id), alone=alone, principal=run.principal)
 
     def event(self, run_id: RunId, kind: Kind, data: dict[str, Json]) -> NewEvent:
         """Something that happened to a run of this task; it has the run's id as its turn's."""

@@ -6,15 +6,13 @@ next process. So stopping drops the line and leaves what runs to the engine.
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
-
 import structlog
 
 from gateway.core.errors import NotFound, StoreUnavailable
 from gateway.core.ids import RunId
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.runs.engine import Engine
+from gateway.runs.gate import Claim, Gate, GateRules, Party, Use
 from gateway.telemetry.tasks import task_failed
 
 AT_ONCE = 8
@@ -23,21 +21,14 @@ AT_ONCE = 8
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    run_id: RunId
-    alone: bool
-
-
 class RunQueue:
     """The line of one process. What is put before `start` waits for it."""
 
     def __init__(self) -> None:
         self._engine: Engine | None = None
-        self._line: deque[_Waiting] = deque()  # bounded by what is due in the store
+        self._gate = Gate(GateRules(AT_ONCE))
+        self._runs: dict[Claim, RunId] = {}  # bounded by what is due in the store
         self._owner = TaskOwner("tasks", task_failed)
-        self._running = 0
-        self._lonely = False
         self._stopping = False
 
     def start(self, engine: Engine) -> None:
@@ -45,9 +36,14 @@ class RunQueue:
         self._engine = engine
         self._admit()
 
-    def put(self, run_id: RunId, *, alone: bool) -> None:
-        """Execute a run when there is a place; `alone`: with no other task's run beside it."""
-        self._line.append(_Waiting(run_id, alone))
+    def put(self, run_id: RunId, *, alone: bool, principal: str = "") -> None:
+        """Execute a run when there is a place; `alone`: with no other task's run beside it.
+
+        Principals take turns; the runs of one are executed in order.
+        """
+        claim = Claim(Party(principal), alone=alone)
+        self._runs[claim] = run_id
+        self._gate.come(claim)
         self._admit()
 
     async def drained(self) -> None:
@@ -57,28 +53,31 @@ class RunQueue:
     def stop(self) -> None:
         """Begin nothing more."""
         self._stopping = True
-        self._line.clear()
+        for claim in [claim for claim in self._runs if not claim.held]:
+            self._gate.withdraw(claim)
+            del self._runs[claim]
+
+    def bounds(self) -> list[Use]:
+        """How far the bound on runs of tasks is used."""
+        return [self._gate.use("tasks")]
 
     def __len__(self) -> int:
-        return len(self._line)
+        return self._gate.waiting
 
     def _admit(self) -> None:
-        while self._line and self._engine is not None and not self._stopping:
-            first = self._line[0]
-            if self._lonely or self._running >= AT_ONCE or (first.alone and self._running):
-                return
-            self._line.popleft()
-            self._running += 1
-            self._lonely = first.alone
-            work = self._execute(self._engine, first)
-            self._owner.start(first.run_id, work, ending=Ending.CANCELLABLE)
+        if self._engine is None or self._stopping:
+            return
+        for claim in self._gate.admit():
+            work = self._execute(self._engine, claim)
+            self._owner.start(self._runs[claim], work, ending=Ending.CANCELLABLE)
 
-    async def _execute(self, engine: Engine, item: _Waiting) -> None:
+    async def _execute(self, engine: Engine, claim: Claim) -> None:
+        run_id = self._runs[claim]
         try:
-            await engine.execute(item.run_id)
+            await engine.execute(run_id)
         except (NotFound, StoreUnavailable) as error:
-            log.warning("task.not_executed", run_id=item.run_id, reason=str(error))
+            log.warning("task.not_executed", run_id=run_id, reason=str(error))
         finally:
-            self._running -= 1
-            self._lonely = False
+            del self._runs[claim]
+            self._gate.leave(claim)
             self._admit()

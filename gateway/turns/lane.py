@@ -10,8 +10,14 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from channels.base.messages import SourceClass
+from gateway.runs.gate import Party
 from gateway.store.base.inputs import InputRow
 from gateway.store.base.runs import RunRow
+from gateway.turns.backlog import Backlog
+
+ROW_BYTES = 1 << 10
+"""A queued message beyond its body."""
 
 
 @dataclass(slots=True, eq=False)
@@ -25,6 +31,8 @@ class Lane:
     """
 
     key: str
+    backlog: Backlog
+    """Where what is queued counts."""
     queued: deque[InputRow] = field(default_factory=deque)
     returned: deque[tuple[RunRow, bool]] = field(default_factory=deque)
     held_by: str = ""
@@ -34,9 +42,15 @@ class Lane:
     nudged: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
-    def source(self) -> str:
-        """The class of what waits first; empty when nothing does."""
-        return self.queued[0].source if self.queued else ""
+    def waits_as(self) -> tuple[str, ...]:
+        """On whose behalf the next turn will be, as stored; empty when nothing is queued.
+
+        A newer release may have stored a class of source that has no name here.
+        """
+        if not self.queued:
+            return ()
+        first = self.queued[0]
+        return first.principal, first.agent_id, first.source
 
     def ready(self) -> bool:
         """Whether there is something to do now."""
@@ -55,6 +69,7 @@ class Lane:
         """Queue an input in its place; one that is there stays."""
         if any(each.turn_id == row.turn_id for each in self.queued):
             return
+        self.backlog.queue(row.principal, _size(row))
         later = self.queued and self.queued[-1].ordinal > row.ordinal
         self.queued.append(row)
         if later:
@@ -63,4 +78,16 @@ class Lane:
     def take_out(self, turn_ids: Iterable[str]) -> None:
         """Forget queued inputs."""
         gone = set(turn_ids)
+        for row in self.queued:
+            if row.turn_id in gone:
+                self.backlog.queue(row.principal, -_size(row))
         self.queued = deque(row for row in self.queued if row.turn_id not in gone)
+
+
+def party_of(row: InputRow) -> Party:
+    """On whose behalf an input is answered."""
+    return Party(row.principal, row.agent_id, SourceClass(row.source))
+
+
+def _size(row: InputRow) -> int:
+    return ROW_BYTES + len(row.body or "")

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 
 import structlog
 
-from channels.base.messages import SourceClass
 from gateway.core.clock import Clock
 from gateway.core.crashpoints import crashpoint
 from gateway.core.errors import Conflict, NotFound, RunTerminal, StoreUnavailable
@@ -21,6 +20,7 @@ from gateway.core.ids import RunId, TurnId
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.events.kinds import Kind
 from gateway.runs.engine import Engine
+from gateway.runs.gate import Party, Use
 from gateway.store.base.inputs import (
     GetInput,
     InputRow,
@@ -33,9 +33,9 @@ from gateway.store.base.runs import GetRun, RunRow
 from gateway.store.base.store import Committed, NewEvent, Store, Unit
 from gateway.telemetry.tasks import task_failed
 from gateway.turns import units
-from gateway.turns.lane import Lane
+from gateway.turns.lane import Lane, party_of
 from gateway.turns.merging import next_group
-from gateway.turns.slots import TurnSlots
+from gateway.turns.slots import Free, Place, TurnSlots
 from gateway.turns.task import TASK, TurnTask, manifest
 
 PAGE = 500
@@ -80,6 +80,14 @@ class Lanes:
         """How many turns could run and wait for a slot; parked ones are not among them."""
         return self._slots.waiting
 
+    def bounds(self) -> list[Use]:
+        """How far each bound on turns is used."""
+        return self._slots.bounds()
+
+    def check(self, principal: str) -> None:
+        """Whether one more message of this principal is taken. Raises `Busy`."""
+        self._slots.backlog.check(principal, self._clock.monotonic())
+
     @property
     def unanswered(self) -> int:
         """How many messages wait to be answered, and turns to go on: all that does not run now,
@@ -100,7 +108,7 @@ class Lanes:
             for row in rows:
                 lane = self._lane(row.session_key)
                 if row.state == "queued":
-                    lane.queued.append(row)
+                    lane.put(row)
                 else:
                     lane.held_by = row.turn_id
         self._store.listen(self._heard)
@@ -212,7 +220,7 @@ class Lanes:
     def _lane(self, key: str) -> Lane:
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = Lane(key)
+            lane = self._lanes[key] = Lane(key, self._slots.backlog)
         return lane
 
     def _drop(self, lane: Lane) -> None:
@@ -249,9 +257,10 @@ class Lanes:
 
     async def _claim(self, lane: Lane) -> None:
         """Start a turn on what waits."""
-        source = SourceClass(lane.queued[0].source)
-        async with self._slots.hold(source, name=lane.key) as held:
-            if not held or self._stopping or await self._expire(lane):
+        first = lane.queued[0]
+        size = len(first.body or "")
+        async with self._slots.hold(party_of(first), chars=size, name=lane.key) as place:
+            if place is None or self._stopping or await self._expire(lane):
                 return
             # What came while waiting for the slot may join; what was cancelled has left.
             group = next_group(tuple(lane.queued))
@@ -266,8 +275,7 @@ class Lanes:
             crashpoint("lane.after_claim")
             lane.take_out(row.turn_id for row in group)
             lane.held_by = group[0].turn_id
-            self._task.claimed(group)
-            await self._execute(lane, RunId(group[0].turn_id), fresh=TASK)
+            await self._execute(lane, RunId(group[0].turn_id), place, fresh=group)
 
     async def _resume(self, lane: Lane) -> None:
         """Go on with a turn that was interrupted or has woken.
@@ -276,27 +284,39 @@ class Lanes:
         """
         run, alone = lane.returned[0]
         rows = await self._store.read(GetInput(run.run_id))
-        source = SourceClass(rows[0].source) if rows else SourceClass.PERSON
-        slot = self._slots.hold(source, alone=alone, name=run.run_id)
-        async with nullcontext() if run.cancel_requested else slot:
-            if self._stopping:
-                return
+        now, again = self._clock.now_ms(), {"epoch": run.epoch + 1, "recoveries": run.recoveries}
+        resumed = [units.event(row, Kind.TURN_RESUMED, now, **again) for row in rows]
+        if run.cancel_requested:
+            await self._go_on(lane, run, Free(), resumed)
+            return
+        party = party_of(rows[0]) if rows else Party(run.principal)
+        async with self._slots.hold(party, alone=alone, name=run.run_id) as place:
+            await self._go_on(lane, run, place or Free(), resumed)
+
+    async def _go_on(
+        self, lane: Lane, run: RunRow, place: Place, resumed: Sequence[NewEvent]
+    ) -> None:
+        if not self._stopping:
             lane.returned.popleft()
             lane.lost = False
-            now, again = (
-                self._clock.now_ms(),
-                {"epoch": run.epoch + 1, "recoveries": run.recoveries},
-            )
-            resumed = [units.event(row, Kind.TURN_RESUMED, now, **again) for row in rows]
-            await self._execute(lane, RunId(run.run_id), events=resumed)
+            await self._execute(lane, RunId(run.run_id), place, events=resumed)
 
     async def _execute(
-        self, lane: Lane, run_id: RunId, *, fresh: str = "", events: Sequence[NewEvent] = ()
+        self,
+        lane: Lane,
+        run_id: RunId,
+        place: Place,
+        *,
+        fresh: tuple[InputRow, ...] = (),
+        events: Sequence[NewEvent] = (),
     ) -> None:
+        """Execute the turn in this place; `fresh` are the inputs of one that was just claimed."""
         lane.executing = run_id
+        self._task.placed(run_id, place, fresh)
         try:
-            outcome = await self._engine.execute(run_id, fresh=fresh, events=events)
+            outcome = await self._engine.execute(run_id, fresh=TASK if fresh else "", events=events)
         finally:
+            self._task.left(run_id)
             lane.executing = ""
         if outcome == "ended" and self._task.settled(run_id):
             lane.release()
@@ -458,7 +478,7 @@ class Lanes:
     def _take_out(self, lane: Lane, turn_ids: Iterable[str]) -> None:
         """Forget queued inputs, and at once give up a place in the line for slots that was theirs:
         what waits is counted, and new work refused by that number."""
-        waited_as = lane.source
+        waited_as = lane.waits_as
         lane.take_out(turn_ids)
-        if lane.source != waited_as:
+        if lane.waits_as != waited_as:
             self._slots.withdraw(lane.key)

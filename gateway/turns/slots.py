@@ -1,146 +1,184 @@
-"""How many turns run at once, and who goes first: people before background work, always.
+"""What a running turn holds, and what it waits for before it begins.
 
-`SlotRules` decides, purely; `TurnSlots` waits. Background classes together never take the last
-slots, so a person's message finds one even when every schedule fires at once.
+A turn passes three gates and holds what it got there until it ends: `turns`, where the settings
+bound their number; `memory`, by what its transcript takes; `working`, the places of turns that use
+the processor and the store. It gives up `working` while it waits for a model, a tool or a person.
 """
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-from collections import Counter, deque
+import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Protocol
 
-from channels.base.messages import SourceClass
+from gateway.core.clock import Clock
+from gateway.runs.gate import UNBOUNDED, Claim, GateRules, Party, Use
+from gateway.runs.places import Places
+from gateway.turns.backlog import Backlog
+
+WORKING = 32
+"""Turns that work at once. A commit of 32 turns costs about as much as one, and 64 write no more;
+one pass of the event loop serves them all within some 50 ms, whatever else arrives together."""
+MEMORY_MIB = 256
+"""All running turns: about two thousand short ones, and a machine of 1 GB keeps the rest."""
+TURN_BYTES = 128 << 10
+"""A running turn beyond its transcript: tasks, its connection's buffers, the frame of a request."""
+CHAR_BYTES = 3
+"""One character of a transcript: in memory, in the request that is built of it, and on its way."""
 
 
 @dataclass(frozen=True, slots=True)
 class SlotRules:
-    """The bounds: all turns, all background turns, and each background class."""
+    """The bounds of all gates: numbers of turns and tools, bytes of memory."""
 
-    total: int = 12
-    background: int = 9
-    classes: tuple[tuple[SourceClass, int], ...] = (
-        (SourceClass.CRON, 2),
-        (SourceClass.HEARTBEAT, 1),
-        (SourceClass.NETWORK, 4),
-    )
-
-    @classmethod
-    def of(cls, total: int) -> SlotRules:
-        """The bounds for so many turns; a quarter of them is for people alone."""
-        return cls(total, max(total * 3 // 4, 1))
-
-    def admits(self, source: SourceClass, running: Counter[SourceClass]) -> bool:
-        """Whether a turn of this class may start beside those running."""
-        if running.total() >= self.total:
-            return False
-        if source is SourceClass.PERSON:
-            return True
-        behind = running.total() - running[SourceClass.PERSON]
-        return behind < self.background and running[source] < dict(self.classes)[source]
+    turns: int = UNBOUNDED
+    working: int = WORKING
+    memory: int = MEMORY_MIB << 20
+    tools: int = 2 * (os.cpu_count() or 1)
 
 
-@dataclass(slots=True, eq=False)
-class _Waiter:
-    order: int
-    source: SourceClass
-    alone: bool
-    admitted: asyncio.Future[bool] = field(repr=False)
-    """Whether it got a slot; False once it was withdrawn."""
+class Place(Protocol):
+    """What a turn does with its slot while it runs."""
+
+    def released(self) -> AbstractAsyncContextManager[None]:
+        """Work no more for the block, and wait for a place after it."""
+        ...
+
+    def tool(self) -> AbstractAsyncContextManager[None]:
+        """Hold one of the places of tools that run on this machine."""
+        ...
+
+    def weigh(self, chars: int) -> None:
+        """The transcript and what was added to it have this many characters."""
+        ...
+
+
+class Free:
+    """The slot of a turn that nothing bounds: one that only writes its end."""
+
+    def released(self) -> AbstractAsyncContextManager[None]:
+        """Nothing is held."""
+        return nullcontext()
+
+    def tool(self) -> AbstractAsyncContextManager[None]:
+        """Nothing is held."""
+        return nullcontext()
+
+    def weigh(self, chars: int) -> None:
+        """Nothing is held."""
 
 
 class TurnSlots:
-    """Slots for running turns; waiting ones are served people first, then in order.
+    """The gates of all turns of this process."""
 
-    However many wait, a turn that begins or ends looks at the first of each class only.
-    """
-
-    def __init__(self, rules: SlotRules = SlotRules()) -> None:
-        self._rules = rules
-        self._running: Counter[SourceClass] = Counter()
-        self._lonely = False
-        self._waiting: dict[SourceClass, deque[_Waiter]] = {
-            source: deque() for source in SourceClass
-        }
-        self._named: dict[str, _Waiter] = {}
-        self._order = itertools.count()
-
-    @property
-    def running(self) -> int:
-        """How many slots are taken."""
-        return self._running.total()
+    def __init__(self, clock: Clock, rules: SlotRules = SlotRules()) -> None:
+        self._clock = clock
+        self.backlog = Backlog()
+        self._turns = Places(GateRules(rules.turns))
+        # Memory is held for as long as a model takes, and counted in bytes, not in places.
+        self._memory = Places(GateRules(rules.memory, shared=True, classes=()))
+        self.working = Places(GateRules(rules.working))
+        self.tools = Places(GateRules(rules.tools, shared=True))
+        self._waiting: dict[str, tuple[Claim, ...]] = {}
+        self.running = 0
+        """How many turns have begun and not ended."""
 
     @property
     def waiting(self) -> int:
-        """How many turns wait for a slot."""
-        return sum(map(len, self._waiting.values()))
+        """How many turns wait to begin."""
+        return self.backlog.waiting
+
+    def bounds(self) -> list[Use]:
+        """How far each bound on turns is used."""
+        gates = {"turns": self._turns, "memory": self._memory, "working": self.working}
+        gates["tools"] = self.tools
+        found = [places.gate.use(name) for name, places in gates.items()]
+        return [*(use for use in found if use.total != UNBOUNDED), *self.backlog.bounds()]
 
     @asynccontextmanager
     async def hold(
-        self, source: SourceClass, *, alone: bool = False, name: str = ""
-    ) -> AsyncIterator[bool]:
+        self, party: Party, *, chars: int = 0, alone: bool = False, name: str = ""
+    ) -> AsyncIterator[Place | None]:
         """Hold a slot for the block; `alone` waits until nothing runs, and nothing starts beside.
 
-        Yields False, and holds none, when `withdraw` was called with its `name`, which nobody else
-        has meanwhile, before its time came. Cancelled while waiting: no slot is taken.
+        Yields None, and holds nothing, when `withdraw` was called with its `name` before its time
+        came; a name is given once at a time. Cancelled while waiting: nothing is held.
         """
-        loop = asyncio.get_running_loop()
-        waiter = _Waiter(next(self._order), source, alone, loop.create_future())
-        self._waiting[source].append(waiter)
-        if name:
-            self._named[name] = waiter
-        self._admit()
+        slot = _Slot(self, party, chars, alone=alone)
+        name = name or str(id(slot))
+        self._waiting[name] = slot.claims
+        self.backlog.came(slot, party.principal, self._clock.monotonic())
+        begun = False
         try:
-            yield await waiter.admitted
+            try:
+                begun = await slot.enter()
+            finally:
+                del self._waiting[name]
+                now = self._clock.monotonic()
+                self.backlog.left(slot, party.principal, now, begun=begun)
+            self.running += begun
+            yield slot if begun else None
         finally:
-            self._named.pop(name, None)
-            self._leave(waiter)
+            self.running -= begun
+            slot.leave()
 
     def withdraw(self, name: str) -> None:
-        """Let the one of this name wait no longer; who holds a slot keeps it."""
-        waiter = self._named.get(name)
-        if waiter is not None and not waiter.admitted.done():
-            self._waiting[waiter.source].remove(waiter)
-            waiter.admitted.set_result(False)
-            self._admit()
+        """End the wait of the turn of this name; one that runs keeps its slot."""
+        for claim, places in zip(self._waiting.get(name, ()), self.gates, strict=False):
+            places.withdraw(claim)
 
-    def _leave(self, waiter: _Waiter) -> None:
-        if waiter.admitted.cancelled():
-            self._waiting[waiter.source].remove(waiter)
-        elif waiter.admitted.result():
-            self._running[waiter.source] -= 1
-            if waiter.alone:
-                self._lonely = False
-        self._admit()
+    @property
+    def gates(self) -> tuple[Places, ...]:
+        """The gates in the order in which a turn passes them."""
+        return self._turns, self._memory, self.working
 
-    def _admit(self) -> None:
-        while (waiter := self._next()) is not None:
-            self._waiting[waiter.source].remove(waiter)
-            self._running[waiter.source] += 1
-            self._lonely = waiter.alone
-            waiter.admitted.set_result(True)
 
-    def _next(self) -> _Waiter | None:
-        """Who may begin now."""
-        if self._lonely:
-            return None
-        for waiter in self._firsts():
-            if waiter.alone:
-                # It is first in line: let the others run out.
-                return None if self._running.total() else waiter
-            if self._rules.admits(waiter.source, self._running):
-                return waiter
-        return None
+class _Slot:
+    """A claim at each gate, held as far as the turn got."""
 
-    def _firsts(self) -> list[_Waiter]:
-        """The first of each class, in the order in which they are served."""
-        found: list[_Waiter] = []
-        for queue in self._waiting.values():
-            # Whoever was cancelled leaves with its next step.
-            first = next((each for each in queue if not each.admitted.cancelled()), None)
-            if first is not None:
-                found.append(first)
-        return sorted(found, key=lambda each: (each.source is not SourceClass.PERSON, each.order))
+    def __init__(self, slots: TurnSlots, party: Party, chars: int, *, alone: bool) -> None:
+        self._slots = slots
+        self._party = party
+        self.claims: tuple[Claim, ...] = (
+            Claim(party, alone=alone),
+            Claim(party, _bytes(chars)),
+            Claim(party, stage="begin"),
+        )
+
+    async def enter(self) -> bool:
+        """Pass gate after gate; False when it was withdrawn at one of them."""
+        for claim, places in zip(self.claims, self._slots.gates, strict=True):
+            if not await places.take(claim):
+                return False
+        return True
+
+    def leave(self) -> None:
+        """Give back whatever is held."""
+        for claim, places in zip(self.claims, self._slots.gates, strict=True):
+            if claim.held:
+                places.give(claim)
+
+    @asynccontextmanager
+    async def released(self) -> AsyncIterator[None]:
+        working = self._slots.working
+        if self.claims[-1].held:
+            working.give(self.claims[-1])
+        # An exception leaves without a place: what is cut short only writes its end.
+        yield
+        # Going on takes turns with beginning, so neither waits for a crowd of the other.
+        claim = Claim(self._party, stage="go on")
+        self.claims = (*self.claims[:-1], claim)
+        await working.take(claim)
+
+    def tool(self) -> AbstractAsyncContextManager[None]:
+        return self._slots.tools.hold(Claim(self._party))
+
+    def weigh(self, chars: int) -> None:
+        if self.claims[1].held:
+            self._slots.gates[1].weigh(self.claims[1], _bytes(chars))
+
+
+def _bytes(chars: int) -> int:
+    return TURN_BYTES + CHAR_BYTES * chars

@@ -7,6 +7,7 @@ recorded step, so an interrupted turn meets the same answers again and goes on w
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import assert_never
 from urllib.parse import quote
@@ -45,6 +46,7 @@ from gateway.store.base.inputs import InputRow
 from gateway.store.base.store import NewEvent
 from gateway.turns import records
 from gateway.turns.live_text import LiveText
+from gateway.turns.slots import Place
 from gateway.turns.world import World
 
 MAX_RESTARTS = 64
@@ -65,12 +67,15 @@ class Taking:
         context: RunContext,
         agent: Agent,
         session: Session,
+        place: Place,
     ) -> None:
         self._world = world
         self._program = program
         self._context = context
         self._agent = agent
         self._session = session
+        self._place = place
+        self._chars = session.chars
         self._began = world.clock.monotonic()
         self._patience_s = PATIENCE_S
         self._principal = ""
@@ -89,6 +94,7 @@ class Taking:
         said = [messages.from_json(orjson.loads(row.body)) for row in inputs if row.body]
         if not said:
             raise NotFound("the message was deleted before it was answered")
+        self._grew(sum(len(row.body or "") for row in inputs))
         turn = self._program.run(snapshot, (*self._session.history, *said))
         try:
             effect = next(turn)
@@ -117,7 +123,8 @@ class Taking:
                 return await self._summarise(effect, snapshot)
             case CallTools(calls):
                 branches = [(_safe(call.id), self._branch(call, snapshot)) for call in calls]
-                return await self._context.branches(branches)
+                async with self._place.released():
+                    return await self._context.branches(branches)
             case _:
                 assert_never(effect)
 
@@ -149,7 +156,8 @@ class Taking:
 
         async def work(attempt: Attempt) -> Json:
             context = replace(self._asking(_unseen, max(self._left_s(), 0)), aside=True)
-            await self._world.remember(self._agent.id, self._session.key, effect.beginning)
+            async with self._place.released():
+                await self._world.remember(self._agent.id, self._session.key, effect.beginning)
             outcome = await self._call(effect, attempt, context)
             sizes: dict[str, str | int] = {
                 "messages": len(effect.beginning),
@@ -178,6 +186,7 @@ class Taking:
         # Counted whichever process asked: the turn's budget outlives them.
         self._calls += 1
         if isinstance(outcome, ModelReply):
+            self._grew(len(outcome.text) + sum(len(call.arguments) for call in outcome.tool_calls))
             self._tokens += outcome.usage.input_tokens + outcome.usage.output_tokens
         return outcome
 
@@ -190,11 +199,17 @@ class Taking:
         def tried(now: tuple[ModelAttempt, ...]) -> None:
             self._context.note(attempt, records.attempts_to_json((*before, *now)))
 
-        outcome = await self._world.call_model(effect, replace(context, tried=tried))
+        async with self._place.released():
+            outcome = await self._world.call_model(effect, replace(context, tried=tried))
         if before:
             outcome = replace(outcome, attempts=(*before, *outcome.attempts))
         self._note(attempt, effect.request.model, outcome)
         return outcome
+
+    def _grew(self, chars: int) -> None:
+        """So much was added to what the turn holds in memory."""
+        self._chars += chars
+        self._place.weigh(self._chars)
 
     def _left_s(self) -> float:
         """How long the turn may still work."""
@@ -233,14 +248,17 @@ class Taking:
                 result = await self._world.call_tool(call, self._agent, attempt.key)
                 return records.result_to_json(result)
 
-            value = await context.step(
-                f"tool:{call.name}",
-                work,
-                kind="tool",
-                effect=self._world.effect_of(call),
-                input={"arguments": call.arguments, "revision": snapshot.revision},
-            )
+            # Before the step begins: a crash leaves no doubt about what only waited for a place.
+            async with nullcontext() if self._world.waits(call) else self._place.tool():
+                value = await context.step(
+                    f"tool:{call.name}",
+                    work,
+                    kind="tool",
+                    effect=self._world.effect_of(call),
+                    input={"arguments": call.arguments, "revision": snapshot.revision},
+                )
             result = records.result_from_json(value)
+            self._grew(len(result.text))
             self._finished.append(FinishedTool(call, result))
             return result
 

@@ -21,6 +21,7 @@ from gateway.store.base.store import Store, Unit
 from gateway.turns import units
 from gateway.turns.boundary import Boundary
 from gateway.turns.records import storable
+from gateway.turns.slots import Free, Place
 from gateway.turns.taking import Taking
 from gateway.turns.world import World
 
@@ -62,11 +63,19 @@ class TurnTask:
         self._boundary = boundary
         self._lanes = lanes
         self._claimed: dict[str, tuple[InputRow, ...]] = {}
+        self._places: dict[str, Place] = {}
         self._settled: set[RunId] = set()
 
-    def claimed(self, inputs: tuple[InputRow, ...]) -> None:
-        """The lane has these at hand: spare the turn a read."""
-        self._claimed[inputs[0].turn_id] = inputs
+    def placed(self, run_id: RunId, place: Place, inputs: tuple[InputRow, ...] = ()) -> None:
+        """The lane is about to execute a turn in this place; inputs it has at hand save a read."""
+        self._places[run_id] = place
+        if inputs:
+            self._claimed[run_id] = inputs
+
+    def left(self, run_id: RunId) -> None:
+        """The execution is over, and the place is the lane's again."""
+        self._places.pop(run_id, None)
+        self._claimed.pop(run_id, None)
 
     def settled(self, run_id: RunId) -> bool:
         """Whether the boundary of this turn became durable here; asked once a turn."""
@@ -92,6 +101,7 @@ class TurnTask:
                 context=context,
                 agent=agent,
                 session=session,
+                place=self._places.get(context.run_id, Free()),
             )
             result = await taking.drive(inputs)
             return self._end(self._boundary.build(inputs, session, result), context.run_id)

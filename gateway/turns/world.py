@@ -16,7 +16,7 @@ from agents.base.agents import Agent
 from agents.base.effects import CallModel, Compact, ModelFailure, ModelOutcome
 from agents.base.messages import Messages, ToolCall
 from agents.base.models import Model, ModelContext
-from agents.base.tools import Effect, Folder, Tool, ToolContext, ToolResult, is_available
+from agents.base.tools import Effect, Folder, Tool, ToolContext, ToolResult, Waits, is_available
 from gateway.core.clock import Clock
 from gateway.core.errors import BudgetSpent, ModelFailed, RunError, TurngateError, describe
 from gateway.core.ids import AgentId, Ids
@@ -104,6 +104,11 @@ class World:
         """What the call does to the world; an unknown tool does nothing."""
         tool = self.tools.get(call.name)
         return tool.effect if tool is not None else Effect.PURE
+
+    def waits(self, call: ToolCall) -> bool:
+        """Whether the call takes no processor of this machine: it waits for others."""
+        tool = self.tools.get(call.name)
+        return tool is None or (isinstance(tool, Waits) and tool.waits)
 
     async def call_tool(self, call: ToolCall, agent: Agent, key: str) -> ToolResult:
         """Run a tool; whatever goes wrong is something the model can read."""

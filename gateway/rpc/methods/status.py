@@ -8,7 +8,7 @@ from gateway.identity.principal import Scope
 from gateway.rpc.call import Call
 from gateway.rpc.method import Method
 from gateway.wire.methods.base import NoParams
-from gateway.wire.methods.status import Status
+from gateway.wire.methods.status import BoundUse, Status
 
 SHOWN_CLIENTS = 100
 
@@ -20,7 +20,13 @@ async def status(call: Call, params: NoParams) -> Status:
     uptime = gateway.clock.monotonic() - gateway.about.started
     agents = len(gateway.agents.ids())
     bindings = len(gateway.router.table.rules)
-    shown = islice(present, SHOWN_CLIENTS) if call.principal.has(Scope.OPERATOR) else ()
+    steers = call.principal.has(Scope.OPERATOR)
+    shown = islice(present, SHOWN_CLIENTS) if steers else ()
+    bounds = (
+        (*gateway.lanes.bounds(), *gateway.intake.bounds(), *gateway.tasks.bounds())
+        if steers
+        else ()
+    )
     return Status(
         running=True,
         version=gateway.about.version,
@@ -40,6 +46,7 @@ async def status(call: Call, params: NoParams) -> Status:
         sessions=len(gateway.sessions),
         turns_running=gateway.engine.executing,
         turns_waiting=gateway.lanes.unanswered,
+        bounds=[BoundUse(**use._asdict(), reached=use.reached) for use in bounds],
         destinations_waiting=len(gateway.outbox),
         seq=gateway.log.head,
         clients=[one.shown() for one in shown],

@@ -16,6 +16,18 @@ class ClientPresence(Result):
     client: str
 
 
+class BoundUse(Result):
+    """How far one bound on work is used."""
+
+    name: Literal[
+        "turns", "memory", "working", "tools", "backlog", "mailboxes", "accepting", "tasks"
+    ]
+    used: int
+    total: int
+    waiting: int = Field(description="How many wait for it.")
+    reached: bool = Field(description="Whether the next one has to wait, or is refused.")
+
+
 class Status(Result):
     """How the gateway is.
 
@@ -51,6 +63,10 @@ class Status(Result):
     turns_running: int
     turns_waiting: int = Field(
         description="Messages whose turn has not begun, and turns that were cut and do not run yet."
+    )
+    bounds: list[BoundUse] = Field(
+        default=[],
+        description="What bounds work, `memory` and `mailboxes` in bytes; for operators.",
     )
     destinations_waiting: int = Field(description="Places with an answer on its way.")
     seq: int = Field(description="Number of the newest event.")

@@ -18,7 +18,7 @@ from gateway.core.errors import Busy, Conflict, InvalidInput, StoreUnavailable, 
 from gateway.core.ids import AgentId, SequentialIds, TurnId
 from gateway.core.keys import MAX_KEY_CHARS, RouteKey, SessionScope
 from gateway.core.parts import Image, Text
-from gateway.intake.intake import TURN_GUESS_MS, Intake
+from gateway.intake.intake import ACCEPTING, TURN_GUESS_MS, Intake
 from gateway.routing.bindings import Binding, Match
 from gateway.routing.identities import Identities
 from gateway.routing.router import Router
@@ -26,7 +26,7 @@ from gateway.routing.table import Table
 from gateway.store.base.conversations import GetSession, ListSessions
 from gateway.store.base.events import EventRow, ReadEvents
 from gateway.store.base.inputs import EndQueued, InputRow, OpenInputs
-from gateway.store.base.store import Unit
+from gateway.store.base.store import Receipt, Unit
 from gateway.store.sqlite.store import open_sqlite
 from tests.support.cutting import CuttableStore
 from tests.support.house import Roster, agent, inbound
@@ -40,10 +40,15 @@ class Collected:
     def __init__(self) -> None:
         self.rows: list[InputRow] = []
         self.cancelled: list[TurnId] = []
+        self.refused: set[str] = set()
 
     def put(self, row: InputRow) -> int:
         self.rows.append(row)
         return len(self.rows) - 1
+
+    def check(self, principal: str) -> None:
+        if principal in self.refused:
+            raise Busy("too much", retry_after_ms=7000)
 
     async def cancel(self, turn_id: TurnId) -> None:
         self.cancelled.append(turn_id)
@@ -438,3 +443,39 @@ async def test_a_wish_to_stop_a_turn_goes_to_the_lanes(door: Door) -> None:
     """Channels know the intake alone."""
     await door.intake.cancel(TurnId("t_7"))
     assert door.turns.cancelled == ["t_7"]
+
+
+async def test_one_that_has_too_much_waiting_is_refused_and_its_known_messages_are_not(
+    door: Door,
+) -> None:
+    """Nothing is kept of what is refused; what was acknowledged once is again."""
+    message = replace(inbound("hello"), external_id="e1")
+    accepted = await door.accept(message)
+    door.turns.refused.add(message.principal)
+    with pytest.raises(Busy, match="too much") as busy:
+        await door.accept(inbound("more"))
+    assert busy.value.retry_after_ms == 7000
+    again = await door.accept(message)
+    assert (again.turn_id, again.duplicate) == (accepted.turn_id, True)
+    assert len(await door.stored()) == 1
+
+
+async def test_a_sender_with_many_messages_has_half_of_those_that_are_committed(
+    tmp_path: Path,
+) -> None:
+    """The next sender's commit is in the store's queue at once, whatever that of the first is."""
+    opened = CuttableStore(await open_sqlite(tmp_path / "turngate.db"))
+    door, seen = Door(opened), list[int]()
+    commit = opened.commit
+
+    async def counted(unit: Unit) -> Receipt:
+        seen.append(door.intake.bounds()[0].used)
+        return await commit(unit)
+
+    opened.commit = counted  # type: ignore[method-assign]  # the queue is seen where it is filled
+    async with asyncio.TaskGroup() as group:
+        for number in range(ACCEPTING):
+            group.create_task(door.accept(inbound(f"m{number}", peer=f"p{number}")))
+    assert max(seen) == ACCEPTING // 2
+    assert len(await door.stored()) == ACCEPTING
+    await opened.close()

@@ -253,13 +253,19 @@ async def open_world(  # noqa: PLR0913  # one keyword for each side of the world
     declared: bool = False,
     max_result_bytes: int = 1 << 20,
     tasks: Mapping[str, TaskFunction] | None = None,
+    turns: int = 0,
 ) -> AsyncIterator[World]:
     """A running gateway for the block; clients still connected are closed at its end."""
     workspace = folder / "workspace"
     workspace.mkdir(exist_ok=True)
     if routes:
         (workspace / "routes.json").write_text(routes)
-    settings = Settings(workspace_dir=workspace, turngate_store=store, turngate_model="scripted")
+    settings = Settings(
+        workspace_dir=workspace,
+        turngate_store=store,
+        turngate_model="scripted",
+        turngate_turns=turns,
+    )
     opened = CuttableStore(await open_sqlite(settings.database))
     clock, ids = ManualClock(), ids or SequentialIds()
     known = load(workspace) if declared else Workspace(agents or [default_agent(workspace)])

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from agents.models.scripted import Rule
 from gateway.rpc.catalog import METHODS
-from tests.unit.gateway.rpc.talk import ADMIN, ALICE, NOBODY, OPERATOR, Refusal, World
+from tests.unit.gateway.rpc.talk import (
+    ADMIN,
+    ALICE,
+    NOBODY,
+    OPERATOR,
+    Refusal,
+    World,
+    open_world,
+)
 
 TOKEN = "the-token-of-alice"
 
@@ -108,6 +119,23 @@ async def test_status_counts(world: World) -> None:
     assert status["connected_clients"] == 2
     assert {"principal": "alice", "client": "test"} in status["clients"]
     assert (await talk.call("status"))["clients"] == []
+
+
+async def test_status_shows_operators_which_bound_is_reached(tmp_path: Path) -> None:
+    """Others learn no more than that they are refused."""
+    rules = [Rule("slow", "at last", latency_s=60)]
+    async with open_world(tmp_path, rules=rules, turns=1) as world:
+        talk, olga = world.talk(), world.talk(OPERATOR)
+        for peer in ("p", "q"):
+            await talk.call("turns.start", text="slow", peer_id=peer)
+        await world.settled()
+        bounds = {bound.pop("name"): bound for bound in (await olga.call("status"))["bounds"]}
+        assert bounds["turns"] == {"used": 1, "total": 1, "waiting": 1, "reached": True}
+        assert bounds["backlog"] == {"used": 1, "total": 500, "waiting": 0, "reached": False}
+        assert bounds["memory"]["used"] > 0
+        assert bounds["working"]["used"] == 0, "it waits for its model"
+        assert bounds.keys() >= {"tools", "mailboxes", "accepting", "tasks"}
+        assert (await talk.call("status"))["bounds"] == []
 
 
 async def test_the_methods_are_told(world: World) -> None:

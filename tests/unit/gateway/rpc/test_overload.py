@@ -17,11 +17,10 @@ from gateway.rpc.rpc import Rpc
 from gateway.store.base.inputs import OpenInputs
 from gateway.telemetry.health import Health, State
 from gateway.telemetry.metrics import Metrics
-from gateway.turns.slots import SlotRules
 from tests.unit.gateway.rpc.talk import Refusal, World, open_world
 
 BACKLOG = 8
-RUNNING = SlotRules().total
+RUNNING = 12
 TAKEN = RUNNING + BACKLOG
 
 
@@ -57,7 +56,9 @@ class Loaded:
 
 @pytest.fixture
 async def loaded(tmp_path: Path) -> AsyncIterator[Loaded]:
-    async with open_world(tmp_path, rules=[Rule("^slow", "at last", latency_s=60)]) as world:
+    async with open_world(
+        tmp_path, rules=[Rule("^slow", "at last", latency_s=60)], turns=RUNNING
+    ) as world:
         yield Loaded(world)
 
 

@@ -27,6 +27,7 @@ from gateway.store.base.runs import GetRun, LoadSteps, RunRow, StepRow
 from gateway.store.base.store import Store, Unit
 from gateway.store.sqlite.store import open_sqlite
 from gateway.turns.boundary import Boundary
+from gateway.turns.slots import Free
 from gateway.turns.task import TASK, TurnTask, manifest
 from gateway.turns.world import World, by_name
 from tests.support.cutting import CuttableStore
@@ -121,7 +122,8 @@ class Bench:
     async def begin(self, *rows: InputRow) -> Outcome:
         """Claim and execute, as a lane does; the rows are at hand."""
         await self.claim(*rows)
-        self.task.claimed(tuple(given._replace(state="running") for given in rows))
+        claimed = tuple(given._replace(state="running") for given in rows)
+        self.task.placed(RunId(rows[0].turn_id), Free(), claimed)
         return await self.execute(rows[0].turn_id, fresh=TASK)
 
     async def execute(self, turn_id: str = "t_1", *, fresh: str = "") -> Outcome:

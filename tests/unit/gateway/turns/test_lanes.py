@@ -37,11 +37,15 @@ PAY = Rule("pay", "done: {results}", (Call("pay"),))
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    """One that has an unsafe tool, standing still when told to."""
-    async with open_house(
-        House(tmp_path, rules=[PAY], tools=[Notebook("pay", Effect.UNSAFE)])
-    ) as it:
+    """One that runs twelve turns at once and has an unsafe tool, standing still when told to."""
+    it = House(tmp_path, rules=[PAY], tools=[Notebook("pay", Effect.UNSAFE)])
+    async with open_house(twelve_at_once(it)):
         yield it
+
+
+def twelve_at_once(house: House) -> House:
+    house.settings = house.settings.model_copy(update={"turngate_turns": 12})
+    return house
 
 
 def cron(text: str, *, peer: str) -> Inbound:
@@ -471,7 +475,7 @@ async def test_an_interrupted_turn_goes_on_ahead_of_newer_messages(house: House)
 
 async def test_recovered_turns_obey_the_slots(tmp_path: Path) -> None:
     """A restart with many open turns does not start them all at once."""
-    house = House(tmp_path)
+    house = twelve_at_once(House(tmp_path))
     async with open_house(house):
         names = [f"n{number}" for number in range(15)]
         for name in names:
@@ -579,7 +583,7 @@ async def test_an_orderly_end_gives_running_turns_their_time(house: House) -> No
 
 async def test_a_gateway_that_ends_begins_nothing_new(tmp_path: Path) -> None:
     """Recovered turns that wait for a slot are left to the next start, like waiting messages."""
-    house = House(tmp_path)
+    house = twelve_at_once(House(tmp_path))
     async with open_house(house):
         names = [f"n{number}" for number in range(14)]
         for name in names:

@@ -241,3 +241,13 @@ async def test_notes_that_take_too_long_are_not_waited_for() -> None:
         assert not taking.done()
         await clock.advance(1)
     assert notes.taken == [BEGINNING]
+
+
+def test_a_tool_waits_for_others_only_where_it_says_so() -> None:
+    """Any other takes one of the places of tools; one that is not there takes none."""
+
+    class Remote(Notebook):
+        waits = True
+
+    here = world(Notebook(), Remote("remote"))
+    assert [here.waits(call(name)) for name in ("note", "remote", "none")] == [False, True, True]
