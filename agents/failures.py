@@ -44,10 +44,6 @@ SENTENCES: dict[ModelCategory, str] = {
     ),
 }
 
-TOOL_ROUNDS = (
-    "The agent kept calling tools without coming to an answer ({rounds} rounds); "
-    "ask for a smaller step."
-)
 EMPTY = "The model gave an empty answer; send the message again or put it in other words."
 OUT_OF_TOKENS = (
     "The model used up its output limit of {limit} tokens before it answered; ask for less, or "

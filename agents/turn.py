@@ -39,15 +39,12 @@ from agents.base.summaries import WANTED
 from agents.base.tools import Tool, ToolResult, is_available
 from agents.calling import call_tools
 from agents.resilience.ladder import Talk, ask, summarise
+from agents.tool_bounds import Limit, ToolUse, rounds_used
 from gateway.core.parts import Text
 
 MAX_ROUNDS = 32
 """Rounds of tools a turn may take: past this a model is going round in circles."""
 
-CLOSE_NOW = (
-    "[The limit of {rounds} tool rounds is reached; no further call will be run. Answer now with "
-    "what you know and say what is left undone.]"
-)
 SUMMARISED = "[The beginning of the conversation was summarised.]"
 NOT_SUMMARISED = "[Nothing was summarised: there is too little to gain.]"
 CUT_CALL = (
@@ -126,7 +123,8 @@ def _summarised(snapshot: Snapshot, history: Messages) -> Turn:
 
 
 def _rounds(snapshot: Snapshot, history: Messages, talk: Talk) -> Turn:
-    added = talk.added
+    added, use = talk.added, ToolUse()
+    limit, round_ = rounds_used(snapshot.max_rounds), -1
     for round_ in range(snapshot.max_rounds):
         try:
             outcome = yield from ask(talk, lambda sent: _request(snapshot, sent), round_)
@@ -137,9 +135,11 @@ def _rounds(snapshot: Snapshot, history: Messages, talk: Talk) -> Turn:
         if ended is not None:
             return ended
         assert isinstance(outcome, ModelReply)  # a failure has ended the turn above
-        calls = _with_fresh_ids(outcome.tool_calls, (*history, *added))
+        calls = _with_fresh_ids(use.kept(outcome.tool_calls), (*history, *added))
         talk.say(AssistantMessage(outcome.text, calls))
         refused = _refusals(snapshot, outcome, calls)
+        runnable = tuple(call for call in calls if call.id not in refused)
+        refused |= use.refusals(runnable, len(outcome.tool_calls))
         runnable = tuple(call for call in calls if call.id not in refused)
         try:
             results = (yield from call_tools(runnable, round_)) if runnable else ()
@@ -147,30 +147,30 @@ def _rounds(snapshot: Snapshot, history: Messages, talk: Talk) -> Turn:
             done = {finished.call.id: finished.result for finished in stop.finished_tools}
             return _cancelled(stop, (*added, *_answers(calls, refused | done)))
         by_id = {call.id: result for call, result in zip(runnable, results, strict=True)}
-        talk.say(*_answers(calls, refused | by_id))
-    return (yield from _close(snapshot, talk))
+        talk.say(*_answers(calls, refused | use.taken(by_id)))
+        if use.reached is not None:
+            limit = use.reached
+            break
+    return (yield from _close(snapshot, talk, limit, round_ + 1))
 
 
-def _close(snapshot: Snapshot, talk: Talk) -> Turn:
-    """The rounds are used up: one last call that must answer.
+def _close(snapshot: Snapshot, talk: Talk, limit: Limit, round_: int) -> Turn:
+    """What tools may do is used up: one last call that must answer.
 
     The tools stay in the request, although none will be run: providers refuse a history with calls
     when no tools are declared, and the cached prefix stays the same.
     """
-    demand = UserMessage((Text(CLOSE_NOW.format(rounds=snapshot.max_rounds)),))
+    demand = UserMessage((Text(limit.demand),))
     added = talk.added
     try:
-        outcome = yield from ask(
-            talk, lambda sent: _request(snapshot, (*sent, demand)), snapshot.max_rounds
-        )
+        outcome = yield from ask(talk, lambda sent: _request(snapshot, (*sent, demand)), round_)
     except Cancelled as stop:
         return _cancelled(stop, (*added, *_partial(stop.partial_text)))
     _note(talk, outcome)
     if isinstance(outcome, ModelReply):
         outcome = replace(outcome, tool_calls=())
         if not outcome.text.strip() and outcome.finish_reason not in _CUT:
-            text = failures.TOOL_ROUNDS.format(rounds=snapshot.max_rounds)
-            return TurnResult("failed", text, tuple(added), "tool_rounds")
+            return TurnResult("failed", limit.told, tuple(added), limit.kind)
     ended = _ended(snapshot, outcome, added)
     assert ended is not None  # without calls there is nothing to go on with
     return ended

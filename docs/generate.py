@@ -224,7 +224,8 @@ def errors_page() -> str:
                 ),
             ),
             "",
-            "An agent that kept calling tools without an answer fails with `tool_rounds`, and a "
+            "An agent that kept calling tools without an answer fails with `tool_rounds`, "
+            "`tool_calls` or `tool_output`, by the bound that was reached, and a "
             "turn that the run engine had to give up fails with that error's kind from above.",
             "",
         ]

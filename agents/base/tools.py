@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -15,6 +15,10 @@ from gateway.core.ids import AgentId
 
 TOOL_TIMEOUT_S = 120.0
 """Longest a tool may take unless it declares otherwise; a person has given up by then."""
+
+MAX_RESULT_CHARS = 1 << 18
+"""Longest text of one result: as much as the longest file that is read in one go."""
+CUT = "\n[cut here; {chars} more characters are more than one result may have]"
 
 
 class Effect(StrEnum):
@@ -34,6 +38,13 @@ class ToolResult:
 
     text: str
     is_error: bool = False
+
+    def cut(self) -> ToolResult:
+        """The same, no longer than a result may be."""
+        over = len(self.text) - MAX_RESULT_CHARS
+        if over <= 0:
+            return self
+        return replace(self, text=self.text[:MAX_RESULT_CHARS] + CUT.format(chars=over))
 
 
 Identity = tuple[int, int]

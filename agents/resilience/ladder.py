@@ -86,6 +86,11 @@ def ask(talk: Talk, make: Make, round_: int) -> Generator[Effects, Outcome, Mode
     for rung in range(MAX_RUNGS + 1):
         request, shortened = make(talk.sent), None
         tokens = before = talk.tokens(request)
+        if not talk.room and (fewer := shrinking.relieved(talk.sent)) is not talk.sent:
+            talk.sent = fewer
+            request = make(talk.sent)
+            tokens = talk.tokens(request)
+            shortened = Shortened(("cleared",), before, tokens)
         if talk.room and before > shrinking.FULL_SHARE * talk.room:
             rungs = yield from _shrink(talk, make, round_)
             request = make(talk.sent)

@@ -28,6 +28,10 @@ RESULT_SHARE = 0.3
 SUMMARY_TOKENS = 2048
 PREVIEW_CHARS = 500
 """As much of a tool result goes into a summary."""
+UNKNOWN_CHARS = 1 << 19
+"""Results of tools that are sent where no window is known: about 130 000 tokens."""
+UNKNOWN_GOAL = UNKNOWN_CHARS // 2
+"""What is left of them once there are more, so that the next round does not start over."""
 CLEARED_CHARS = 200
 """A shorter result is not worth clearing."""
 
@@ -55,9 +59,29 @@ def cleared(messages: Messages) -> Messages:
     """Old results of tools replaced by a line that says so."""
     newest = len(messages) - _kept(len(messages))
     return tuple(
-        replace(said, text=CLEARED.format(name=said.name, chars=len(said.text)))
-        if isinstance(said, ToolMessage) and place < newest and len(said.text) > CLEARED_CHARS
-        else said
+        _cleared(said) if isinstance(said, ToolMessage) and place < newest else said
+        for place, said in enumerate(messages)
+    )
+
+
+def relieved(messages: Messages) -> Messages:
+    """Old results of tools cleared where there are too many for any model, the newest round kept.
+
+    For models whose window is not known: the whole conversation is sent again in each round.
+    """
+    lengths = [len(said.text) if isinstance(said, ToolMessage) else 0 for said in messages]
+    if sum(lengths) <= UNKNOWN_CHARS:
+        return messages
+    asked = [place for place, said in enumerate(messages) if isinstance(said, AssistantMessage)]
+    newest = asked[-1] if asked else 0
+    left, kept = UNKNOWN_GOAL - sum(lengths[newest:]), len(messages)
+    for place in range(newest - 1, -1, -1):
+        left -= lengths[place]
+        if left < 0:
+            kept = place + 1
+            break
+    return tuple(
+        _cleared(said) if isinstance(said, ToolMessage) and place < min(kept, newest) else said
         for place, said in enumerate(messages)
     )
 
@@ -66,7 +90,7 @@ def truncated(messages: Messages, tokens: int) -> Messages:
     """No result of a tool longer than its share of a room of so many tokens."""
     most = max(int(4 * RESULT_SHARE * tokens), CLEARED_CHARS)
     return tuple(
-        replace(said, text=_head(said.text, most))
+        replace(said, text=head(said.text, most))
         if isinstance(said, ToolMessage) and len(said.text) > most
         else said
         for said in messages
@@ -127,13 +151,19 @@ def _cuts(messages: Sequence[Message]) -> list[int]:
     ]
 
 
-def _head(text: str, chars: int) -> str:
+def head(text: str, chars: int) -> str:
     """The beginning, up to the end of a line where one is near."""
     head = text[:chars]
     line = head.rfind("\n")
     if line > chars // 2:
         head = head[:line]
     return head + CUT.format(chars=len(text) - len(head))
+
+
+def _cleared(said: ToolMessage) -> ToolMessage:
+    if len(said.text) <= CLEARED_CHARS:
+        return said
+    return replace(said, text=CLEARED.format(name=said.name, chars=len(said.text)))
 
 
 def _told(message: Message) -> str:

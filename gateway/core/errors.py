@@ -32,6 +32,7 @@ TurngateError
 │   ├── LeaseHeld            another live worker owns the run
 │   ├── LeaseLost            this worker's epoch is over: write nothing, stop acting
 │   ├── ManifestMismatch     same run id, other task or input
+│   ├── TooManySteps         the run never comes to an end
 │   ├── StepDivergence       replay asks for another intent than the recorded one
 │   ├── StepInputMismatch    same intent, other fingerprint
 │   ├── StepResultTooLarge
@@ -286,6 +287,10 @@ class ManifestMismatch(RunError):
     """The run id exists with another task or input."""
 
 
+class TooManySteps(RunError):
+    """The run has more steps than any run that ends."""
+
+
 class StepDivergence(RunError):
     """The replay asks for another step than the one recorded at this position."""
 
@@ -387,6 +392,7 @@ TABLE: dict[type[TurngateError], Row] = {
     LeaseHeld: Row(-32009, "lease_held", retryable=True),
     LeaseLost: Row(-32009, "lease_lost"),
     ManifestMismatch: Row(-32009, "manifest_mismatch"),
+    TooManySteps: Row(-32009, "too_many_steps"),
     StepDivergence: Row(-32009, "step_divergence"),
     StepInputMismatch: Row(-32009, "step_input_mismatch"),
     StepResultTooLarge: Row(-32009, "step_result_too_large"),

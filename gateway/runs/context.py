@@ -124,9 +124,9 @@ class RunContext:
         it is raised, and the next execution tries again: what a task wants to live with is a
         result, not an exception.
 
-        Raises `StepDivergence`, `StepInputMismatch`, `RunParked` (an unsafe step was cut short and
-        an operator has to say what became of it), `StepOutcomeUnknown` (nobody said in time),
-        `StepResultTooLarge`, `InvalidInput` (the result is not JSON).
+        Raises `StepDivergence`, `TooManySteps`, `StepInputMismatch`, `RunParked` (an unsafe step
+        was cut short and an operator has to say what became of it), `StepOutcomeUnknown` (nobody
+        said in time), `StepResultTooLarge`, `InvalidInput` (the result is not JSON).
         """
         path = self._next()
         mark = fingerprint(input) if input is not None else ""

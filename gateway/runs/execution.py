@@ -17,7 +17,7 @@ from typing import TypeVar
 import structlog
 
 from gateway.core.clock import Clock, settle
-from gateway.core.errors import LeaseLost, RunCancelled, StepDivergence, StoreUnavailable
+from gateway.core.errors import LeaseLost, RunCancelled, StoreUnavailable, TooManySteps
 from gateway.core.ids import Chance, Ids, RunId, system_chance
 from gateway.runs.canonical import Json
 from gateway.runs.records import Records
@@ -72,10 +72,10 @@ class Execution:
             raise RunCancelled(f"run {self.run_id} was asked to stop")
 
     def count_position(self) -> None:
-        """One step more, recorded or not; raises `StepDivergence` past the bound."""
+        """One step more, recorded or not; raises `TooManySteps` past the bound."""
         self.positions += 1
         if self.positions > MAX_STEPS:
-            raise StepDivergence(f"run {self.run_id} has more than {MAX_STEPS} steps")
+            raise TooManySteps(f"run {self.run_id} has more than {MAX_STEPS} steps")
 
     async def commit(self, unit: Unit) -> Receipt:
         """Write. A store that refuses is waited for, as long as the lease lasts.

@@ -118,7 +118,8 @@ class World:
         context = ToolContext(agent.id, self.folder_of(agent), self.clock, key)
         try:
             async with self.clock.timeout(tool.timeout_s):
-                return await tool.run(call.arguments, context)
+                # What is too long for a model is not worth being recorded either.
+                return (await tool.run(call.arguments, context)).cut()
         except RunError:
             raise
         except TurngateError as error:

@@ -23,10 +23,12 @@ from agents.base.effects import (
 )
 from agents.base.messages import AssistantMessage, Messages, ToolCall, ToolMessage, UserMessage
 from agents.base.models import WINDOW_FULL, ModelReply, ToolSpec, Usage
-from agents.base.tools import ToolResult
+from agents.base.tools import MAX_RESULT_CHARS, ToolResult
 from agents.context import GO_ON, INTERRUPTED, repair
+from agents.resilience.shrinking import UNKNOWN_CHARS
+from agents.tool_bounds import ROUND_CALLS, ROUND_CHARS, TURN_CHARS, rounds_used
 from agents.tools.catalog import TOOLS
-from agents.turn import CLOSE_NOW, MAX_ROUNDS, ToolLoop
+from agents.turn import MAX_ROUNDS, ToolLoop
 from gateway.core.ids import AgentId
 from gateway.core.parts import Text
 
@@ -174,13 +176,13 @@ def test_past_the_last_round_the_model_must_answer() -> None:
     closing = driver.effects[-1]
     assert isinstance(closing, CallModel)
     assert closing.round == 3
-    assert closing.request.messages[-1] == user(CLOSE_NOW.format(rounds=3))
+    assert closing.request.messages[-1] == user(rounds_used(3).demand)
     assert closing.request.tools == (LOOK,)  # providers refuse calls in a history without tools
     result = driver.send(asks(call("b"), text="As far as I got."))
     assert result is not None
     assert (result.state, result.text) == ("answered", "As far as I got.")
     assert result.messages[-1] == AssistantMessage("As far as I got.")
-    assert user(CLOSE_NOW.format(rounds=3)) not in result.messages
+    assert user(rounds_used(3).demand) not in result.messages
 
 
 def test_a_model_that_never_answers_fails_the_turn() -> None:
@@ -191,6 +193,44 @@ def test_a_model_that_never_answers_fails_the_turn() -> None:
     assert "3 rounds" in result.text
     assert len(result.messages) == 6
     assert len(driver.effects) == 7
+
+
+def test_a_model_that_asks_for_a_hundred_long_results_a_round_comes_to_an_end() -> None:
+    """What one round and one turn may take holds, what is sent stays small, and the word fits.
+
+    No window is known: so nothing else bounds what is sent.
+    """
+    snapshot = replace(SNAPSHOT, max_rounds=MAX_ROUNDS)
+    driver, long, given = Driver(snapshot), ToolResult("x" * MAX_RESULT_CHARS), 0
+    result, round_ = None, 0
+    while result is None:
+        effect = driver.effects[-1]
+        if isinstance(effect, CallTools):
+            assert len(effect.calls) <= ROUND_CALLS
+            given += len(effect.calls) * MAX_RESULT_CHARS
+            result = driver.send((long,) * len(effect.calls))
+        else:
+            assert isinstance(effect, CallModel)
+            sent = [said.text for said in effect.request.messages if isinstance(said, ToolMessage)]
+            assert sum(map(len, sent)) <= UNKNOWN_CHARS + ROUND_CHARS
+            round_ += 1
+            result = driver.send(asks(*(call(f"{round_}-{number}") for number in range(128))))
+    assert (result.state, result.kind) == ("failed", "tool_output")
+    assert f"{TURN_CHARS} characters" in result.text
+    assert given <= TURN_CHARS + ROUND_CALLS * MAX_RESULT_CHARS
+
+
+def test_old_results_are_cleared_before_they_are_sent_again_where_no_window_is_known() -> None:
+    """And the log is told; the newest round is sent as it is."""
+    driver, half = Driver(replace(SNAPSHOT, max_rounds=9)), ToolResult("x" * (UNKNOWN_CHARS // 2))
+    for number in range(3):
+        assert driver.send(asks(call(f"c{number}")), (half,)) is None
+    first, *_, last = (each for each in driver.effects if isinstance(each, CallModel))
+    assert first.shortened is None
+    assert last.shortened is not None
+    assert last.shortened.rungs == ("cleared",)
+    sent = [said.text for said in last.request.messages if isinstance(said, ToolMessage)]
+    assert ["was cleared" in text for text in sent] == [True, True, False]
 
 
 def test_a_failed_call_fails_the_turn_without_the_providers_words() -> None:

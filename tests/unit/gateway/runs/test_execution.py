@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from gateway.core.clock import ManualClock
-from gateway.core.errors import LeaseLost, RunCancelled, StepDivergence
+from gateway.core.errors import LeaseLost, RunCancelled, TooManySteps
 from gateway.core.ids import SequentialIds
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.runs.execution import MAX_STEPS, Execution
@@ -77,7 +77,7 @@ def test_steps_are_counted_to_a_bound(execution: Execution) -> None:
     """A loop that never ends does not fill the disk."""
     for _ in range(MAX_STEPS):
         execution.count_position()
-    with pytest.raises(StepDivergence, match=f"more than {MAX_STEPS} steps"):
+    with pytest.raises(TooManySteps, match=f"more than {MAX_STEPS} steps"):
         execution.count_position()
 
 

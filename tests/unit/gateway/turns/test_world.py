@@ -11,7 +11,7 @@ import pytest
 from agents.base.effects import CallModel, ModelFailure
 from agents.base.messages import Messages, ToolCall, UserMessage
 from agents.base.models import Model, ModelContext, ModelReply, ModelRequest
-from agents.base.tools import Effect, Folder, Tool, ToolContext, ToolResult
+from agents.base.tools import MAX_RESULT_CHARS, Effect, Folder, Tool, ToolContext, ToolResult
 from agents.models.scripted import Rule, ScriptedModel
 from channels.memory import Gate
 from gateway.core.clock import ManualClock, settle
@@ -251,3 +251,11 @@ def test_a_tool_waits_for_others_only_where_it_says_so() -> None:
 
     here = world(Notebook(), Remote("remote"))
     assert [here.waits(call(name)) for name in ("note", "remote", "none")] == [False, True, True]
+
+
+async def test_a_result_is_recorded_no_longer_than_a_model_may_read_it() -> None:
+    """A hundred of them are on record for as long as the turn is."""
+    long = world(Notebook(says="x" * (MAX_RESULT_CHARS + 7)))
+    result = await long.call_tool(call(), agent(), "k")
+    assert result.text.endswith("[cut here; 7 more characters are more than one result may have]")
+    assert result.text.startswith("x" * MAX_RESULT_CHARS)
