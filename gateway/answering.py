@@ -190,6 +190,8 @@ def profiles(settings: Settings) -> tuple[Profile, ...]:
         limit_name=settings.llm_limit_name,
         requests_a_minute=settings.llm_requests_per_minute,
         tokens_a_minute=settings.llm_tokens_per_minute,
+        proxy=settings.llm_proxy.get_secret_value(),
+        authorities=settings.authorities,
         **_taken(said),
     )
     found = [shared] if shared.api_key or not settings.llm_keys else []
@@ -222,6 +224,8 @@ def _numbered(
         limit_name=key.limit_name or common.limit_name,
         requests_a_minute=key.requests_per_minute or common.requests_a_minute,
         tokens_a_minute=key.tokens_per_minute or common.tokens_a_minute,
+        proxy=key.proxy.get_secret_value() or common.proxy,
+        authorities=shared.authorities,
         **_taken(own if elsewhere else {**said, **own}),
     )
 

@@ -27,6 +27,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from gateway import setting_trust, setting_words
 from gateway.core.errors import ConfigError
+from gateway.core.trust import named_authorities
 from gateway.setting_sources import Given, look
 
 OPENAI_HOST = "api.openai.com"
@@ -117,6 +118,11 @@ class NumberedKey(BaseModel):
         description="Maximum of requests sent with it at a time; default: "
         "`LLM_SIMULTANEOUS_REQUESTS` where it is the same server.",
         examples=[4],
+    )
+    proxy: SecretStr = Field(
+        SecretStr(""),
+        description="Proxy on the way to it; default: none, or `LLM_PROXY` where it is the same "
+        "server.",
     )
     requests_per_minute: int = Field(
         0,
@@ -355,6 +361,19 @@ class Settings(BaseSettings):
         "line; 0 means that it is learnt from the server.",
         examples=[4],
     )
+    llm_ca_file: Path | None = Field(
+        None,
+        description="Certificate authorities in PEM form that are trusted beside the system's, for "
+        "a model server of your own; `SSL_CERT_FILE`, `SSL_CERT_DIR`, `REQUESTS_CA_BUNDLE` and "
+        "`CURL_CA_BUNDLE` are added too.",
+        examples=["/etc/ssl/company-ca.pem"],
+    )
+    llm_proxy: SecretStr = Field(
+        SecretStr(""),
+        description="Proxy on the way to that server, as `http://user:password@host:port`; "
+        "`HTTP_PROXY` and its like are not looked at, as they would send a model on this machine "
+        "through a proxy.",
+    )
     llm_requests_per_minute: int = Field(
         0,
         ge=0,
@@ -468,6 +487,12 @@ class Settings(BaseSettings):
             return own
         return self.openai_api_key.get_secret_value()
 
+    @property
+    def authorities(self) -> tuple[Path, ...]:
+        """Files and folders of certificate authorities that are trusted beside the system's."""
+        own = (self.llm_ca_file,) if self.llm_ca_file else ()
+        return (*own, *named_authorities(os.environ))
+
     def elsewhere(self, key: NumberedKey) -> bool:
         """Whether a key belongs to another server than the first: nothing said of that holds."""
         return key.base_url not in ("", self.llm_base_url or OPENAI_URL)
@@ -475,7 +500,7 @@ class Settings(BaseSettings):
     def secrets(self) -> list[str]:
         """Values that must appear in no log."""
         values = [getattr(self, name) for name in type(self).model_fields]
-        values += [key.api_key for key in self.llm_keys]
+        values += [secret for key in self.llm_keys for secret in (key.api_key, key.proxy)]
         secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
         return [*secrets, *setting_words.passwords(self.turngate_store)]
 

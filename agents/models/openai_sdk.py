@@ -28,6 +28,7 @@ from agents.models.profile import Profile, Timeouts
 from agents.models.refusal import Refusal, read_refusal
 from agents.models.upstream_transport import UpstreamTransport
 from gateway.core.errors import Blame, ModelCategory, ModelFailed
+from gateway.core.trust import distrust, trust
 
 log = structlog.get_logger(__name__)
 
@@ -155,6 +156,13 @@ class SdkConnection:
         if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):
             return self._failed("timeout", "did not answer in time")
         cause = type(error.__cause__ or error).__name__
+        if why := distrust(error):
+            return self._failed(
+                "server",
+                f"has a certificate that is not trusted ({why}); for an authority of your own set "
+                "LLM_CA_FILE",
+                blame=Blame("server"),
+            )
         if isinstance(error, httpx2.TransportError):  # raised by the SDK only before the answer
             return self._failed("truncated", f"broke the answer off ({cause})")
         return self._failed("server", f"could not be reached ({cause})", blame=Blame("server"))
@@ -231,6 +239,7 @@ def _http_client(profile: Profile) -> httpx2.AsyncClient:
 
 def _transport(profile: Profile) -> httpx2.AsyncBaseTransport:
     context = httpx2.create_ssl_context(trust_env=False)
+    trust(context, profile.authorities)
     if not profile.proxy:
         return UpstreamTransport(
             context,

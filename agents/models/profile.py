@@ -8,12 +8,16 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from gateway.core.errors import ConfigError
 
 LOCAL = "local"
 """The model that comes along; no server is asked for one of this name."""
+
+
+_PROXY = re.compile(r"https?://([^/?#@\s]*@)?([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?/?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,8 @@ class Profile:
     `requests_a_minute` and `tokens_a_minute` are what each model may be asked
     for with this key, 0 for no bound. `proxy` is the only way to a proxy: variables of the
     environment are not looked at, see `openai_sdk`. `keep_alive` is off for a server that drops
-    idle connections without a word. Raises `ConfigError` for what could never work or would
+    idle connections without a word. `authorities` are files and folders of certificate authorities
+    that are trusted beside the system's. Raises `ConfigError` for what could never work or would
     leak the key.
     """
 
@@ -51,6 +56,7 @@ class Profile:
     requests_a_minute: int = 0
     tokens_a_minute: int = 0
     keep_alive: bool = True
+    authorities: tuple[Path, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -88,6 +94,12 @@ class Profile:
             raise ConfigError(
                 f"the API key of profile {self.name!r} holds a space, a line break or a character "
                 "outside of ASCII"
+            )
+        if self.proxy and not _PROXY.fullmatch(self.proxy):
+            raise ConfigError(
+                f"the proxy of profile {self.name!r} is no address; expected "
+                "http://user:password@host:port, with other characters than letters and digits "
+                "percent-encoded"
             )
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 import httpx2
 import orjson
+
+from gateway.core.trust import distrust, trust
 
 _VERSION = re.compile(r"/v\d+\w*$")
 
@@ -41,6 +44,8 @@ LOCAL = {
 class Listing:
     """What a server said: its models, or an HTTP status other than 200, or why there was none.
 
+    `distrusted` is why its certificate was refused, in OpenSSL's words.
+
     `at_s` is its clock, in seconds since the epoch; 0 where it did not tell.
     """
 
@@ -48,6 +53,7 @@ class Listing:
     models: tuple[str, ...] = ()
     status: int = 200
     problem: str = ""
+    distrusted: str = ""
     at_s: float = 0.0
 
     @property
@@ -58,16 +64,40 @@ class Listing:
     @property
     def usable(self) -> bool:
         """Whether it lists models."""
-        return self.status == 200 and not self.problem
+        return self.status == 200 and not self.problem and not self.distrusted
 
 
-async def list_models(base_url: str, key: str = "", *, within_s: float) -> Listing:
-    """`GET <base_url>/models`; never raises for what the network or the server does."""
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a server is reached: authorities trusted beside the system's, and a proxy's URL or ""."""
+
+    authorities: tuple[Path, ...] = ()
+    proxy: str = field(default="", repr=False)
+
+
+DIRECT = Way()
+
+
+async def list_models(
+    base_url: str,
+    key: str = "",
+    *,
+    within_s: float,
+    way: Way = DIRECT,
+) -> Listing:
+    """`GET <base_url>/models`; never raises for what the network or the server does.
+
+    Raises `ConfigError` for authorities that cannot be read.
+    """
+    context = httpx2.create_ssl_context(trust_env=False)
+    trust(context, way.authorities)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
         async with (
             asyncio.timeout(within_s),
-            httpx2.AsyncClient(timeout=within_s, trust_env=False) as client,
+            httpx2.AsyncClient(
+                timeout=within_s, trust_env=False, verify=context, proxy=way.proxy or None
+            ) as client,
             client.stream("GET", f"{base_url.rstrip('/')}/models", headers=headers) as answer,
         ):
             at_s = _date(answer.headers.get("date", ""))
@@ -82,6 +112,8 @@ async def list_models(base_url: str, key: str = "", *, within_s: float) -> Listi
     except TimeoutError:
         return Listing(base_url, problem=f"no answer within {within_s:g} s")
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        if why := distrust(error):
+            return Listing(base_url, distrusted=why)
         return Listing(base_url, problem=str(error) or type(error).__name__)
     except (ValueError, TypeError, KeyError):
         return Listing(base_url, problem=NO_LIST)
@@ -95,13 +127,15 @@ def other_bases(base_url: str) -> list[str]:
     return [each for each in versioned if each != base]
 
 
-async def find_base(base_url: str, key: str = "", *, within_s: float) -> Listing | None:
+async def find_base(
+    base_url: str, key: str = "", *, within_s: float, way: Way = DIRECT
+) -> Listing | None:
     """The first of `other_bases` that answers as a model server: a list, or a refused key.
 
     The key is sent to the server it was meant for and to no other.
     """
     for other in other_bases(base_url):
-        listing = await list_models(other, key, within_s=within_s)
+        listing = await list_models(other, key, within_s=within_s, way=way)
         if listing.usable or listing.status in (401, 403):
             return listing
     return None

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from gateway.answering import local_weights, profiles
 from gateway.cli.doctor.check import Finding, Level, Scene, fail, ok, warn
 from gateway.cli.doctor.machine import SET_CLOCK, SKEW_S
-from gateway.cli.model_servers import Listing, find_base, list_models, other_bases
+from gateway.cli.model_servers import Listing, Way, find_base, list_models, other_bases
 from gateway.core.errors import ConfigError
 from gateway.core.suggestions import did_you_mean
 
@@ -33,10 +33,11 @@ async def model(scene: Scene) -> Finding:
         return ok(f"{settings.llm_model} at {where}; not asked, --online does")
     findings = []
     for key in keys:
-        listing = await list_models(key.base_url, key.api_key, within_s=FAR_S)
+        way = Way(key.authorities, key.proxy)
+        listing = await list_models(key.base_url, key.api_key, within_s=FAR_S, way=way)
         meant = None
         if listing.unlisted:
-            meant = await find_base(key.base_url, key.api_key, within_s=FAR_S)
+            meant = await find_base(key.base_url, key.api_key, within_s=FAR_S, way=way)
         if meant is not None:
             findings.append(_misplaced(key.name, listing, meant))
         else:
@@ -110,6 +111,11 @@ def _variable(name: str, key: str) -> str:
 
 def _judged(model_name: str, key: str, listing: Listing) -> Finding:
     url = listing.base_url
+    if listing.distrusted:
+        return fail(
+            f"the certificate of {url} is not trusted: {listing.distrusted}",
+            "where an authority of your own has signed it, set LLM_CA_FILE to its certificate",
+        )
     if listing.problem and not listing.unlisted:
         return fail(
             f"{url} does not answer: {listing.problem}",

@@ -42,3 +42,10 @@ def test_a_key_that_is_no_header_is_refused_without_being_repeated(key: str) -> 
 def test_the_key_is_in_no_repr() -> None:
     profile = Profile("https://example.org", "sk-secret", "m", proxy="http://u:secret@proxy")
     assert "secret" not in repr(profile)
+
+
+@pytest.mark.parametrize("proxy", ["proxy:3128", "socks5://p:1", "http://u:s3/cret@p", "http://"])
+def test_a_proxy_that_is_no_address_is_refused_without_its_password(proxy: str) -> None:
+    with pytest.raises(ConfigError, match="http://user:password@host:port") as caught:
+        Profile("https://example.org", "sk-secret", "m", proxy=proxy)
+    assert "s3" not in str(caught.value)

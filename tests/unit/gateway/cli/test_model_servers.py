@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
+import ssl
+from pathlib import Path
 
 import pytest
 
-from gateway.cli.model_servers import LOCAL, find_local, list_models, other_bases
+from gateway.cli.model_servers import LOCAL, Way, find_local, list_models, other_bases
 from tests.support.canned import canned
+from tests.support.certificates import self_signed
 from tests.support.patience import PATIENCE_S
 
 MODELS = json.dumps({"data": [{"id": "a"}, {"id": "b"}]}).encode()
@@ -92,3 +96,25 @@ async def test_servers_on_this_machine_are_found_and_others_left_out() -> None:
 def test_only_named_ports_are_looked_at() -> None:
     assert 8765 not in LOCAL
     assert len(LOCAL) <= 8
+
+
+async def test_an_authority_of_ones_own_is_trusted_when_it_is_named(tmp_path: Path) -> None:
+    cert, key = await asyncio.to_thread(self_signed, tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(cert, key)
+    server = await asyncio.start_server(_list_one, "127.0.0.1", 0, ssl=tls)
+    async with server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        unnamed = await list_models(url, within_s=4)
+        named = await list_models(url, within_s=4, way=Way((cert,)))
+    assert not unnamed.usable
+    assert "self-signed" in unnamed.distrusted
+    assert named.models == ("m",)
+
+
+async def _list_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    body = b'{"data":[{"id":"m"}]}'
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
+    await writer.drain()
+    writer.close()
