@@ -42,6 +42,7 @@ from gateway.http.gated import gated
 from gateway.http.listening import Listen
 from gateway.http.ports import Surface
 from gateway.http.server import Stopping, serve
+from gateway.identity.token_file import TokenFile
 from gateway.rpc.catalog import METHODS
 from gateway.rpc.dispatch import Dispatcher
 from gateway.rpc.rpc import Rpc
@@ -290,7 +291,7 @@ async def _rpc(home: Path) -> AsyncIterator[Surface]:
         turngate_home=home, workspace_dir=home / "workspace", turngate_model="scripted"
     )
     async with open_gateway(settings, channels=[]) as gateway:
-        await gateway.credentials.open(preset=TOKEN)
+        await gateway.credentials.open(TokenFile(home / "token"), preset=TOKEN)
         health, metrics = Health(clock), Metrics()
         admission = Admission(health, clock, metrics.shed)
         rpc = Rpc(Dispatcher(gateway, gated(METHODS, admission, metrics, clock)))

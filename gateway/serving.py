@@ -5,9 +5,8 @@ Builds the network surface on a gateway; the order of a stop is the server's, th
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from gateway.app import Chosen, client_channel, open_gateway, open_store
 from gateway.config import TOKEN_FILE, Settings
 from gateway.core import home
 from gateway.core.clock import Clock, SystemClock
-from gateway.core.errors import ConfigError, StoreUnavailable
+from gateway.core.errors import StoreUnavailable
 from gateway.core.ids import SystemIds
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.counting import CountedModel, count
@@ -29,6 +28,7 @@ from gateway.http.listening import Listen, check_open_bind
 from gateway.http.ports import Surface
 from gateway.http.server import Server, Stopping, serve
 from gateway.identity.credentials import Credentials
+from gateway.identity.token_file import TokenFile
 from gateway.rpc.catalog import METHODS
 from gateway.rpc.rpc import open_rpc
 from gateway.running import Gateway
@@ -199,28 +199,12 @@ def listen_of(settings: Settings) -> Listen:
 
 
 async def _open_credentials(credentials: Credentials, settings: Settings) -> None:
-    """Load credentials; a token nobody has any more is replaced and left for the owner to read."""
-    file = settings.turngate_home / TOKEN_FILE
-    fresh = await credentials.open(
+    """Load credentials; a token that is gone is replaced and left for the owner to read."""
+    await credentials.open(
+        TokenFile(settings.turngate_home / TOKEN_FILE),
         preset=settings.turngate_token.get_secret_value(),
-        remembered=file.exists(),
         alone=not settings.postgres_url,
     )
-    if fresh is None:
-        return
-    try:
-        _write_secret(file, fresh)
-    except OSError as error:
-        raise ConfigError(f"cannot write the operator's token to {file}: {error}") from error
-
-
-def _write_secret(file: Path, secret: str) -> None:
-    """For its owner only, from the first byte on."""
-    with suppress(FileNotFoundError):
-        file.unlink()
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-        opened.write(f"{secret}\n")
 
 
 async def _load(admission: Admission, health: Health, clock: Clock) -> None:

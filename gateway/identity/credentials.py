@@ -13,7 +13,6 @@ import hashlib
 import hmac
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import NoReturn
 
 from gateway.core.addresses import counted_as
@@ -24,11 +23,14 @@ from gateway.core.errors import (
     InvalidInput,
     NotFound,
     RateLimited,
+    StoreUnavailable,
     Unauthenticated,
 )
 from gateway.core.ids import Ids
 from gateway.identity.budget import Budget, Rate
 from gateway.identity.principal import Principal, Scope
+from gateway.identity.token_file import KeptToken
+from gateway.identity.token_strength import MAX_TOKEN_CHARS, check_strength, is_strong
 from gateway.store.base.credentials import (
     CredentialRow,
     ListCredentials,
@@ -37,11 +39,6 @@ from gateway.store.base.credentials import (
 )
 from gateway.store.base.store import Durability, Store, Unit
 
-MIN_TOKEN_CHARS = 22
-"""128 bits in base64: shorter ones can be guessed, so none is accepted."""
-MAX_TOKEN_CHARS = 512
-MIN_DIFFERENT_CHARS = 10
-"""In a token of the settings; 32 random hexadecimal digits have fewer twice in 100 000."""
 FAILURES = Rate(burst=20, per_s=0.5)
 """Wrong tokens of one address that are answered as wrong: a mistyped one is forgiven. Past it a
 client that goes on without looking learns to wait."""
@@ -55,6 +52,8 @@ TICKET_S = 30.0
 MAX_TICKETS = 1000
 TICKETS_EACH = 100
 """Tickets of one credential: it cannot keep the pages of others out."""
+OPEN_TRIES = 20
+"""How often a start looks again after another gateway was quicker; each of them is so once."""
 OPERATOR = "operator"
 """Name of the credential a gateway makes for whoever started it."""
 
@@ -94,34 +93,71 @@ class Credentials:
         self._tickets: dict[str, _Ticket] = {}
         self._on_revoked: list[Callable[[str], None]] = []
 
-    async def open(
-        self, *, preset: str = "", remembered: bool = True, alone: bool = True
-    ) -> str | None:
+    async def open(self, kept: KeptToken, *, preset: str = "", alone: bool = True) -> None:
         """Load what there is and make sure an operator can come in.
 
-        `preset` is the operator's token from the settings; `remembered`: whoever starts the gateway
-        still has the one that was made before. Returns a fresh token when one had to
-        be made; it is shown nowhere again. Raises `ConfigError` for a preset that is too weak, and
-        when a token would be replaced that other gateways of the store (`alone` is false) go by.
+        `preset` is the operator's token from the settings; without it the token is the one in
+        `kept`, or one that is made and kept there. Several gateways may do this on one store at the
+        same moment: what another one was quicker with is read again. Raises `ConfigError` for a
+        preset that is too weak or was revoked, and when a token would be replaced that other
+        gateways of the store (`alone` is false) go by.
         """
-        for row in await self._store.read(ListCredentials()):
+        if preset:
+            check_strength(preset)
+        for _ in range(OPEN_TRIES):
+            if await self._opened(kept, preset, alone=alone):
+                return
+        raise StoreUnavailable(
+            "other gateways on this database keep replacing the operator's token: give all of them "
+            "the same TURNGATE_TOKEN"
+        )
+
+    async def _opened(self, kept: KeptToken, preset: str, *, alone: bool) -> bool:
+        """One look at what there is, and the write that follows; False when it came too late."""
+        rows = await self._store.read(ListCredentials())
+        self._valid = {}
+        for row in rows:
             if row.revoked_at is None:
                 self._remember(row)
+        revoked = {row.token_hash for row in rows if row.revoked_at is not None}
         if preset:
-            _check_strength(preset)
-            if _digest(preset) not in self._valid:
-                await self._replace_operator(preset)
-            return None
+            return await self._preset(preset, revoked)
         made = any(principal.name == OPERATOR for principal in self._valid.values())
-        if made and remembered:
-            return None
+        token = kept.read()
+        if made and token:
+            return True
         if made and not alone:
             raise ConfigError(
                 "the database already has an operator's token, and it is not in this gateway's"
                 " home: set TURNGATE_TOKEN to one of yours in all gateways that share the database,"
                 " or copy the file `token` from the home of the first one"
             )
-        return await self._replace_operator(self._ids.secret())
+        if not is_strong(token) or _digest(token).hex() in revoked:
+            # Kept before the store has it: a gateway that starts beside this one on the same home
+            # takes up the same token, and so does the next start after a crash in between.
+            kept.drop()
+            token = self._ids.secret()
+            if not kept.keep(token):
+                return False
+        if await self._replace_operator(token):
+            return True
+        if not await self._is_valid(token):
+            kept.drop()  # a gateway of another home was quicker, and its token is the one
+        return False
+
+    async def _is_valid(self, token: str) -> bool:
+        rows = await self._store.read(ListCredentials())
+        known = _digest(token).hex()
+        return any(row.token_hash == known and row.revoked_at is None for row in rows)
+
+    async def _preset(self, token: str, revoked: set[str]) -> bool:
+        if _digest(token) in self._valid:
+            return True
+        if _digest(token).hex() in revoked:
+            raise ConfigError(
+                "TURNGATE_TOKEN is a token that was revoked or replaced before: take a new one"
+            )
+        return await self._replace_operator(token)
 
     async def refresh(self) -> None:
         """Learn what other processes have made and revoked; raises `StoreUnavailable`."""
@@ -244,20 +280,32 @@ class Credentials:
             budget.charge(name, now)
         raise Unauthenticated(_REFUSED)
 
-    async def _replace_operator(self, token: str) -> str:
-        for credential in await self.list():
-            if credential.name == OPERATOR and credential.revoked_at is None:
-                await self.revoke(credential.credential_id)
-        await self._put(OPERATOR, frozenset(Scope), token)
-        return token
+    async def _replace_operator(self, token: str) -> bool:
+        """In one unit, so that there is one at every moment; False when others were quicker."""
+        now = self._clock.now_ms()
+        former = [
+            principal.credential_id
+            for principal in self._valid.values()
+            if principal.name == OPERATOR
+        ]
+        ending = [RevokeCredential(credential_id, now) for credential_id in former]
+        try:
+            await self._put(OPERATOR, frozenset(Scope), token, *ending)
+        except (Conflict, NotFound):
+            return False
+        for credential_id in former:
+            self._forget(credential_id)
+        return True
 
-    async def _put(self, name: str, scopes: frozenset[Scope], token: str) -> Credential:
+    async def _put(
+        self, name: str, scopes: frozenset[Scope], token: str, *first: RevokeCredential
+    ) -> Credential:
         now = self._clock.now_ms()
         row = CredentialRow(
             self._ids.new("k"), name, _digest(token).hex(), ",".join(sorted(scopes)), now, None
         )
         op = PutCredential(row.credential_id, name, row.token_hash, row.scopes, now)
-        await self._store.commit(Unit((op,), durability=Durability.CRITICAL))
+        await self._store.commit(Unit((*first, op), durability=Durability.CRITICAL))
         self._remember(row)
         return Credential(row.credential_id, name, scopes, now, None)
 
@@ -281,20 +329,3 @@ def _digest(token: str) -> bytes:
 
 def _scopes(text: str) -> frozenset[Scope]:
     return frozenset(Scope(word) for word in text.split(","))
-
-
-def _check_strength(token: str) -> None:
-    """Refuse repetitions and rows; four words nobody else puts together are many enough."""
-    steps = sum(abs(ord(one) - ord(next_one)) <= 1 for one, next_one in pairwise(token))
-    if (
-        not MIN_TOKEN_CHARS <= len(token) <= MAX_TOKEN_CHARS
-        or len(set(token)) < MIN_DIFFERENT_CHARS
-        or token in (token + token)[1:-1]
-        or 2 * steps > len(token)
-    ):
-        raise ConfigError(
-            f"TURNGATE_TOKEN must have {MIN_TOKEN_CHARS} to {MAX_TOKEN_CHARS} characters that "
-            f"nobody can guess: {MIN_DIFFERENT_CHARS} different ones, no repetition and "
-            "no row such as abcdef; make one with: python3 -c 'import secrets; "
-            "print(secrets.token_urlsafe(32))'"
-        )

@@ -18,6 +18,25 @@ PRINCIPALS: Mapping[str, Principal] = {
 }
 
 
+class Kept:
+    """A token file in memory, shared by the gateways of one home."""
+
+    def __init__(self, token: str = "") -> None:
+        self.token = token
+
+    def read(self) -> str:
+        return self.token
+
+    def keep(self, token: str) -> bool:
+        if self.token:
+            return False
+        self.token = token
+        return True
+
+    def drop(self) -> None:
+        self.token = ""
+
+
 class MemoryCredentials:
     """What `gateway.http.ports.Credentials` asks for; an address never regains a failure."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -31,8 +32,11 @@ from gateway.identity.credentials import (
 )
 from gateway.identity.principal import Principal, Scope
 from gateway.store.base.credentials import ListCredentials
+from gateway.store.base.query import Query, Row
 from gateway.store.base.store import Store
 from gateway.store.sqlite.store import open_sqlite
+from tests.support.credentials import Kept
+from tests.support.cutting import CuttableStore
 
 PRESET = "a-preset-token-of-32-characters!"
 ADMIN = Principal("admin", frozenset({Scope.ADMIN}), "k_0")
@@ -41,34 +45,133 @@ ADMIN = Principal("admin", frozenset({Scope.ADMIN}), "k_0")
 @pytest.fixture
 async def credentials(store: Store, clock: ManualClock) -> Credentials:
     made = Credentials(store, clock, SequentialIds())
-    await made.open(preset=PRESET)
+    await made.open(Kept(), preset=PRESET)
     return made
 
 
-async def test_the_first_start_makes_an_operator_and_shows_its_token_once(
+class Slow(CuttableStore):
+    """A store whose reads all come before the first write of gateways that start together."""
+
+    def __init__(self, store: Store, starters: int) -> None:
+        super().__init__(store)
+        self._together = asyncio.Barrier(starters)
+        self._left = starters
+
+    async def read(self, query: Query[Row]) -> list[Row]:
+        found = await super().read(query)
+        if self._left:
+            self._left -= 1
+            await self._together.wait()
+        return found
+
+
+async def start_together(
+    store: Store, clock: ManualClock, *starts: tuple[Kept, str]
+) -> list[object]:
+    """The tokens of gateways that look at one moment, or the errors they ended with."""
+    slow = Slow(store, len(starts))
+    ids = SystemIds(clock)
+
+    async def start(kept: Kept, preset: str) -> str:
+        made = Credentials(slow, clock, ids)
+        await made.open(kept, preset=preset, alone=False)
+        token = preset or kept.token
+        assert (await made.authenticate(token, "a")).name == OPERATOR
+        return token
+
+    return list(await asyncio.gather(*(start(*each) for each in starts), return_exceptions=True))
+
+
+async def test_gateways_that_start_together_with_one_preset_token_all_start(
+    store: Store, clock: ManualClock
+) -> None:
+    """Each has seen none, one is quicker, and the others look again."""
+    assert await start_together(store, clock, *[(Kept(), PRESET)] * 3) == [PRESET] * 3
+
+
+async def test_gateways_that_start_together_on_one_home_go_by_one_token(
+    store: Store, clock: ManualClock
+) -> None:
+    """The first to keep one decides which."""
+    home = Kept()
+    assert await start_together(store, clock, *[(home, "")] * 3) == [home.token] * 3
+
+
+async def test_of_homes_that_start_together_one_makes_the_token_and_the_others_say_so(
+    store: Store, clock: ManualClock
+) -> None:
+    """And keep none that opens nothing."""
+    homes = [Kept() for _ in range(3)]
+    found = await start_together(store, clock, *[(home, "") for home in homes])
+    assert sum(isinstance(each, ConfigError) for each in found) == 2
+    assert [each for each in found if isinstance(each, str)] == [
+        home.token for home in homes if home.token
+    ]
+
+
+async def test_different_preset_tokens_replace_each_other_and_one_is_left(
+    store: Store, clock: ManualClock
+) -> None:
+    presets = [f"{PRESET}-{number}" for number in "abc"]
+    found = await start_together(store, clock, *[(Kept(), preset) for preset in presets])
+    assert not any(isinstance(each, Conflict) for each in found)
+    valid = [row for row in await store.read(ListCredentials()) if row.revoked_at is None]
+    assert [row.name for row in valid] == [OPERATOR]
+
+
+async def test_the_first_start_makes_an_operator_and_keeps_its_token(
     store: Store, clock: ManualClock
 ) -> None:
     """Nobody is let in without a token, so there has to be one."""
+    kept = Kept()
     first = Credentials(store, clock, SystemIds(clock))
-    token = await first.open()
-    assert token is not None
+    await first.open(kept)
+    token = kept.token
     operator = await first.authenticate(token, "a")
     assert (operator.name, operator.has(Scope.ADMIN)) == (OPERATOR, True)
-    assert await Credentials(store, clock, SystemIds(clock)).open() is None
+    await Credentials(store, clock, SystemIds(clock)).open(kept)
+    assert kept.token == token
+
+
+async def test_a_start_that_was_killed_between_file_and_store_is_gone_on_with(
+    store: Store, clock: ManualClock
+) -> None:
+    """The file has a token then that the store does not know."""
+    kept = Kept(SystemIds(clock).secret())
+    token = kept.token
+    again = Credentials(store, clock, SystemIds(clock))
+    await again.open(kept)
+    assert kept.token == token
+    assert (await again.authenticate(token, "a")).name == OPERATOR
+
+
+async def test_a_revoked_token_does_not_come_back(store: Store, clock: ManualClock) -> None:
+    """Neither from the file, where another is made, nor from the settings, where that is said."""
+    kept = Kept()
+    first = Credentials(store, clock, SystemIds(clock))
+    await first.open(kept)
+    former = kept.token
+    await first.revoke(OPERATOR)
+    with pytest.raises(ConfigError, match="was revoked"):
+        await Credentials(store, clock, SystemIds(clock)).open(Kept(), preset=former)
+    again = Credentials(store, clock, SystemIds(clock))
+    await again.open(kept)
+    assert kept.token != former
+    with pytest.raises(Unauthenticated):
+        await again.authenticate(former, "a")
 
 
 async def test_a_start_does_not_end_the_token_other_gateways_go_by(
     store: Store, clock: ManualClock
 ) -> None:
     """A second machine on one database has no token file, and must not lock the first one out."""
-    first = Credentials(store, clock, SystemIds(clock))
-    token = await first.open(alone=False)
-    assert token is not None
+    kept = Kept()
+    await Credentials(store, clock, SystemIds(clock)).open(kept, alone=False)
     with pytest.raises(ConfigError, match="TURNGATE_TOKEN"):
-        await Credentials(store, clock, SystemIds(clock)).open(remembered=False, alone=False)
+        await Credentials(store, clock, SystemIds(clock)).open(Kept(), alone=False)
     again = Credentials(store, clock, SystemIds(clock))
-    assert await again.open(alone=False) is None
-    assert (await again.authenticate(token, "a")).name == OPERATOR
+    await again.open(kept, alone=False)
+    assert (await again.authenticate(kept.token, "a")).name == OPERATOR
 
 
 async def test_the_secret_is_not_in_the_store(credentials: Credentials, store: Store) -> None:
@@ -96,7 +199,7 @@ async def test_a_weak_preset_token_is_refused_with_a_way_to_make_a_better_one(
 ) -> None:
     """A guessable token is worse than none: it looks safe."""
     with pytest.raises(ConfigError, match=r"TURNGATE_TOKEN.*secrets"):
-        await Credentials(store, clock, SequentialIds()).open(preset=weak)
+        await Credentials(store, clock, SequentialIds()).open(Kept(), preset=weak)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +218,7 @@ async def test_a_long_and_varied_token_is_taken(
     taken = 0
     for _ in range(100):
         with suppress(ConfigError):
-            await Credentials(store, clock, SystemIds(clock)).open(preset=make())
+            await Credentials(store, clock, SystemIds(clock)).open(Kept(), preset=make())
             taken += 1
     assert taken >= 95
 
@@ -126,7 +229,7 @@ async def test_another_preset_token_replaces_the_operators(
     """Rotation is changing the setting: the former token is over."""
     fresh = "another-preset-token-0123456789"
     again = Credentials(store, clock, SystemIds(clock))
-    await again.open(preset=fresh)
+    await again.open(Kept(), preset=fresh)
     assert (await again.authenticate(fresh, "a")).name == OPERATOR
     with pytest.raises(Unauthenticated):
         await again.authenticate(PRESET, "a")
@@ -207,7 +310,7 @@ async def test_a_credential_made_here_is_known_after_a_restart(
     """Scopes come from the record, whoever reads it."""
     _, token = await credentials.create("bot", [Scope.CHAT, Scope.READ], by=ADMIN)
     again = Credentials(store, clock, SystemIds(clock))
-    await again.open(preset=PRESET)
+    await again.open(Kept(), preset=PRESET)
     assert (await again.authenticate(token, "a")).scopes == {Scope.CHAT, Scope.READ}
 
 
@@ -299,6 +402,6 @@ async def test_the_database_file_of_credentials_is_readable_by_its_owner_only(
 ) -> None:
     """Hashes are no secrets, and still nobody's business."""
     store = await open_sqlite(tmp_path / "t.db")
-    await Credentials(store, ManualClock(), SequentialIds()).open(preset=PRESET)
+    await Credentials(store, ManualClock(), SequentialIds()).open(Kept(), preset=PRESET)
     await store.close()
     assert (tmp_path / "t.db").stat().st_mode & 0o077 == 0

@@ -37,6 +37,7 @@ from gateway.runs.functions import TaskFunction
 from gateway.store.base.credentials import PutCredential
 from gateway.store.base.store import Unit
 from gateway.store.sqlite.store import open_sqlite
+from tests.support.credentials import Kept
 from tests.support.cutting import CuttableStore
 from tests.support.patience import PATIENCE_S
 
@@ -287,7 +288,7 @@ async def open_world(  # noqa: PLR0913  # one keyword for each side of the world
         for row in CREDENTIALS:
             with suppress(Conflict):  # the store was used before
                 await gateway.store.commit(Unit((row,)))
-        await gateway.credentials.open(preset="the-0-token-nobody-has-1-here")
+        await gateway.credentials.open(Kept(), preset="the-0-token-nobody-has-1-here")
         gateway.health.ready()
         dispatcher = Dispatcher(gateway, max_result_bytes=max_result_bytes)
         world = World(gateway, dispatcher, clock, memory)
