@@ -25,6 +25,7 @@ from gateway.http.admission import Admission
 from gateway.http.bounds import Bounds, Sizes
 from gateway.http.gated import gated
 from gateway.http.listening import Listen, check_open_bind
+from gateway.http.pace import Pace
 from gateway.http.ports import Surface
 from gateway.http.server import Server, Stopping, serve
 from gateway.identity.credentials import Credentials
@@ -96,12 +97,15 @@ async def serving(
     async with open_gateway(settings, channels=channels, chosen=chosen) as gateway:
         count(gateway, metrics)
         await _open_credentials(gateway.credentials, settings)
-        health = gateway.health
-        admission = Admission(health, clock, metrics.shed, waiting=lambda: gateway.lanes.waiting)
+        health, pace = gateway.health, Pace()
+        admission = Admission(
+            health, clock, metrics.shed, waiting=lambda: gateway.lanes.waiting, crowds=pace.crowds
+        )
         rpc = open_rpc(
             gateway,
             gated(METHODS, admission, metrics, clock),
             frame_bytes=settings.turngate_frame_bytes,
+            check=admission.check_request,
         )
         surface = Surface(
             rpc=rpc,
@@ -111,6 +115,7 @@ async def serving(
             store_writable=lambda: _writable(gateway.store),
             clock=clock,
             ids=ids,
+            pace=pace,
         )
 
         watching = TaskOwner("serving", task_failed)

@@ -35,10 +35,11 @@ def origin_of(scope: Scope) -> str:
 
 
 async def authenticated(scope: Scope, credentials: Credentials) -> Principal:
-    """The principal of a request; raises `Unauthenticated` or `RateLimited`."""
+    """The principal of a request; raises `Unauthenticated` or `RateLimited`, and `Busy` where
+    its credential has as many connections as it may."""
     token = bearer_token(scope)
     if token is None:
         raise Unauthenticated("this needs the header Authorization: Bearer <token>")
     principal = await credentials.authenticate(token, scope["state"]["address"])
-    scope["state"]["socket"].recognise()
+    scope["state"]["socket"].recognise(principal)
     return principal

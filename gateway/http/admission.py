@@ -8,20 +8,29 @@ before a request costs a task or a write; what is let in is finished. What steer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 
 from gateway.core.clock import Clock
 from gateway.core.errors import Busy, RateLimited
 from gateway.http.sockets import Shed
 from gateway.identity.budget import Budget, Rate
+from gateway.identity.principal import Principal, Scope
 from gateway.telemetry.health import Health
 
 WORK_RATE = Rate(burst=500, per_s=250)
 """New work of one principal: a quarter more a second than one process accepts with every input
 flushed to disk, and the burst of a channel that reconnects."""
+REQUEST_RATE = Rate(burst=1000, per_s=500)
+"""Requests of any kind of one credential, reads and refused ones too, while others wait for the
+loop: a tenth of what one process answers. Alone a credential may have all of it."""
 IN_FLIGHT = 256
 """Requests worked on at once in all: sixteen connections that use all their places."""
+SHARE = 16
+"""Reads of one credential that are worked on at once, as many as of one connection: the database
+answers them in the order in which they came, and an operator's stands behind so many."""
 BACKLOG = 500
 """Turns that wait for a slot, all conversations together. Each is durable, so more would wait for
 minutes, and taking them in would take the time of those that are answered: without this bound, five
@@ -30,6 +39,33 @@ RESTART_MS = 5000
 BACKLOG_MS = 5000
 DISK_MS = 60_000
 BUSY_MS = 1000
+
+
+@dataclass(slots=True)
+class _Places:
+    """The places of one credential; `users` work or wait."""
+
+    free: asyncio.Semaphore
+    users: int = 0
+
+
+class Share:
+    """The place of one read, which it gives up while it only waits."""
+
+    def __init__(self, free: asyncio.Semaphore) -> None:
+        self._free = free
+        self._held = False
+
+    async def take(self) -> None:
+        """Wait for a place. Cancelled: none is taken."""
+        await self._free.acquire()
+        self._held = True
+
+    def give(self) -> None:
+        """Give it up; doing so twice changes nothing."""
+        if self._held:
+            self._held = False
+            self._free.release()
 
 
 class Admission:
@@ -45,15 +81,19 @@ class Admission:
         in_flight: int = IN_FLIGHT,
         waiting: Callable[[], int] = lambda: 0,
         backlog: int = BACKLOG,
+        crowds: Callable[[str], bool] = lambda owner: False,
     ) -> None:
         self._health = health
         self._clock = clock
         self._shed = shed
         self._budget = Budget(rate)
+        self._requests = Budget(REQUEST_RATE)
+        self._crowds = crowds
         self._bound = in_flight
         self._waiting = waiting
         self._backlog = backlog
         self._working = 0
+        self._shares: dict[str, _Places] = {}
         self._peak = 0
 
     def check_open(self) -> None:
@@ -80,6 +120,23 @@ class Admission:
                 retry_after_ms=BACKLOG_MS,
             )
 
+    def check_request(self, principal: Principal) -> None:
+        """Whether this principal may ask for anything now. Raises `RateLimited`.
+
+        Every request is charged; one is refused only where others wait for the loop meanwhile, and
+        never an operator's.
+        """
+        owner = principal.credential_id
+        if not owner or principal.has(Scope.OPERATOR):
+            return
+        wait = self._requests.take(owner, self._clock.monotonic())
+        if wait > 0 and self._crowds(owner):
+            self._shed("requests")
+            raise RateLimited(
+                "this credential asks more often than it may while others wait; slow down",
+                retry_after_ms=max(1, round(wait * 1000)),
+            )
+
     def check_work(self, principal: str) -> None:
         """Whether this principal may add work now. Raises `Busy` or `RateLimited`."""
         self.check_open()
@@ -90,6 +147,29 @@ class Admission:
                 "this credential sends more than it may; slow down",
                 retry_after_ms=max(1, round(wait * 1000)),
             )
+
+    @asynccontextmanager
+    async def share(self, principal: Principal) -> AsyncIterator[Share | None]:
+        """Wait until less than its share of reads is being worked on for this principal.
+
+        The line is bounded by the places of its connections. Cancelled: it has left the line. An
+        operator does not wait, and has none.
+        """
+        owner = principal.credential_id
+        if principal.has(Scope.OPERATOR):
+            yield None
+            return
+        share = self._shares.setdefault(owner, _Places(asyncio.Semaphore(SHARE)))
+        share.users += 1
+        place = Share(share.free)
+        try:
+            await place.take()
+            yield place
+        finally:
+            place.give()
+            share.users -= 1
+            if not share.users:
+                del self._shares[owner]
 
     def check_room(self) -> None:
         """Whether one more request may be worked on. Raises `Busy`."""

@@ -61,6 +61,11 @@ class Sizes:
     """Messages waiting for a slow client, and as many more whose senders wait for room."""
     queue_bytes: int = 4 * MIB
     """Their bytes, and as many more whose senders wait for room."""
+    waiting_per_principal: int = 16 * MIB
+    """Bytes that wait for all clients of one credential: two that are as slow as one may be. The
+    client for which most waits is closed, and resumes by sequence number."""
+    waiting: int = 128 * MIB
+    """The same for all clients together: what a small machine can spare."""
 
     def __post_init__(self) -> None:
         if not self.stranger_frame <= self.frame <= MAX_FRAME_BYTES:
@@ -74,14 +79,18 @@ class Limits:
     """How many sockets at once."""
 
     connections: int = 1000
-    """In all. Each costs up to 40 KiB when idle, 8 MiB when its client is slow."""
+    """In all. Each costs up to 40 KiB when idle; what waits for slow clients is bounded apart."""
     per_address: int = 512
     """From one address; an office shares one. Configured proxies are exempt."""
     strangers: int = 256
     """Not yet authenticated. At the bound the oldest makes room, so that half-open connections
     never keep a client out that authenticates at once."""
     per_principal: int = 256
-    """WebSockets of one credential."""
+    """Connections of one credential, over HTTP and WebSocket alike: half of an address, so that one
+    credential that holds all of its own leaves room for others."""
+    kept: int = 16
+    """Places past `connections` and `per_address` in which newcomers authenticate and operators
+    stay: whatever others hold, several operators with several tools get in."""
 
 
 @dataclass(frozen=True, slots=True)

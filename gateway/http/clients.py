@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from gateway.core.errors import Busy
-
-RETRY_MS = 5000
-"""When to try again after a count was full: sockets come and go with people, not with requests."""
+from gateway.http.bounds import Sizes
+from gateway.http.holdings import Holdings
+from gateway.http.sockets import RETRY_MS
 
 
 class Client(Protocol):
@@ -24,8 +24,10 @@ class Client(Protocol):
 class Clients:
     """Connections, and their principals once they have one."""
 
-    def __init__(self, per_principal: int) -> None:
+    def __init__(self, per_principal: int, sizes: Sizes | None = None) -> None:
         self._per_principal = per_principal
+        sizes = sizes or Sizes()
+        self.holdings: Holdings[Client] = Holdings(sizes.waiting_per_principal, sizes.waiting)
         self._all: dict[Client, str] = {}
         self._counts: dict[str, set[Client]] = {}
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from gateway.core.errors import Busy
 from gateway.http.bounds import Bounds
-from gateway.http.clients import Clients
+from gateway.http.clients import Client, Clients
 from gateway.http.outbound import Outbound
 from gateway.http.ports import Socket
 from gateway.http.sockets import Shed
@@ -24,6 +24,11 @@ from gateway.wire.jsonrpc import notification
 
 FLUSH_BYTES = 64 * 1024
 """Handed to the socket in one go: past this its buffer is full and it says so."""
+
+STEP_BYTES = 64 * 1024
+"""What waits is counted for the credential in steps of this; less counts as nothing."""
+
+TOO_SLOW = "too slow: reconnect and resume by sequence number"
 
 ANONYMOUS = Principal("", frozenset(), "")
 """Who a client is before it has authenticated: somebody who may do nothing."""
@@ -44,6 +49,7 @@ class ClientConnection:
         self._queue = Outbound(bounds.sizes.queue_frames, bounds.sizes.queue_bytes)
         self._waiting: deque[tuple[bytes, asyncio.Future[None]]] = deque()
         self._waiting_bytes = 0
+        self._noted = 0
         self._loop = asyncio.get_running_loop()
         self._flushing = False
         self._closed = False
@@ -69,8 +75,9 @@ class ClientConnection:
         if self._closed:
             raise Busy("the connection is closing")
         self._clients.become(self, principal.credential_id)
+        self._socket.recognise(principal)
+        self._note(0)  # what waits counts toward the new owner from the next message on
         self._principal = principal
-        self._socket.recognise()
         if self._auth_timer is not None:
             self._auth_timer.cancel()
             self._auth_timer = None
@@ -105,6 +112,8 @@ class ClientConnection:
             return
         if self._queue.preview(key, method, params):
             self._flush_soon()
+            if self._crowds():
+                self.close(1013, TOO_SLOW)
         else:
             self._shed("preview")
 
@@ -117,6 +126,8 @@ class ClientConnection:
         ):
             self._too_slow()
         if not self._waiting and self._push(frame):
+            if self._crowds():
+                self._too_slow()
             if now:
                 self._write()
             else:
@@ -133,7 +144,7 @@ class ClientConnection:
 
     def _too_slow(self) -> NoReturn:
         self._shed("slow_client")
-        self.close(1013, "too slow: reconnect and resume by sequence number")
+        self.close(1013, TOO_SLOW)
         raise asyncio.CancelledError
 
     def _push(self, frame: bytes) -> bool:
@@ -148,6 +159,8 @@ class ClientConnection:
         item = (frame, room)
         self._waiting.append(item)
         self._waiting_bytes += len(frame)
+        if self._crowds():
+            self._too_slow()
         try:
             await room
         except asyncio.CancelledError:
@@ -173,8 +186,29 @@ class ClientConnection:
                 break
             self._socket.write(batch)
             self._let_in()
+        self._note(self._queue.size + self._waiting_bytes)
         if not self._queue and self._flushed is not None:
             self._flushed.set()
+
+    def _crowds(self) -> bool:
+        """Whether this client has to give way, because too much waits for clients together.
+
+        Another one that holds more is closed in its place.
+        """
+        largest = self._note(self._queue.size + self._waiting_bytes)
+        if largest is None or largest is self:
+            return largest is self
+        self._shed("slow_client")
+        largest.close(1013, TOO_SLOW)
+        return False
+
+    def _note(self, size: int) -> Client | None:
+        # In steps, because nearly every message finds an empty queue and leaves one.
+        if size // STEP_BYTES == self._noted:
+            return None
+        self._noted = size // STEP_BYTES
+        owner = self._principal.credential_id
+        return self._clients.holdings.set(owner, self, self._noted * STEP_BYTES)
 
     def _let_in(self) -> None:
         while self._waiting:
@@ -222,5 +256,6 @@ class ClientConnection:
             room.cancel()
         self._waiting.clear()
         self._waiting_bytes = 0
+        self._note(0)
         if self._flushed is not None:
             self._flushed.set()

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from gateway.core.clock import Clock
 from gateway.core.errors import Busy, describe
-from gateway.http.admission import Admission
+from gateway.http.admission import Admission, Share
 from gateway.rpc.call import Call, Working
 from gateway.rpc.method import Method
 from gateway.telemetry.metrics import Metrics
@@ -76,9 +76,15 @@ class _Gate:
             return await self.method.handler(call, params)
         if self.method.adds_work:
             self.admission.check_work(call.principal.credential_id)
+        if self.method.adds_work:  # it is rated
+            return await self._worked_on(call, params, None)
+        async with self.admission.share(call.principal) as share:
+            return await self._worked_on(call, params, share)
+
+    async def _worked_on(self, call: Call, params: Any, share: Share | None) -> BaseModel:
         self.admission.check_room()
         with self.admission.working():
-            working = _Resting(call.working, self.admission)
+            working = _Resting(call.working, self.admission, share)
             return await self.method.handler(replace(call, working=working), params)
 
 
@@ -88,6 +94,7 @@ class _Resting:
 
     inner: Working
     admission: Admission
+    share: Share | None
 
     def resting(self) -> AbstractAsyncContextManager[None]:
         return self._resting()
@@ -96,10 +103,14 @@ class _Resting:
     async def _resting(self) -> AsyncIterator[None]:
         async with self.inner.resting():
             self.admission.rest()
+            if self.share is not None:
+                self.share.give()
             try:
                 yield
             finally:
                 self.admission.take_back()
+            if self.share is not None:
+                await self.share.take()
 
     def cancel(self, id: Id) -> bool:
         return self.inner.cancel(id)

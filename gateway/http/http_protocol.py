@@ -16,9 +16,11 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gateway.core.errors import Busy, InvalidInput
+from gateway.http.pace import HTTP_COST
 from gateway.http.problems import whole_response
 from gateway.http.progress import WatchedTransport
 from gateway.http.sockets import Sockets
+from gateway.identity.principal import Principal, Scope
 
 _FULL = whole_response(
     Busy("too many connections are open; try again soon", retry_after_ms=5000),
@@ -50,6 +52,9 @@ class HttpProtocol(H11Protocol):
         self._sockets = server_state
         self._app_state = app_state
         self._deadline: asyncio.TimerHandle | None = None
+        self._owner = ""
+        self._passes_by = False
+        self._kept = bytearray()
         self.logger = _log
         self.access_log = False  # the guard logs requests, without their query strings
 
@@ -70,9 +75,11 @@ class HttpProtocol(H11Protocol):
         self._unset_keepalive_if_required()
         self._sockets.leave(self.transport)
 
-    def recognise(self) -> None:
-        """A request on this connection was authenticated."""
-        self._sockets.recognise(self.transport)
+    def recognise(self, principal: Principal) -> None:
+        """A request on this connection was authenticated; see `Sockets.recognise`."""
+        self._sockets.recognise(self.transport, principal)
+        self._owner = principal.credential_id
+        self._passes_by = principal.has(Scope.OPERATOR)
 
     def shutdown(self) -> None:
         """End now, or after the answer that is being given."""
@@ -84,7 +91,22 @@ class HttpProtocol(H11Protocol):
     # --- requests --------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        if not self.transport.is_closing():  # what comes after our goodbye is not for us
+        if self.transport.is_closing():  # what comes after our goodbye is not for us
+            return
+        pace = self._sockets.pace
+        if not self._kept and (self._passes_by or pace.now(self._owner, HTTP_COST)):
+            super().data_received(data)
+            return
+        if not self._kept:
+            self.flow.pause_reading()
+            pace.later(self._owner, self._look_on, HTTP_COST)
+        self._kept += data
+
+    def _look_on(self) -> None:
+        data = bytes(self._kept)
+        self._kept.clear()
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
             super().data_received(data)
 
     def handle_events(self) -> None:

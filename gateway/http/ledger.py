@@ -1,8 +1,10 @@
-"""Who holds a socket: counts in all, by address, and of those nobody has authenticated yet.
+"""Who holds a socket: counts in all, by address, by credential, and of unauthenticated ones.
 
 Pure bookkeeping; the caller closes what it is told to. Strangers are the cheap ones to lose: when
 room is needed the oldest of them goes, first among those of the same address, so a flood of
-half-open connections drowns itself and not the client that comes after.
+half-open connections drowns itself and not the client that comes after. Among the authenticated
+the credential that holds most gives way. Some places past the bounds are kept: a newcomer stands in
+one until it has authenticated, and an operator stays there.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ class Ledger(Generic[K]):
         self._counts: dict[str, int] = {}
         self._strangers: dict[str, OrderedDict[K, None]] = {}
         self._stranger_count = 0
+        self._owners: dict[K, str] = {}
+        self._held: dict[str, OrderedDict[K, None]] = {}
 
     def __len__(self) -> int:
         return len(self._addresses)
@@ -59,11 +63,48 @@ class Ledger(Generic[K]):
         self._stranger_count += 1
         return victim
 
-    def recognise(self, key: K) -> None:
-        """Somebody has authenticated on it."""
+    def recognise(self, key: K, owner: str, *, operator: bool = False) -> K | None:
+        """The socket belongs to this credential from now on, and counts toward it.
+
+        Returns the socket that must go for it, already struck off: the oldest of the credential
+        that holds most. Raises `Full` where that is the newcomer's own, or where the credential has
+        as many as it may; then the socket stays what it was. Neither happens to an operator.
+        """
         address = self._addresses.get(key)
-        if address is not None:
-            self._strike(key, address)
+        if address is None or self._owners.get(key) == owner:
+            return None
+        victim = None if operator else self._way_for(key, owner, address)
+        self._strike(key, address)
+        self._disown(key)
+        self._owners[key] = owner
+        # What operators hold is not looked at when somebody has to go.
+        if not operator:
+            self._held.setdefault(owner, OrderedDict())[key] = None
+        if victim is not None:
+            self.leave(victim)
+        return victim
+
+    def _way_for(self, key: K, owner: str, address: str) -> K | None:
+        limits, own = self._limits, len(self._held.get(owner, ()))
+        if own >= limits.per_principal:
+            raise Full
+        over = len(self) > limits.connections or (
+            self._counts[address] > limits.per_address and not self._is_proxy(address)
+        )
+        if not over:
+            return None
+        largest = max(self._held.values(), key=len, default=None)
+        if largest is None or len(largest) <= own + 1:
+            raise Full
+        return next(iter(largest))
+
+    def _disown(self, key: K) -> None:
+        owner = self._owners.pop(key, "")
+        held = self._held.get(owner)
+        if held is not None:
+            held.pop(key, None)
+            if not held:
+                del self._held[owner]
 
     def leave(self, key: K) -> None:
         """The socket is gone; leaving twice changes nothing."""
@@ -71,6 +112,7 @@ class Ledger(Generic[K]):
         if address is None:
             return
         self._strike(key, address)
+        self._disown(key)
         self._counts[address] -= 1
         if not self._counts[address]:
             del self._counts[address]
@@ -86,10 +128,13 @@ class Ledger(Generic[K]):
 
     def _victim(self, address: str, *, is_proxy: bool) -> K | None:
         limits = self._limits
-        crowded = self._counts.get(address, 0) >= limits.per_address
+        crowded = self._counts.get(address, 0) >= limits.per_address + limits.kept
         if crowded and not is_proxy:
             return self._oldest(self._strangers.get(address))
-        if self._stranger_count >= limits.strangers or len(self) >= limits.connections:
+        if (
+            self._stranger_count >= limits.strangers
+            or len(self) >= limits.connections + limits.kept
+        ):
             return self._oldest(max(self._strangers.values(), key=len, default=None))
         return None
 

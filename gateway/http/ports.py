@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from starlette.routing import BaseRoute
 
 from gateway.core.clock import Clock
 from gateway.core.ids import Ids
+from gateway.http.pace import Pace
 from gateway.identity.principal import Principal
 from gateway.rpc.call import Connection
 from gateway.telemetry.health import Health
@@ -68,7 +69,7 @@ class Socket(Protocol):
     @property
     def is_writable(self) -> bool: ...
 
-    def recognise(self) -> None: ...
+    def recognise(self, principal: Principal) -> None: ...
 
     async def next_message(self) -> bytes | None: ...
 
@@ -90,5 +91,6 @@ class Surface:
     store_writable: Callable[[], Awaitable[bool]]
     clock: Clock
     ids: Ids
+    pace: Pace = field(default_factory=Pace)
     pages: Sequence[BaseRoute] = ()
     """Routes of others, behind the same guard."""

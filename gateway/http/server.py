@@ -172,9 +172,11 @@ class _Running:
         self._home = home
         self._bounds = bounds
         self._stopping = stopping
-        self._clients = Clients(bounds.limits.per_principal)
+        self._clients = Clients(bounds.limits.per_principal, bounds.sizes)
         self._proxies = Proxies(listen.trusted_proxies)
-        self._state = Sockets(bounds, is_proxy=self._proxies.trusts, shed=surface.metrics.shed)
+        self._state = Sockets(
+            bounds, is_proxy=self._proxies.trusts, shed=surface.metrics.shed, pace=surface.pace
+        )
         self._listeners: list[asyncio.Server] = []
         self._tasks = TaskOwner("http", task_failed)
 

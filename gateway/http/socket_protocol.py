@@ -31,9 +31,14 @@ from gateway.core.errors import InvalidInput
 from gateway.http.problems import body_of
 from gateway.http.progress import WatchedTransport
 from gateway.http.sockets import Sockets, address_of
+from gateway.identity.principal import Principal, Scope
 
 _SLICE = 16 * 1024
-"""Bytes parsed before others have their turn: at worst 2 700 empty frames, some 15 ms."""
+"""Bytes parsed before others have their turn."""
+_BITE = 1024
+"""Parsed in one go of these."""
+_SLICE_FRAMES = 16
+"""Frames after which a slice ends early: 16 KiB hold 2 700 empty ones, which take 15 ms."""
 
 REASON_CHARS = 200
 """Of what the library says of a handshake; it may quote the peer."""
@@ -81,6 +86,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.close_timeout = server_state.bounds.deadlines.close_s
         self.on_writable: Callable[[], None] | None = None
         self._trusted = False
+        self._owner = ""
+        self._passes_by = False
         self._frames_seen = 0
         self._pieces = bytearray()
         self._piece_count = 0
@@ -100,18 +107,30 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """Whether the peer keeps up; `on_writable` is called when it does again."""
         return self.writable.is_set()
 
-    def recognise(self) -> None:
-        """The peer is authenticated: it may send whole frames and is not sent away."""
+    def recognise(self, principal: Principal) -> None:
+        """The peer is authenticated: it may send whole frames. See `Sockets.recognise`."""
+        self._sockets.recognise(self.transport, principal)
         self._trusted = True
+        self._owner = principal.credential_id
+        self._passes_by = principal.has(Scope.OPERATOR)
         self.conn.max_message_size = self._sizes.frame
-        self._sockets.recognise(self.transport)
+
+    def give_way(self) -> None:
+        """The place is needed for another credential."""
+        self.close(1013, "too many connections of this credential: reconnect later")
 
     async def next_message(self) -> bytes | None:
         """The next message, valid UTF-8 of at most the bound; None once no more will come.
 
-        One reader at a time. Cancelling it takes nothing.
+        It comes when it is the turn of whoever sent it, see `gateway.http.pace`. One reader at a
+        time. Cancelling it takes nothing.
         """
-        while not self._inbox:
+        turn = self._passes_by
+        while not (self._inbox and turn):
+            if self._inbox:
+                await self._sockets.pace.turn(self._owner)
+                turn = True
+                continue
             if self._gone:
                 return None
             self._reader = self.loop.create_future()
@@ -181,16 +200,19 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         self._heard_at = self.loop.time()
         self._unparsed += data
-        if len(self._unparsed) == len(data):
+        if len(self._unparsed) != len(data):
+            return  # a slice of it waits already
+        if self._passes_by or self._sockets.pace.now(self._owner):
             self._parse()
+        else:
+            self._rest()
+            self._sockets.pace.later(self._owner, self._parse)
 
     def _parse(self) -> None:
         if self.transport.is_closing():  # what comes after our goodbye is not for us
             self._unparsed.clear()
             return
-        piece = bytes(self._unparsed[:_SLICE])
-        del self._unparsed[:_SLICE]
-        super().data_received(piece)
+        self._take_slice()
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
             # The library has written its refusal and nobody else will send it.
             self._refused_by_library()
@@ -198,9 +220,21 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.close()
         if self._unparsed:
             self._rest()
-            self.loop.call_soon(self._parse)
+            if self._passes_by:
+                self.loop.call_soon(self._parse)
+            else:
+                self._sockets.pace.later(self._owner, self._parse)
         elif not self._is_full():
             self._read_on()
+
+    def _take_slice(self) -> None:
+        enough = self._frames_seen + _SLICE_FRAMES
+        for _ in range(_SLICE // _BITE):
+            if not self._unparsed or self._frames_seen >= enough or self.transport.is_closing():
+                return
+            bite = bytes(self._unparsed[:_BITE])
+            del self._unparsed[:_BITE]
+            super().data_received(bite)
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)

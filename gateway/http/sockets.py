@@ -5,15 +5,30 @@ from __future__ import annotations
 import asyncio
 import resource
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import structlog
 from uvicorn.server import ServerState
 
+from gateway.core.errors import Busy
 from gateway.http.bounds import Bounds
 from gateway.http.ledger import Full, Ledger
+from gateway.http.pace import Pace
 from gateway.http.progress import WatchedTransport
+from gateway.identity.principal import Principal, Scope
 
 log = structlog.get_logger(__name__)
+
+RETRY_MS = 5000
+"""When to try again after a count was full: sockets come and go with people, not with requests."""
+
+
+@runtime_checkable
+class GivesWay(Protocol):
+    """A protocol that says goodbye before its socket ends."""
+
+    def give_way(self) -> None: ...
+
 
 Shed = Callable[[str], None]
 """Called with the reason whenever somebody is refused or sent away."""
@@ -22,9 +37,17 @@ Shed = Callable[[str], None]
 class Sockets(ServerState):
     """Handed to uvicorn's protocols as their shared state."""
 
-    def __init__(self, bounds: Bounds, *, is_proxy: Callable[[str], bool], shed: Shed) -> None:
+    def __init__(
+        self,
+        bounds: Bounds,
+        *,
+        is_proxy: Callable[[str], bool],
+        shed: Shed,
+        pace: Pace | None = None,
+    ) -> None:
         super().__init__()
         self.bounds = bounds
+        self.pace = pace or Pace()
         self.shed = shed
         self._ledger: Ledger[WatchedTransport] = Ledger(bounds.limits, is_proxy)
         self._empty = asyncio.Event()
@@ -52,9 +75,24 @@ class Sockets(ServerState):
             victim.abort()
         return True
 
-    def recognise(self, transport: WatchedTransport) -> None:
-        """Somebody has authenticated on this socket: it is not sent away for a newcomer."""
-        self._ledger.recognise(transport)
+    def recognise(self, transport: WatchedTransport, principal: Principal) -> None:
+        """A principal has authenticated on this socket, which counts toward it from now on.
+
+        Raises `Busy` where the credential, or everybody together, holds as many as they may. One of
+        the credential that holds most may be sent away for it.
+        """
+        operator = principal.has(Scope.OPERATOR)
+        try:
+            victim = self._ledger.recognise(transport, principal.credential_id, operator=operator)
+        except Full:
+            self.shed("connections")
+            raise Busy(
+                "this credential has as many connections as it may have now; close some",
+                retry_after_ms=RETRY_MS,
+            ) from None
+        if victim is not None:
+            self.shed("largest_holder")
+            give_way(victim)
 
     def leave(self, transport: WatchedTransport) -> None:
         """The socket is gone."""
@@ -76,6 +114,15 @@ class Sockets(ServerState):
 
     def __len__(self) -> int:
         return len(self._ledger)
+
+
+def give_way(transport: WatchedTransport) -> None:
+    """End a socket for which there is no room any more; its protocol may say so first."""
+    protocol = transport.get_protocol()
+    if isinstance(protocol, GivesWay):
+        protocol.give_way()
+    else:
+        transport.abort()
 
 
 def address_of(transport: asyncio.BaseTransport) -> str:

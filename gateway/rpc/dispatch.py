@@ -7,7 +7,7 @@ anything else the client learns an error id and the log the rest.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -17,6 +17,7 @@ from gateway.core.errors import (
     TABLE,
     Bug,
     InvalidInput,
+    RateLimited,
     TooLarge,
     TurngateError,
     Unauthenticated,
@@ -40,6 +41,13 @@ One message is never larger, see `gateway.intake.limits`; one model's answer may
 log = structlog.get_logger(__name__)
 
 
+Check = Callable[[Principal], None]
+
+
+def anybody(_principal: Principal) -> None:
+    """Nobody is refused."""
+
+
 class Dispatcher:
     """Answers requests by a catalogue of methods."""
 
@@ -50,8 +58,10 @@ class Dispatcher:
         *,
         max_result_bytes: int = MAX_RESULT_BYTES,
         max_frame_bytes: int = jsonrpc.MAX_FRAME_BYTES,
+        check: Check = anybody,
     ) -> None:
         self.gateway = gateway
+        self._check = check
         self._methods = {method.name: method for method in methods}
         self._max_result_bytes = max_result_bytes
         self.shared = Shared(
@@ -73,6 +83,25 @@ class Dispatcher:
         method = self._methods.get(request.method)
         if method is not None:
             method.ready()
+
+    def check(self, principal: Principal, request: Request) -> None:
+        """Charge a request, known or not; raises `RateLimited` where it is one too many.
+
+        What steers is charged and let through.
+        """
+        try:
+            self._check(principal)
+        except RateLimited:
+            if not self.always(request):
+                raise
+
+    def refusal(self, principal: Principal, request: Request) -> bytes | None:
+        """The encoded refusal of a request that is one too many; None where it may be answered."""
+        try:
+            self.check(principal, request)
+        except RateLimited as error:
+            return jsonrpc.encode(jsonrpc.failure(request.id, jsonrpc.describe_error(error)))
+        return None
 
     def call(
         self,

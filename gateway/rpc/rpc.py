@@ -10,7 +10,7 @@ from gateway.identity.principal import Principal
 from gateway.rpc.batch import Answers
 from gateway.rpc.call import Connection
 from gateway.rpc.catalog import METHODS
-from gateway.rpc.dispatch import Dispatcher
+from gateway.rpc.dispatch import Check, Dispatcher, anybody
 from gateway.rpc.method import Method
 from gateway.rpc.session import RpcSession
 from gateway.running import Gateway
@@ -49,6 +49,9 @@ class Rpc:
             if isinstance(member, Refused):
                 answers.add(member.id, member.frame())
                 continue
+            if (refused := self._dispatcher.refusal(principal, member)) is not None:
+                answers.add(member.id, refused)
+                continue
             call = self._dispatcher.call(principal, Alone(), address, in_batch=parsed.batch)
             answers.add(member.id, await self._dispatcher.answer(member, call))
             for callback in call.written:
@@ -65,6 +68,10 @@ def open_rpc(
     methods: Sequence[Method[Any]] = METHODS,
     *,
     frame_bytes: int = jsonrpc.MAX_FRAME_BYTES,
+    check: Check = anybody,
 ) -> Rpc:
-    """The methods of the catalogue, or the same wrapped; `close` it after its sessions."""
-    return Rpc(Dispatcher(gateway, methods, max_frame_bytes=frame_bytes))
+    """The methods of the catalogue, or the same wrapped; `close` it after its sessions.
+
+    `check` raises `RateLimited` for a principal that may ask nothing now.
+    """
+    return Rpc(Dispatcher(gateway, methods, max_frame_bytes=frame_bytes, check=check))

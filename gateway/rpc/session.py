@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 
-from gateway.core.errors import Busy, InvalidInput, RequestCancelled, TurngateError
+from gateway.core.errors import Busy, InvalidInput, RateLimited, RequestCancelled, TurngateError
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.rpc.batch import Answers
 from gateway.rpc.call import Client, Connection
@@ -86,9 +86,13 @@ class RpcSession:
         self._requests = TaskOwner("rpc.request", task_failed)
         self._streams = TaskOwner("rpc.stream", task_failed)
         gateway = dispatcher.gateway
-        self._client = Client(
-            connection, ConnectionSubscriptions(gateway.ids, self._streams), self._introduce
+        self._subscriptions = ConnectionSubscriptions(
+            gateway.ids,
+            self._streams,
+            lambda: connection.principal.credential_id,
+            dispatcher.shared.streams,
         )
+        self._client = Client(connection, self._subscriptions, self._introduce)
         self._flights = Flights()
         self._slots = Slots(gateway.clock)
         self._always = asyncio.Semaphore(ALWAYS)
@@ -106,11 +110,13 @@ class RpcSession:
         let_in = [entry.member for entry in entries if isinstance(entry.member, Request)]
         always = all(map(self._dispatcher.always, let_in))
         try:
+            for request in let_in:
+                self._dispatcher.check(self._connection.principal, request)
             if let_in and not always:
                 self._check_room()
                 for request in let_in:
                     self._dispatcher.check_ready(request)
-        except Busy as error:
+        except (Busy, RateLimited) as error:
             await self._refuse(entries, error, batch=parsed.batch)
             return
         if not let_in:
@@ -127,6 +133,7 @@ class RpcSession:
         """The client is gone: end its requests and streams. Turns go on."""
         self._closed = True
         self._dispatcher.shared.present.pop(self._presence, None)
+        self._subscriptions.close()
         await self._streams.close()
         await self._requests.close()
 
@@ -147,7 +154,9 @@ class RpcSession:
             )
         self._slots.check()
 
-    async def _refuse(self, entries: list[_Entry], error: Busy | None, *, batch: bool) -> None:
+    async def _refuse(
+        self, entries: list[_Entry], error: TurngateError | None, *, batch: bool
+    ) -> None:
         """Answer without working, and before the next frame is read."""
         answers = Answers(batch=batch)
         for entry in entries:

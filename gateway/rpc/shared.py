@@ -7,6 +7,7 @@ begun is started here.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -66,6 +67,8 @@ class Shared:
         self.max_frame_bytes = max_frame_bytes
         self.ownership = Ownership(store)
         self.pulled = Pulled(store.post, clock)
+        self.streams: Counter[str] = Counter()
+        """Subscriptions by credential."""
         self.present: dict[Presence, None] = {}  # a set that keeps its order
         self._owner = TaskOwner("rpc", task_failed_unasked)
 

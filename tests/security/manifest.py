@@ -153,10 +153,17 @@ TESTS: dict[str, tuple[str, ...]] = {
         "unit/gateway/http/test_ledger.py::test_an_ipv6_network_has_the_bound_of_an_address",
         "security/test_slow_peers.py::test_one_credential_has_its_own_bound",
         "security/test_slow_peers.py::test_pipelined_requests_wait_their_turn",
+        "security/test_crowds.py::test_waits_over_http_hold_no_operator_out",
+        "security/test_crowds.py::test_five_hundred_sockets_hold_no_operator_out",
+        "security/test_crowds.py::test_a_flood_of_cheap_requests_starves_no_operator",
+        "unit/gateway/http/test_ledger.py::test_an_operator_gets_in_whatever_others_hold",
+        "unit/gateway/http/test_pace.py::test_what_is_left_waits_and_owners_take_turns",
     ),
     "2.11": (
         "architecture/test_repository.py::test_every_queue_has_a_bound",
         "security/test_slow_peers.py::test_what_waits_for_a_stalled_reader_is_bounded",
+        "security/test_crowds.py::test_readers_that_read_nothing_take_little_memory",
+        "unit/gateway/http/test_holdings.py::test_the_largest_of_a_credential_gives_way",
         "unit/gateway/identity/test_credentials.py::test_unused_tickets_are_bounded",
         "unit/gateway/sessions/test_live.py"
         "::test_the_least_recently_used_leave_when_too_much_was_said",

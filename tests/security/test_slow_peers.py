@@ -183,7 +183,7 @@ async def test_who_is_known_is_not_sent_away_for_strangers(tmp_path: Path) -> No
 
 
 async def test_a_full_house_says_so(tmp_path: Path) -> None:
-    bounds = Bounds(limits=Limits(connections=3))
+    bounds = Bounds(limits=Limits(connections=3, kept=0))
     async with running(tmp_path, bounds=bounds) as gateway, AsyncExitStack() as stack:
         for _ in range(3):
             client = await stack.enter_async_context(peer(gateway.port))

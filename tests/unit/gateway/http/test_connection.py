@@ -38,7 +38,7 @@ class FakeSocket:
         assert self.on_writable is not None
         self.on_writable()
 
-    def recognise(self) -> None:
+    def recognise(self, principal: Principal) -> None:
         self.recognised += 1
 
     async def next_message(self) -> bytes | None:
