@@ -188,10 +188,10 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-e
 lock: setup ## resolve pyproject.toml again, write the locked requirements
 	@echo "turngate: resolving ..."
 	@$(LOCK) $(LOCK_FLAGS) --group pyproject.toml:build -o requirements-build.lock
-	@$(LOCK) $(LOCK_FLAGS) --all-extras --no-emit-package xllamacpp pyproject.toml -c requirements-build.lock -o requirements.lock
-	@$(LOCK) $(LOCK_FLAGS) --group dev --all-extras --no-emit-package xllamacpp pyproject.toml \
+	@$(LOCK) $(LOCK_FLAGS) --all-extras --no-emit-package xllamacpp --no-emit-package cmeel-libomp --no-emit-package cmeel pyproject.toml -c requirements-build.lock -o requirements.lock
+	@$(LOCK) $(LOCK_FLAGS) --group dev --all-extras --no-emit-package xllamacpp --no-emit-package cmeel-libomp --no-emit-package cmeel pyproject.toml \
 		-c requirements-build.lock -c requirements.lock -o requirements-dev.lock
-	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["local"])' \
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["local"], sep="\n")' \
 		| $(LOCK) $(LOCK_FLAGS) --no-header - -o requirements-local.lock
 
 .PHONY: clean

@@ -54,6 +54,7 @@ CUT_AT_WINDOW = (
     "[cut off because the conversation fills the model's window of {window} tokens; ask to go on, "
     "or start a new conversation]"
 )
+CUT_AT_REPETITION = "[cut off here, where the model began to repeat itself]"
 
 
 TOO_LONG = (

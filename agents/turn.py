@@ -34,7 +34,7 @@ from agents.base.messages import (
     ToolMessage,
     UserMessage,
 )
-from agents.base.models import WINDOW_FULL, Limits, ModelReply, ModelRequest, ToolSpec
+from agents.base.models import REPETITION, WINDOW_FULL, Limits, ModelReply, ModelRequest, ToolSpec
 from agents.base.summaries import WANTED
 from agents.base.tools import Tool, ToolResult, is_available
 from agents.calling import call_tools
@@ -212,6 +212,8 @@ def _cut_notice(snapshot: Snapshot, reply: ModelReply) -> str:
         return failures.CUT_AT_WINDOW.format(window=reply.window)
     if reply.finish_reason == "length":
         return failures.CUT_AT_LIMIT.format(limit=_limit(snapshot, reply))
+    if reply.finish_reason == REPETITION:
+        return failures.CUT_AT_REPETITION
     return ""
 
 

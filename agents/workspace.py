@@ -20,6 +20,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from agents import frontmatter
+from agents.base import identities
 from agents.base.agents import Agent
 from agents.settings import AgentSettings
 from agents.tools.catalog import TOOLS
@@ -42,7 +43,6 @@ MAX_AGENTS = 1000
 """Most folders looked at; a workspace with more is a folder of something else."""
 
 DEFAULT_ID = AgentId("main")
-DEFAULT_IDENTITY = "You are a helpful assistant. Answer briefly and honestly."
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Workspace:
 def default_agent(directory: Path | None) -> Agent:
     """The agent there is when nobody declared one."""
     return _with_revision(
-        Agent(DEFAULT_ID, name="main", identity=DEFAULT_IDENTITY, directory=directory)
+        Agent(DEFAULT_ID, name="main", identity=identities.DEFAULT, directory=directory)
     )
 
 

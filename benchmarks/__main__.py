@@ -9,6 +9,7 @@ import argparse
 import json
 
 from benchmarks import failover, overload, postgres, runs, store, surface, turns, upstream, whole
+from benchmarks.first_words import asking
 from benchmarks.tables import Aim, Benchmark, Table, against, machine, say
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -21,6 +22,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "whole": whole.measure,
     "overload": overload.measure,
     "failover": failover.measure,
+    "first_words": asking.measure,
 }
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypedDict
 
 from agents.base.models import Limits, Model, ModelRequest
 from agents.base.profiles import Keyless, Profiles
 from agents.models.fetching import Fetcher, Progress
 from agents.models.local import LocalModel
+from agents.models.local_trial import Trial, try_start
 from agents.models.openai import OpenAIModel
 from agents.models.profile import LOCAL, Profile
 from agents.models.scripted import ScriptedModel
@@ -21,7 +23,7 @@ from agents.resilience.budgets import Budget, Budgeted
 from agents.resilience.policy import Endpoint, Resilient
 from gateway.config import OPENAI_URL, NumberedKey, Settings
 from gateway.core.clock import Clock, SystemClock
-from gateway.core.ids import Ids
+from gateway.core.ids import Ids, SystemIds
 from gateway.store.base.store import Store
 from gateway.turns.opening import Opening, OpeningModel
 from gateway.turns.profile_state import StoredProfileState
@@ -130,7 +132,7 @@ def _keyless(settings: Settings) -> Keyless:
 def who_answers(settings: Settings) -> tuple[str, ...]:
     """What people should know of the model: a sentence or two, each a line of a terminal."""
     if settings.provider == "local":
-        who = f"The small local model {SMOLLM2.name} answers: real, but not clever."
+        who = f"The small local model {SMOLLM2.name} answers: fit to try, often wrong."
     elif settings.provider == "scripted":
         who = "The scripted model answers: no key, no network, no thought."
     else:
@@ -144,6 +146,12 @@ def who_answers(settings: Settings) -> tuple[str, ...]:
 def local_weights(settings: Settings) -> Fetcher:
     """The weights of the local model in this machine's cache, and how to get them there."""
     return Fetcher(WeightsCache(settings.cache / "models"), SystemClock())
+
+
+async def try_local(weights: Path | None) -> Trial:
+    """Whether the local model runs on this machine, found out by starting it."""
+    clock = SystemClock()
+    return await try_start(weights, key=SystemIds(clock).secret(), clock=clock)
 
 
 def _budget(settings: Settings) -> Budget:

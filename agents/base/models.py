@@ -100,6 +100,8 @@ class Left:
 WINDOW_FULL = "window"
 """Finish reason of an answer cut because prompt and answer fill the window of the model, which is
 the sum of the tokens used."""
+REPETITION = "repetition"
+"""Finish reason of an answer that was ended where it began to repeat itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,25 +1,29 @@
 """The local model: real weights, no key, in a process of its own.
 
 Wraps the OpenAI client; what it adds is that the server is its own. It fetches the weights if they
-are not there, starts the process, starts it again when it died, and puts each request into words
-for a model of 135 million parameters. It shortens no conversation: one that is too long is refused,
-as by any server. It never falls back to anything: without weights or without llama.cpp a turn ends
-with a sentence that says so and what to do.
+are not there, starts the process, starts it again when it died and asks it again, puts each request
+into words for a model of 135 million parameters, and ends an answer that goes round in circles. It
+shortens no conversation: one that is too long is refused, as by any server. It never falls back to
+anything: without weights or without llama.cpp a turn ends with a sentence that says so and what to
+do.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import structlog
 
-from agents.base.models import Limits, ModelContext, ModelReply, ModelRequest
+from agents.base.models import Emit, Limits, ModelContext, ModelReply, ModelRequest
 from agents.base.profiles import NOTHING
 from agents.models.fetching import Fetcher, Progress
-from agents.models.local_child import NotStarted, Order, start_child
-from agents.models.local_prompt import IDENTITY_TOKENS, fit
+from agents.models.local_child import Child, NotStarted, Order, Start, start_child
+from agents.models.local_prompt import IDENTITY_TOKENS, OUTPUT_TOKENS, SAMPLING, fit
+from agents.models.loop_guard import complete_without_loop
 from agents.models.openai import OpenAIModel
 from agents.models.profile import LOCAL, Profile
 from agents.resilience import abilities, plain
@@ -28,7 +32,8 @@ from gateway.core.errors import ModelFailed, WeightsUnavailable
 from gateway.core.ids import Ids
 
 WINDOW = 1024
-"""Tokens of prompt and answer together; each of `PARALLEL` answers has as many (22 MB)."""
+"""Tokens of prompt and answer together, as conversations are fitted; each of `PARALLEL` answers has
+some more (25 MB)."""
 PARALLEL = 2
 """Answers at once: more of them are slower together than one after the other."""
 MAX_THREADS = 4
@@ -43,11 +48,16 @@ HANDOVER_S = 5.0
 FETCH_AGAIN_S = 60.0
 """The same after the weights could not be had; a file that has come meanwhile is taken at once."""
 LOOK_S = 0.5
+ASKED_AGAIN = 2
+"""Times a request is repeated whose process died: more often, and the request itself kills it."""
 NEWS_S = 1.0
 """How long the news of the process's end may take to get here, once a call has failed."""
 
 ANOTHER = "set LLM_BASE_URL, LLM_MODEL and LLM_API_KEY to a model server"
-DIED = "The small local model stopped in the middle of its answer; send the message again."
+DIED = (
+    "The small local model stopped in the middle of its answer, and did so again when it was asked "
+    "again; the operator finds the reason in the log."
+)
 NO_WEIGHTS = (
     "The small local model is not on this machine and could not be fetched; the operator can run "
     f"`turngate model pull`, which says why, or {ANOTHER}."
@@ -61,6 +71,11 @@ NOT_STARTED = {
         "The small local model cannot run here, because llama.cpp is not installed; the operator "
         f"can install the package xllamacpp, or {ANOTHER}."
     ),
+    "unloadable": (
+        "The small local model cannot run here, because llama.cpp is installed and a library it "
+        "needs is not ({detail}); the operator can install that (Debian: apt install libgomp1), or "
+        f"{ANOTHER}."
+    ),
 }
 CANNOT_START = (
     "The small local model could not be started; the operator finds the reason in the log, "
@@ -69,27 +84,6 @@ CANNOT_START = (
 """What people are told: they must not take silence or a scripted answer for the model's."""
 
 log = structlog.get_logger(__name__)
-
-
-class Child(Protocol):
-    """The process, as `LocalChild` is one."""
-
-    @property
-    def url(self) -> str: ...
-    @property
-    def key(self) -> str: ...
-    @property
-    def pid(self) -> int: ...
-    @property
-    def alive(self) -> bool: ...
-    async def ended(self, clock: Clock, *, within_s: float) -> bool: ...
-    async def stop(self, clock: Clock) -> None: ...
-
-
-class Start(Protocol):
-    """Starts one; raises `NotStarted`."""
-
-    async def __call__(self, order: Order, *, key: str, clock: Clock) -> Child: ...
 
 
 class LocalModel:
@@ -116,6 +110,7 @@ class LocalModel:
         *,
         progress: Progress | None = None,
         start: Start = start_child,
+        sampling: Mapping[str, Any] = SAMPLING,
     ) -> None:
         self._weights = weights
         self._name = weights.cache.weights.name
@@ -123,6 +118,7 @@ class LocalModel:
         self._ids = ids
         self._progress = progress or _unseen
         self._start_child = start
+        self._sampling = sampling
         self._starting = asyncio.Lock()
         self._answering = asyncio.Semaphore(PARALLEL)
         self._child: Child | None = None
@@ -153,13 +149,7 @@ class LocalModel:
         """One answer; raises only `ModelFailed`. Cancelling closes the upstream request."""
         try:
             async with context.clock.timeout(context.within_s), self._answering:
-                client = await self._serving()
-                try:
-                    reply = await self._ask(client, request, context)
-                except ModelFailed as failure:
-                    raise await self._explained(failure) from None
-                self._failures = 0
-                return reply
+                return await self._answered(request, context)
         except TimeoutError:
             raise ModelFailed("timeout", "the time of the turn was over") from None
 
@@ -169,11 +159,33 @@ class LocalModel:
         async with self._starting:
             await self._retire()
 
+    async def _answered(self, request: ModelRequest, context: ModelContext) -> ModelReply:
+        """The answer, whatever becomes of the process: a cut answer has changed nothing, so the
+        request is repeated on the next process, and what was shown of the cut one is void."""
+        deaths = 0
+        while True:
+            client = await self._serving()
+            shown = _Shown(context.emit)
+            try:
+                reply = await self._ask(client, request, replace(context, emit=shown))
+            except ModelFailed as failure:
+                if not await self._died(failure):
+                    raise
+                deaths += 1
+                if deaths > ASKED_AGAIN:
+                    said = f"the local model's process died {deaths} times of one request"
+                    raise ModelFailed(failure.category, said, told=DIED) from None
+                if shown.anything:
+                    context.restarted()
+                continue
+            self._failures = 0
+            return reply
+
     async def _ask(
         self, client: OpenAIModel, request: ModelRequest, context: ModelContext
     ) -> ModelReply:
         try:
-            return await client.complete(fit(request, model=self._name), context)
+            return await complete_without_loop(client, fit(request, model=self._name), context)
         except ModelFailed as failure:
             if failure.category != "overflow":
                 raise
@@ -205,7 +217,8 @@ class LocalModel:
             path=path,
             name=self._name,
             lock=path.with_name("local.lock"),
-            window=WINDOW,
+            # A prompt that fills three quarters of the window still gets the longest answer.
+            window=WINDOW - WINDOW // 4 + OUTPUT_TOKENS,
             parallel=PARALLEL,
             threads=max(1, min(MAX_THREADS, (os.cpu_count() or 1) // 2)),
         )
@@ -222,7 +235,9 @@ class LocalModel:
                     raise
                 await self._clock.sleep(LOOK_S)
         url, key = f"{self._child.url}/v1", self._child.key
-        self._client = OpenAIModel(Profile(url, key, self._name, name="local", keep_alive=False))
+        self._client = OpenAIModel(
+            Profile(url, key, self._name, name="local", keep_alive=False, extra=self._sampling)
+        )
         log.info("local_model.started", pid=self._child.pid)
 
     async def _retire(self) -> None:
@@ -249,15 +264,27 @@ class LocalModel:
         self._not_before = self._clock.monotonic() + wait
         return problem
 
-    async def _explained(self, failure: ModelFailed) -> ModelFailed:
-        """The same failure; when the process died of it or with it, that is what is told."""
+    async def _died(self, failure: ModelFailed) -> bool:
+        """Whether the process died of this request or during it."""
         child = self._child
         if failure.category not in ("server", "truncated") or child is None:
-            return failure
+            return False
         if not await child.ended(self._clock, within_s=NEWS_S):
-            return failure
+            return False
         log.warning("local_model.died", pid=child.pid)
-        return ModelFailed(failure.category, "the local model's process died", told=DIED)
+        return True
+
+
+class _Shown:
+    """An `Emit` that remembers whether anything was shown."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self.anything = False
+
+    def __call__(self, text: str) -> None:
+        self.anything = True
+        self._emit(text)
 
 
 def _failure(error: WeightsUnavailable | NotStarted) -> ModelFailed:

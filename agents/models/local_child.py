@@ -14,7 +14,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from gateway.core.clock import Clock
 
@@ -29,7 +29,7 @@ ENVIRONMENT = (
 )
 """All it gets to see of ours."""
 
-Problem = Literal["busy", "missing", "failed", "died", "slow"]
+Problem = Literal["busy", "missing", "unloadable", "failed", "died", "slow"]
 
 
 class NotStarted(Exception):
@@ -51,6 +51,27 @@ class Order:
     window: int
     parallel: int
     threads: int
+
+
+class Child(Protocol):
+    """The process that answers, as its owner uses it; `LocalChild` is one."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def pid(self) -> int: ...
+    @property
+    def alive(self) -> bool: ...
+    async def ended(self, clock: Clock, *, within_s: float) -> bool: ...
+    async def stop(self, clock: Clock) -> None: ...
+
+
+class Start(Protocol):
+    """Starts one; raises `NotStarted`."""
+
+    async def __call__(self, order: Order, *, key: str, clock: Clock) -> Child: ...
 
 
 class LocalChild:
@@ -115,7 +136,7 @@ async def start_child(order: Order, *, key: str, clock: Clock) -> LocalChild:
         if "url" in said:
             return LocalChild(process, said["url"], key)
         problem: Problem = "died"
-        if said.get("problem") in ("busy", "missing", "failed"):
+        if said.get("problem") in ("busy", "missing", "unloadable", "failed"):
             problem = said["problem"]  # type: ignore[assignment]  # one of those just named
         raise NotStarted(problem, said.get("detail", ""))
     except BaseException:

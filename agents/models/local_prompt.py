@@ -7,19 +7,44 @@ best. The conversation is not shortened here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from agents import context
 from agents.base import size
+from agents.base.identities import written_by_us
 from agents.base.messages import Messages, UserMessage
 from agents.base.models import ModelRequest
 from agents.resilience.plain import without_tools
 from gateway.core.parts import Text, text_of
 
+SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
+"""The line it was trained with, to the letter. With any other, rules above all, it answers a plain
+`test` with an apology or with condolences."""
 IDENTITY_TOKENS = 128
 """Of the agent's prompt: an eighth of what fits."""
-OUTPUT_TOKENS = 256
-"""Longest answer; further on it repeats itself."""
-TEMPERATURE = 0.2
-"""As its makers recommend."""
+OUTPUT_TOKENS = 400
+"""Longest answer; with 256 a third of its explanations and recipes were cut before their end."""
+TEMPERATURE = 0.4
+"""With less, which its makers recommend, its long answers go round in circles more often."""
+_APOLOGIES = {
+    "22657": " sorry",
+    "37388": "Sorry",
+    "40150": " apologize",
+    "8286": " Unfortunately",
+    "14875": "Unfortunately",
+    "16658": " unfortunately",
+}
+"""Words by their number in its vocabulary. With one of them it begins most answers to what it does
+not expect; a letter of apology that is asked for still comes out."""
+SAMPLING: Mapping[str, Any] = {
+    "top_p": 0.8,
+    "repeat_penalty": 1.1,
+    "logit_bias": dict.fromkeys(_APOLOGIES, -8),
+}
+"""How the next word is chosen, as `benchmarks/first_words` found it best: a member of each request
+for llama.cpp. With a lower penalty it goes round in circles, with a higher one it loses the
+thread."""
 
 CUT = " […]"
 
@@ -36,8 +61,11 @@ def fit(request: ModelRequest, *, model: str) -> ModelRequest:
 
 
 def _identity(system: str) -> str:
-    """The first section: guidance on tools would be about tools it does not have."""
+    """An operator's own instructions, of these the first section: guidance on tools would be about
+    tools it does not have. In the place of ours, the line it was trained with."""
     identity = system.split("\n\n## ")[0]
+    if written_by_us(identity):
+        return SYSTEM
     guess = size.of_text(identity)
     if guess <= IDENTITY_TOKENS:
         return identity

@@ -8,6 +8,7 @@ ended. A lock beside the weights keeps it to one on a machine. Standard library 
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import json
 import os
@@ -18,8 +19,12 @@ from typing import Any, NoReturn
 NICE = 5
 """Gateways come first: answering a little later is all that may happen here."""
 
+OPENMP = "libgomp.so.1"
+"""What llama.cpp is linked against on Linux; slim systems lack it."""
+
 
 def main() -> None:
+    _find_openmp()
     # Whatever the library prints must not be taken for our one line.
     report = os.dup(1)
     os.dup2(2, 1)
@@ -30,14 +35,36 @@ def main() -> None:
         _end(report, "busy", holder)
     try:
         import xllamacpp  # noqa: PLC0415 - an optional dependency, and the import is the check
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         _end(report, "missing", str(error))
+    except ImportError as error:  # it is installed, and a library it stands on is not
+        _end(report, "unloadable", str(error))
     try:
         server = xllamacpp.Server(_params(xllamacpp.CommonParams(), wanted))
     except Exception as error:  # noqa: BLE001 - the boundary of the process: its owner is told
         _end(report, "failed", f"{type(error).__name__}: {error}")
     _tell(report, {"url": server.listening_address})
     threading.Event().wait()
+
+
+def _find_openmp() -> None:
+    """Have the loader find the OpenMP runtime in cmeel-libomp where the system has none.
+
+    The library path is read once, when a process starts: hence a start of the same program in this
+    process. Opening the file first would not do, because its own name is another than the wanted.
+    """
+    if sys.platform != "linux" or "KMP_BLOCKTIME" in os.environ:
+        return
+    os.environ["KMP_BLOCKTIME"] = "0"  # threads that spin while they wait starve everybody else
+    try:
+        ctypes.CDLL(OPENMP)
+    except OSError:
+        folders = [os.path.join(folder, "cmeel.prefix", "lib") for folder in sys.path]
+        folder = next((f for f in folders if os.path.exists(os.path.join(f, OPENMP))), "")
+        if folder:
+            known = os.environ.get("LD_LIBRARY_PATH")
+            os.environ["LD_LIBRARY_PATH"] = f"{known}:{folder}" if known else folder
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _params(params: Any, wanted: dict[str, Any]) -> Any:
@@ -61,7 +88,6 @@ def _params(params: Any, wanted: dict[str, Any]) -> Any:
     params.offline = True
     params.cache_ram_mib = 0  # remembers other conversations' prompts otherwise, up to 8 GiB
     params.fit_params = False  # the window is asked for as it is wanted
-    params.sampling.dry_multiplier = 0.8  # it goes round in circles otherwise
     params.verbosity = -1  # its lines may hold what people wrote
     return params
 

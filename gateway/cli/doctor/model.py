@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 from collections.abc import Iterator, Sequence
 
-from gateway.answering import local_weights, profiles
+from gateway.answering import local_weights, profiles, try_local
 from gateway.cli.doctor.check import Finding, Level, Scene, fail, ok, warn
 from gateway.cli.doctor.machine import SET_CLOCK, SKEW_S
 from gateway.cli.model_servers import Listing, Way, find_base, list_models, other_bases
@@ -21,7 +20,7 @@ async def model(scene: Scene) -> Finding:
     """One `GET …/models` a key, nothing that costs anything."""
     settings = scene.settings
     if not settings.uses_openai:
-        return await asyncio.to_thread(_built_in, scene)
+        return await _built_in(scene)
     if any(name in problem for problem in scene.problems for name in ("LLM_", "llm_")):
         return fail("its settings do not fit, see above", "mend those first")
     try:
@@ -65,7 +64,7 @@ def _clocks(listing: Listing, now_s: float) -> Iterator[Finding]:
         )
 
 
-def _built_in(scene: Scene) -> Finding:
+async def _built_in(scene: Scene) -> Finding:
     if scene.settings.llm_model:
         return warn(
             f"{scene.settings.llm_model} is not asked: TURNGATE_MODEL={scene.settings.provider}",
@@ -79,17 +78,27 @@ def _built_in(scene: Scene) -> Finding:
         )
     if scene.settings.provider == "scripted":
         return warn("no real model is set: fixed rules answer", hint)
-    if importlib.util.find_spec("xllamacpp") is None:
-        return warn("the small local model cannot run here: xllamacpp is not installed", hint)
-    stored = local_weights(scene.settings).cache.check()
-    if stored is None:
-        return ok("the small local model; its weights are fetched when they are needed")
-    if stored.problem:
+    return await _local(scene)
+
+
+async def _local(scene: Scene) -> Finding:
+    """The weights read and the process started for real: nothing else shows that it runs here."""
+    cache = local_weights(scene.settings).cache
+    stored = await asyncio.to_thread(cache.check)
+    if stored is not None and stored.problem:
         return fail(
             f"the small local model is damaged: {stored.problem}",
             "turngate model remove, then turngate model pull",
         )
-    return ok("the small local model, whole and ready")
+    trial = await try_local(None if stored is None else cache.path)
+    if trial.problem:
+        saw, _, fix = trial.problem.rpartition("; ")
+        return fail(f"the small local model cannot run here: {saw}", fix)
+    if stored is None:
+        return ok("the small local model; its weights are fetched when they are needed")
+    if trial.held:
+        return ok(f"the small local model, which runs for a gateway already ({trial.held})")
+    return ok("the small local model, whole, and it starts")
 
 
 def _misplaced(key: str, listing: Listing, meant: Listing) -> Finding:

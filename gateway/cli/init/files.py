@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from agents.base.identities import FIRST_AGENT
 from gateway.core.errors import ConfigError
 
-AGENT = """\
+AGENT = f"""\
 ---
 # May also stand here: model, fallback_models, dm_scope, denied_tools, max_tokens, temperature
 name: main
 ---
-You are a friendly assistant who answers whoever writes to this gateway.
-Answer briefly, in the language you are written to. Say so when you do not know something.
+{FIRST_AGENT}
 """
 ROUTES = """\
 {

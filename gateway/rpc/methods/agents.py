@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from agents.base.identities import REGISTERED
 from gateway.core.errors import Conflict, InvalidInput, NotFound
 from gateway.core.keys import SessionScope, normalise_agent_id
 from gateway.identity.principal import Scope
@@ -42,11 +43,10 @@ async def register(call: Call, params: wire.RegisterAgent) -> wire.AgentRegister
         raise InvalidInput("id: an agent id has a letter or a digit")
     folders = call.gateway.folders
     directory = await asyncio.to_thread(folders.choose, params.workspace_dir, agent_id)
-    default = f"You are {params.name}, a helpful assistant. Answer briefly and honestly."
     agent = AddedAgent(
         agent_id,
         params.name,
-        params.system_prompt.strip() or default,
+        params.system_prompt.strip() or REGISTERED.format(name=params.name),
         params.model,
         SessionScope(params.dm_scope),
         directory,

@@ -22,7 +22,7 @@ from agents.base.effects import (
     TurnResult,
 )
 from agents.base.messages import AssistantMessage, Messages, ToolCall, ToolMessage, UserMessage
-from agents.base.models import WINDOW_FULL, ModelReply, ToolSpec, Usage
+from agents.base.models import REPETITION, WINDOW_FULL, ModelReply, ToolSpec, Usage
 from agents.base.tools import MAX_RESULT_CHARS, ToolResult
 from agents.context import GO_ON, INTERRUPTED, repair
 from agents.resilience.shrinking import UNKNOWN_CHARS
@@ -297,6 +297,15 @@ def test_calls_cut_by_the_window_are_not_run() -> None:
     driver = Driver()
     assert driver.send(ModelReply("", (call("a"),), WINDOW_FULL, Usage(1900, 30))) is None
     assert isinstance(driver.effects[1], CallModel)
+
+
+def test_an_answer_cut_where_it_went_round_in_circles_says_so_to_the_person_only() -> None:
+    result = Driver().send(ModelReply("Once upon a time.", (), REPETITION))
+    assert result == TurnResult(
+        "answered",
+        "Once upon a time.\n\n[cut off here, where the model began to repeat itself]",
+        (AssistantMessage("Once upon a time."),),
+    )
 
 
 def test_calls_cut_at_the_limit_are_not_run() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +10,21 @@ import pytest
 
 from agents.base.messages import UserMessage
 from agents.base.models import ModelContext, ModelReply, ModelRequest, ToolSpec
-from agents.models.local import FETCH_AGAIN_S, HANDOVER_S, WINDOW, LocalModel
+from agents.models.local import (
+    ASKED_AGAIN,
+    DIED,
+    FETCH_AGAIN_S,
+    HANDOVER_S,
+    RETRY_S,
+    WINDOW,
+    LocalModel,
+)
 from agents.models.local_child import NotStarted
 from gateway.core.clock import ManualClock
 from gateway.core.errors import ModelFailed
 from gateway.core.ids import SequentialIds
 from gateway.core.parts import Text
-from gateway.simulate.answers import Reply, refusal
+from gateway.simulate.answers import Ending, Raw, Reply, Wait, chunk, refusal
 from gateway.simulate.asked import Asked
 from gateway.simulate.server import simulating
 from gateway.simulate.simulator import Answer
@@ -81,13 +90,73 @@ async def test_a_process_that_died_is_started_again_with_another_key(tmp_path: P
         await bench.model.close()
 
 
-async def test_dying_in_the_middle_is_told_as_that(tmp_path: Path) -> None:
+async def half(_: Asked) -> Answer:
+    return Raw((chunk({"role": "assistant", "content": "ha"}),), ending=Ending.CUT)
+
+
+async def test_a_server_that_fails_and_lives_is_no_death(tmp_path: Path) -> None:
     async with simulating(answer=broken) as upstream:
         bench = Bench(tmp_path, upstream.base_url)
         await bench.model.open()
-        assert (await bench.failed()).told == "", "the process lives: this is another trouble"
+        assert (await bench.failed()).told == ""
+        assert len(upstream.asked) == 1
+        await bench.model.close()
+
+
+async def test_a_request_whose_process_died_is_asked_again(tmp_path: Path) -> None:
+    """As docs/local-model.md promises: the sender sees one whole answer, and that the preview of
+    the cut one is void."""
+
+    async def answer(call: Asked) -> Answer:
+        return await (half(call) if len(upstream.asked) == 1 else fine(call))
+
+    seen: list[str] = []
+    async with simulating(answer=answer) as upstream:
+        bench = Bench(tmp_path, upstream.base_url)
+        await bench.model.open()
         bench.starts.children[0].dying = True
-        assert "stopped in the middle" in (await bench.failed()).told
+        context = ModelContext(
+            bench.clock, lambda text: seen.append(text), restarted=lambda: seen.append("|")
+        )
+        reply = await bench.model.complete(REQUEST, context)
+        assert reply.text == "fine"
+        assert "".join(seen) == "ha|fine"
+        assert len(bench.starts.children) == 2
+        await bench.model.close()
+
+
+async def test_a_request_that_kills_every_process_is_given_up(tmp_path: Path) -> None:
+    """Otherwise one message would keep the model from everybody else."""
+    async with simulating(answer=half) as upstream:
+        bench = Bench(tmp_path, upstream.base_url)
+        bench.starts.dying = True
+        asking = asyncio.ensure_future(bench.failed())  # noqa: TID251 - time is moved beside it
+        while not asking.done():
+            await bench.clock.advance(RETRY_S[1])
+        failure = await asking
+        assert failure.told == DIED
+        assert len(upstream.asked) == 1 + ASKED_AGAIN
+        await bench.model.close()
+
+
+async def test_an_answer_that_goes_round_in_circles_ends_there(tmp_path: Path) -> None:
+    """The request is closed: up to its output limit a circle costs the model all its time."""
+    circle = "I can help you with that. "
+
+    async def answer(_: Asked) -> Answer:
+        pieces = [chunk({"content": "Hello! "}), *(chunk({"content": circle}) for _ in range(9))]
+        return Raw((*pieces, Wait()))
+
+    seen: list[str] = []
+    async with simulating(answer=answer) as upstream:
+        bench = Bench(tmp_path, upstream.base_url)
+        reply = await bench.model.complete(
+            REQUEST, ModelContext(bench.clock, lambda text: seen.append(text))
+        )
+        assert reply.text == "Hello! I can help you with that."
+        assert reply.finish_reason == "repetition"
+        assert reply.usage.output_tokens > 0
+        assert "".join(seen).count(circle) == 5, "what was on its way is not shown any more"
         await bench.model.close()
 
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from agents.base import size
+from agents.base.agents import Agent
+from agents.base.identities import DEFAULT, FIRST_AGENT, REGISTERED
 from agents.base.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
 from agents.base.models import ModelRequest, ToolSpec
-from agents.models.local_prompt import CUT, IDENTITY_TOKENS, OUTPUT_TOKENS, fit
+from agents.models.local_prompt import CUT, IDENTITY_TOKENS, OUTPUT_TOKENS, SYSTEM, fit
+from agents.prompt import system_prompt
+from gateway.core.ids import AgentId
 from gateway.core.parts import Image, Text, text_of
 
 
@@ -49,6 +56,19 @@ def test_of_long_instructions_it_is_told_the_beginning() -> None:
 def test_only_the_identity_is_told_not_guidance_on_tools() -> None:
     small = fit(ask(said("hello"), system="You are Luna.\n\n## Tools\n\nUse them."), model="tiny")
     assert small.system == "You are Luna."
+
+
+@pytest.mark.parametrize("identity", [FIRST_AGENT, DEFAULT, REGISTERED.format(name="Luna")])
+def test_instructions_we_wrote_give_way_to_the_line_it_was_trained_with(identity: str) -> None:
+    """It follows no rules, and answers a greeting with condolences when it is given any."""
+    agent = Agent(AgentId("main"), "main", identity, Path(), guidance="Use them.")
+    assert fit(ask(said("test"), system=system_prompt(agent)), model="tiny").system == SYSTEM
+
+
+def test_an_operators_own_instructions_are_told_as_they_are() -> None:
+    for own in (f"{FIRST_AGENT} You are a pirate.", "You are Luna.", f"Be rude. {DEFAULT}"):
+        agent = Agent(AgentId("main"), "main", own, Path())
+        assert fit(ask(said("test"), system=system_prompt(agent)), model="tiny").system == own
 
 
 def test_what_tools_said_is_told_as_text() -> None:

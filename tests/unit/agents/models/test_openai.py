@@ -81,3 +81,14 @@ async def test_cancelling_while_it_opens_leaves_it_usable() -> None:
             opening.cancel()
         assert (await ask(model)).text == "You said: hi"
         await model.close()
+
+
+async def test_members_that_only_one_server_understands_go_with_every_request() -> None:
+    async with simulating() as server:
+        extra = {"repeat_penalty": 1.1, "logit_bias": {"7": -8}}
+        model = OpenAIModel(Profile(server.base_url, "", "m", extra=extra))
+        await ask(model)
+        await model.close()
+        (asked,) = server.asked
+        assert asked.body["repeat_penalty"] == 1.1
+        assert asked.body["logit_bias"] == {"7": -8}

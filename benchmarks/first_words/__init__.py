@@ -1,0 +1,1 @@
+"""How good the local model's first answers are: fifty messages, five tries each, fixed rules."""
