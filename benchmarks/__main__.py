@@ -8,7 +8,18 @@ from __future__ import annotations
 import argparse
 import json
 
-from benchmarks import failover, overload, postgres, runs, store, surface, turns, upstream, whole
+from benchmarks import (
+    crowd,
+    failover,
+    overload,
+    postgres,
+    runs,
+    store,
+    surface,
+    turns,
+    upstream,
+    whole,
+)
 from benchmarks.first_words import asking
 from benchmarks.tables import Aim, Benchmark, Table, against, machine, say
 
@@ -21,6 +32,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "upstream": upstream.measure,
     "whole": whole.measure,
     "overload": overload.measure,
+    "crowd": crowd.measure,
     "failover": failover.measure,
     "first_words": asking.measure,
 }

@@ -79,7 +79,8 @@ class TurnSlots:
         self._turns = Places(GateRules(rules.turns))
         # Memory is held for as long as a model takes, and counted in bytes, not in places.
         self._memory = Places(GateRules(rules.memory, shared=True, classes=()))
-        self.working = Places(GateRules(rules.working))
+        # Shared, although held briefly: tasks that work at once slow each other down on one loop.
+        self.working = Places(GateRules(rules.working, shared=True))
         self.tools = Places(GateRules(rules.tools, shared=True))
         self._waiting: dict[str, tuple[Claim, ...]] = {}
         self.running = 0

@@ -97,6 +97,20 @@ def test_agents_of_one_principal_take_turns() -> None:
     assert order == ["a0", "a1", "b0", "a2", "b1"]
 
 
+def test_going_on_and_beginning_take_turns() -> None:
+    """A thousand answers in the same moment do not keep the next message from its turn."""
+    gate, order = Gate(GateRules(1)), list[str]()
+    claims = [Claim(Party("p"), stage=stage) for stage in ("go on", "go on", "go on", "begin")]
+    for claim in claims:
+        gate.come(claim)
+    while claims:
+        for claim in gate.admit():
+            order.append(claim.stage)
+            claims.remove(claim)
+            gate.leave(claim)
+    assert order == ["go on", "begin", "go on", "go on"]
+
+
 def test_people_go_before_background_that_waited_longer() -> None:
     queue = Queue(SMALL)
     queue.come(*"abc")

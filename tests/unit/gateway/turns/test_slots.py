@@ -10,7 +10,7 @@ import pytest
 
 from channels.base.messages import SourceClass
 from gateway.core.clock import ManualClock, settle
-from gateway.runs.gate import Claim, Party
+from gateway.runs.gate import Party
 from gateway.turns.slots import CHAR_BYTES, TURN_BYTES, Free, Place, SlotRules, TurnSlots
 from tests.support.house import House, open_house
 
@@ -88,33 +88,24 @@ async def test_a_turn_that_waits_for_others_lets_another_one_work(crowd: Crowd) 
         await crowd.go("b")
 
 
-async def test_who_comes_back_takes_turns_with_who_begins(crowd: Crowd) -> None:
-    """A thousand answers in the same moment do not keep the next message from its turn."""
-    order: list[str] = []
+async def test_who_comes_back_waits_for_a_place(crowd: Crowd) -> None:
+    answered, order = asyncio.Event(), list[str]()
 
-    async def come_back(name: str, answered: asyncio.Event) -> None:
-        async with crowd.places[name].released():
+    async def come_back() -> None:
+        async with crowd.places["a"].released():
             await answered.wait()
-        order.append(name)
+        order.append("a")
 
-    answered = asyncio.Event()
-    await crowd.come("a", "b", principal="p")
+    await crowd.come("a", "b")
     async with asyncio.TaskGroup() as group:
-        for name in ("a", "b"):
-            group.create_task(come_back(name, answered))
+        group.create_task(come_back())
         await settle()
-        async with crowd.slots.working.hold(Claim(Party("x"))):
-            async with crowd.slots.working.hold(Claim(Party("y"))):
-                answered.set()
-                await settle()
-                await crowd.come("c", principal="p")
-                assert (order, crowd.slots.waiting) == ([], 1)
-            await settle()
-            assert order == ["a"]
-            await crowd.go("a")
-            assert crowd.running == ["b", "c"]
-            await crowd.go("c")
-            assert order == ["a", "b"]
+        await crowd.come("c")
+        answered.set()
+        await settle()
+        assert (crowd.running, order) == (["a", "b", "c"], [])
+        await crowd.go("b")
+        assert order == ["a"]
 
 
 async def test_what_is_cut_short_while_it_waits_for_others_takes_no_place(crowd: Crowd) -> None:
