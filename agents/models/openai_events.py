@@ -8,6 +8,7 @@ soon as they are complete; what they mean is decided by `openai_answer`.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import orjson
@@ -42,18 +43,21 @@ class EventReader:
         self._data: list[bytes] = []
         self._document: list[bytes] = []
 
-    def feed(self, data: bytes) -> list[Event]:
-        """The values that are complete with this; raises `NotAnEvent`."""
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """The values that are complete with this; raises `NotAnEvent` behind those before it.
+
+        One at a time, so that `done` and an error come after what stands before them in `data`.
+        """
         if not self._begun:
             data = b"".join((*self._rest, data))
             if len(data) < len(BOM) and BOM.startswith(data):
                 self._rest = [data]
-                return []
+                return
             self._begun, self._rest, data = True, [], data.removeprefix(BOM)
         *lines, last = data.split(b"\n")
         if not lines:
             self._rest.append(last)
-            return []
+            return
         lines[0], self._rest = b"".join((*self._rest, lines[0])), [last]
         events: list[Event] = []
         for line in lines:
@@ -61,7 +65,8 @@ class EventReader:
                 self._take(line, events)
             elif self._data or self._document or self._name:
                 self._line(line, events)
-        return events
+            yield from events
+            events.clear()
 
     def finish(self) -> list[Event]:
         """What the end of the body completes; what it cuts is left out."""

@@ -72,16 +72,16 @@ def test_a_document_is_one_value(body: bytes) -> None:
 
 def test_a_value_is_there_before_the_line_behind_it() -> None:
     reader = EventReader()
-    assert reader.feed(b'data: {"a":1}\n') == [Event("", ONE)]
+    assert list(reader.feed(b'data: {"a":1}\n')) == [Event("", ONE)]
 
 
 def test_an_event_keeps_its_name_and_errors_may_be_bare_text() -> None:
     reader = EventReader()
-    assert reader.feed(b'event: error\ndata: {"a":1}\n\ndata: {"b":[2]}\n\n') == [
+    assert list(reader.feed(b'event: error\ndata: {"a":1}\n\ndata: {"b":[2]}\n\n')) == [
         Event("error", ONE),
         Event("", TWO),
     ]
-    assert reader.feed(b"event: error\ndata: out of memory\n\n") == [
+    assert list(reader.feed(b"event: error\ndata: out of memory\n\n")) == [
         Event("error", "out of memory")
     ]
 

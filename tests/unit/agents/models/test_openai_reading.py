@@ -129,3 +129,18 @@ async def test_what_was_shown_is_taken_back_when_it_was_a_thought() -> None:
 async def test_what_was_held_back_is_shown_at_the_end() -> None:
     _, shown = await read(event({"content": "a <"}, "stop"), DONE)
     assert shown == "a <"
+
+
+async def test_a_fault_counts_however_the_body_was_cut_into_pieces() -> None:
+    """Also when the end of the body came in the same piece as the fault before it."""
+    odd = event("text")
+    for pieces in ((odd, STOP, DONE), (odd + STOP + DONE,)):
+        with pytest.raises(ModelFailed) as raised:
+            await read(*pieces)
+        assert raised.value.category == "bad_response"
+
+
+async def test_what_comes_behind_a_whole_answer_in_the_same_piece_takes_nothing_away() -> None:
+    for behind in (b"data: {oops\n\n", event("text"), b'data: {"error": {"message": "late"}}\n\n'):
+        answer, shown = await read(HALF + STOP + behind)
+        assert (answer.ended, shown) == (True, "Hello")
