@@ -502,7 +502,7 @@ class Settings(BaseSettings):
         values = [getattr(self, name) for name in type(self).model_fields]
         values += [secret for key in self.llm_keys for secret in (key.api_key, key.proxy)]
         secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
-        return [*secrets, *setting_words.passwords(self.turngate_store)]
+        return [*filter(None, secrets), *setting_words.passwords(self.turngate_store)]
 
     @property
     def postgres_url(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import time
 from collections.abc import Generator, Iterator
 
 import pytest
+import structlog
 
 from tests.support import bounds, database
 
@@ -37,6 +39,18 @@ def no_database_stays() -> Iterator[None]:
     """Whoever started a PostgreSQL ends it."""
     yield
     database.stop()
+
+
+@pytest.fixture(autouse=True)
+def logs_stay_where_they_were() -> Iterator[None]:
+    """A command run in this process sends logs to a stream that is closed with its test."""
+    root = logging.getLogger()
+    handlers, level, configured = root.handlers[:], root.level, structlog.is_configured()
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    if not configured:
+        structlog.reset_defaults()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,8 +1,8 @@
 """Whether an answer to a first message is good: fixed rules, no model and no taste. Pure.
 
-The rules are blunt: an answer is good when it speaks of what was asked, regrets nothing, does not go
-round in circles and ends by itself. What counts as on topic was widened once, after answers had been
-read; the settings are compared under the same rules since then.
+The rules are blunt: an answer is good when it speaks of what was asked, regrets nothing, does not
+go round in circles and ends by itself. What counts as on topic was widened once, after answers had
+been read; the settings are compared under the same rules since then.
 """
 
 from __future__ import annotations

@@ -51,7 +51,9 @@ def find(*, url: str | None = None, home: str | None = None) -> Target:
     given = url or settings.turngate_url
     if given:
         if problem := url_problem(given):
-            raise InvalidInput(f"{given!r} is no address of a gateway: {problem}")
+            raise InvalidInput(
+                f"{given!r} is no address of a gateway: {problem}; expected http://host:port"
+            )
         return Target(given, _token_for(given, settings, is_of_folder=_names(settings, url)))
     target = running(settings)
     if target is None:

@@ -25,7 +25,8 @@ def nearest(
     Case does not count, and `-` is `_`. A `prefix` of the known names may be left out: with
     `turngate_`, `port` is near `TURNGATE_PORT`.
     """
-    spelt = {_folded(each): each for each in sorted(known)}
+    # `str` takes members of an enumeration for what they are written as.
+    spelt = {_folded(each): str(each) for each in sorted(known)}
     asked = _folded(word[:MAX_CHARS])
     if found := get_close_matches(asked, spelt, count, cutoff):
         return [spelt[name] for name in found]
@@ -48,7 +49,7 @@ def did_you_mean(
 
     Where none is near it is `otherwise`, or without that the first of the known names.
     """
-    words = sorted(known)
+    words = sorted(map(str, known))
     if near := nearest(word, words, count=count, cutoff=cutoff, prefix=prefix):
         return f"did you mean {' or '.join(map(repr, near))}?"
     if otherwise is not None:

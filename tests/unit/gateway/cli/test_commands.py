@@ -103,7 +103,7 @@ def test_events_are_listed_and_followed_until_interrupted(served: Shell) -> None
 def test_a_kind_that_is_never_told_is_not_waited_for(shell: Shell, wrong: str, meant: str) -> None:
     done = shell.run("events", "follow", "--kind", wrong)
     assert done.returncode == 2
-    assert f"did you mean {meant}?" in done.stderr
+    assert f"did you mean {meant!r}" in done.stderr
 
 
 def test_a_reader_that_leaves_is_no_news(served: Shell) -> None:

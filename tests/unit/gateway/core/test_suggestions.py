@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import pytest
 
 from gateway.core.suggestions import MAX_CHARS, did_you_mean, nearest
@@ -52,3 +54,8 @@ def test_only_the_beginning_of_an_endless_name_is_compared() -> None:
     """Strangers choose the names; comparing costs the square of their length."""
     name = "send" + "x" * 100_000
     assert nearest(name, ["send" + "x" * (MAX_CHARS - 4)]) == ["send" + "x" * (MAX_CHARS - 4)]
+
+
+def test_members_of_an_enumeration_are_shown_as_they_are_written() -> None:
+    kinds = StrEnum("kinds", {"A": "turn.started", "B": "turn.ended"})
+    assert did_you_mean("turn.start", kinds, count=1) == "did you mean 'turn.started'?"
