@@ -244,7 +244,7 @@ async def test_a_server_that_reads_nothing_is_a_timeout_of_writing() -> None:
         await connection.closed.wait()
 
     async with client(deaf) as (upstream, http):
-        brief = httpx2.Timeout(PATIENCE_S, write=0.05)
+        brief = httpx2.Timeout(PATIENCE_S, read=0.05, write=0.05)
         with pytest.raises(httpx2.WriteTimeout):
             await http.post(upstream.url, content=b"x" * (32 << 20), timeout=brief)
 
