@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -15,6 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 BINARY = shutil.which("pgbouncer") or next(
     (path for path in ("/usr/sbin/pgbouncer",) if Path(path).exists()), None
 )
+# A socket in a folder of its own: no other test can take the place of a file's name.
+_PORT = 6432
 MISSING = "needs PgBouncer: apt install pgbouncer"
 
 
@@ -30,9 +33,9 @@ def pooled(server_url: str, *, mode: str, more: str = "") -> Iterator[str]:
         f"""[databases]
 * = host={host} port={parts.port or 5432} user={parts.username}
 [pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = {(port := _free_port())}
-unix_socket_dir =
+listen_addr =
+listen_port = {_PORT}
+unix_socket_dir = {folder}
 auth_type = any
 pool_mode = {mode}
 ignore_startup_parameters = extra_float_digits
@@ -41,16 +44,18 @@ ignore_startup_parameters = extra_float_digits
     )
     # PgBouncer refuses to be root, and the server's socket is in a folder of the server's user.
     user = ["setpriv", f"--reuid={Path(host).stat().st_uid}", "--clear-groups"]
+    if os.geteuid() == 0:
+        os.chown(folder, Path(host).stat().st_uid, -1)
     folder.chmod(0o755)
     log = (folder / "pgbouncer.log").open("wb")
     process = subprocess.Popen(
         [*(user if os.geteuid() == 0 else []), BINARY, str(settings)], stderr=log, stdout=log
     )
     try:
-        while process.poll() is None and not _listens(port):
-            pass
+        while process.poll() is None and not _listens(folder):
+            time.sleep(0.01)
         assert process.poll() is None, (folder / "pgbouncer.log").read_text()
-        yield f"postgresql://{parts.username}@127.0.0.1:{port}{parts.path}"
+        yield f"postgresql://{parts.username}@{parts.path}?host={folder}&port={_PORT}"
     finally:
         process.terminate()
         process.wait()
@@ -58,12 +63,6 @@ ignore_startup_parameters = extra_float_digits
         shutil.rmtree(folder)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def _listens(folder: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(folder / f".s.PGSQL.{_PORT}")) == 0
