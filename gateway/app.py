@@ -34,11 +34,14 @@ from channels.stdio.plain import for_streams
 from channels.websocket import WebSocketChannel
 from gateway.answering import Answering, answering, models, who_answers
 from gateway.config import Settings
+from gateway.conversations.conversations import conversations
 from gateway.core import home
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import ConfigError, ModelFailed, StoreUnavailable
 from gateway.core.ids import Chance, Ids, SystemIds, system_chance
 from gateway.core.tasks import Ending, TaskOwner
+from gateway.delivery.fetched import FetchedAnswers
+from gateway.delivery.operating import Deliveries
 from gateway.delivery.outbox import Outbox
 from gateway.events.company import Company
 from gateway.events.log import EventLog
@@ -69,7 +72,6 @@ from gateway.turns.boundary import Boundary
 from gateway.turns.lanes import Lanes
 from gateway.turns.slots import SlotRules, TurnSlots
 from gateway.turns.task import TurnTask
-from gateway.turns.waiting import TurnWaiters
 from gateway.turns.world import Compacting, World, by_name
 from gateway.workspace import agent_folders, declared_agents, declared_router
 
@@ -225,7 +227,18 @@ async def open_gateway(
             operations=operations,
             copies=copies,
             outbox=outbox,
-            waiters=TurnWaiters(store),
+            deliveries=Deliveries(store, clock, outbox),
+            fetched=FetchedAnswers(store.post, clock),
+            conversations=conversations(
+                store=store,
+                clock=clock,
+                ids=ids,
+                router=router,
+                intake=intake,
+                lanes=lanes,
+                live=sessions,
+                log=events,
+            ),
             profiles=answers.profiles,
             opening=answers.opening,
         )
@@ -268,6 +281,7 @@ async def _start(
             greet()
             every("greet", REFRESH_S, greet)
     stack.push_async_callback(gateway.intake.close)
+    stack.push_async_callback(gateway.conversations.close)
 
 
 def _about(settings: Settings, clock: Clock) -> About:

@@ -10,8 +10,11 @@ from pathlib import Path
 
 from agents.base.agents import Agents
 from agents.base.profiles import Profiles
+from gateway.conversations.conversations import Conversations
 from gateway.core.clock import Clock
 from gateway.core.ids import Ids
+from gateway.delivery.fetched import FetchedAnswers
+from gateway.delivery.operating import Deliveries
 from gateway.delivery.outbox import Outbox
 from gateway.events.log import EventLog
 from gateway.events.previews import Previews
@@ -29,7 +32,6 @@ from gateway.store.base.store import Store
 from gateway.telemetry.health import Health
 from gateway.turns.lanes import Lanes
 from gateway.turns.opening import Opening
-from gateway.turns.waiting import TurnWaiters
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,9 @@ class Gateway:
     operations: Operations
     copies: Copies
     outbox: Outbox
-    waiters: TurnWaiters
+    deliveries: Deliveries
+    fetched: FetchedAnswers
+    conversations: Conversations
     profiles: Profiles
     opening: Opening
 

@@ -165,8 +165,8 @@ def _stopping(gateway: Gateway, admission: Admission) -> Stopping:
         await gateway.lanes.stop(grace_s=RUNNING_S)
 
     async def answer_waiters() -> None:
-        gateway.waiters.release()
-        while len(gateway.waiters) or admission.busy:  # the server's step has a bound
+        gateway.conversations.waiters.release()
+        while len(gateway.conversations.waiters) or admission.busy:  # the server's step has a bound
             await gateway.clock.sleep(ANSWERED_S)
 
     return Stopping(

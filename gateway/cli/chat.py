@@ -192,7 +192,7 @@ async def _alone(sitting: Sitting, served: Served) -> bool:
             click.echo(f"turngate: {error}", err=True)
             sitting.stop.set()
 
-    ends = Ends(gateway.intake, sitting.terminal, gateway.waiters.ended)
+    ends = Ends(gateway.intake, sitting.terminal, gateway.conversations.waiters.ended)
 
     async def idle() -> None:
         await gateway.idle()

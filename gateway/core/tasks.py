@@ -46,6 +46,10 @@ class TaskOwner:
         task.add_done_callback(self._ended)
         return task
 
+    async def run_to_completion(self, name: str, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`, which goes on to its end even when the caller is cancelled."""
+        return await asyncio.shield(self.start(name, work, ending=Ending.FINISHABLE))
+
     def __len__(self) -> int:
         return len(self._tasks)
 

@@ -81,6 +81,9 @@ class Gap:
 
 Notification = Event | CaughtUp | Gap
 
+Entry = EventRow
+"""An entry of the log as its readers get it."""
+
 
 class EventLog:
     """The log as subscribers see it; one per process."""
@@ -132,6 +135,11 @@ class EventLog:
     async def read(self, after_seq: int, limit: int) -> list[EventRow]:
         """A page of the log."""
         return await self._store.read(ReadEvents(after_seq, limit))
+
+    async def floor(self) -> int:
+        """The number up to which retention has taken the entries away."""
+        (bounds,) = await self._store.read(GetLogBounds())
+        return bounds.floor
 
     async def _follow(self, cursor: int, wanted: Filter) -> AsyncIterator[Notification]:
         told = cursor

@@ -6,7 +6,6 @@ store and reaches exactly one end. Lanes learn of it after the commit, through `
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from dataclasses import replace
 from typing import NamedTuple, Protocol
@@ -29,7 +28,7 @@ from gateway.core.errors import (
 )
 from gateway.core.ids import AgentId, ContentId, Ids, TurnId
 from gateway.core.keys import RouteKey, SessionKey, parse_session_key
-from gateway.core.tasks import Ending, TaskOwner
+from gateway.core.tasks import TaskOwner
 from gateway.events.kinds import Kind
 from gateway.intake import limits
 from gateway.runs.gate import Claim, GateRules, Party, Use
@@ -133,9 +132,8 @@ class Intake:
 
     async def accept(self, message: Inbound) -> Accepted:
         self._check_open()
-        # Whoever stops waiting must not leave a durable input that no lane knows of.
-        taking_in = self._owner.start("accept", self._take_in(message), ending=Ending.FINISHABLE)
-        return await asyncio.shield(taking_in)
+        # A sender that stops waiting must not leave a durable input that no lane knows of.
+        return await self._owner.run_to_completion("accept", self._take_in(message))
 
     async def summarise(self, session: SessionRow, route: RouteKey, principal: str) -> TurnId:
         """Have a conversation summarised by a turn of its own, asked for at `route`.
@@ -144,11 +142,10 @@ class Intake:
         """
         self._check_open()
         asked = self._ask_summary(session, route, principal)
-        asking = self._owner.start("summarise", asked, ending=Ending.FINISHABLE)
-        return await asyncio.shield(asking)
+        return await self._owner.run_to_completion("summarise", asked)
 
     async def cancel(self, turn_id: TurnId) -> None:
-        await self._turns.cancel(turn_id)
+        await self._owner.run_to_completion("cancel", self._turns.cancel(turn_id))
 
     def _check_open(self) -> None:
         if self._closed:

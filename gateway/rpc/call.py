@@ -11,10 +11,12 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from gateway.conversations.conversations import Conversations
 from gateway.core.errors import Bug
 from gateway.identity.principal import Principal
 from gateway.rpc.shared import Shared
 from gateway.running import Gateway
+from gateway.turns.waiting import Ended
 from gateway.wire.jsonrpc import Id
 
 
@@ -103,6 +105,17 @@ class Call:
     client: Client | None = None
     in_batch: bool = False
     written: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def conversations(self) -> Conversations:
+        """The use cases that most methods are about."""
+        return self.gateway.conversations
+
+    def shows(self, ended: Ended | None) -> None:
+        """The answer of a turn is sent once this request's is; nothing where there is none."""
+        if ended is not None and ended.delivery_key:
+            key, fetched = ended.delivery_key, self.gateway.fetched
+            self.written.append(lambda: fetched.mark_sent(key))
 
     @property
     def lasting(self) -> Client:

@@ -11,10 +11,8 @@ from typing import Any, TypeVar
 
 import orjson
 
+from gateway.conversations.reading import FROM_THE_TOP
 from gateway.core.errors import InvalidInput
-
-FROM_THE_TOP = 2**63 - 1
-"""Above every ordinal, position and time."""
 
 AROUND = 1024
 """Bytes of an entry besides its words, names and numbers: a guess from above."""

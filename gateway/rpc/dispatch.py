@@ -65,8 +65,6 @@ class Dispatcher:
         self._methods = {method.name: method for method in methods}
         self._max_result_bytes = max_result_bytes
         self.shared = Shared(
-            gateway.store,
-            gateway.clock,
             Document(methods, gateway.about.version),
             max_result_bytes=max_result_bytes,
             max_frame_bytes=max_frame_bytes,

@@ -1,4 +1,4 @@
-"""What the requests of all clients share: who is connected, who owns what, what must not be cut.
+"""What the requests of all clients share: who is connected, and what must not be cut.
 
 One a dispatcher. A handler may be cancelled at each of its awaits; what has to run to its end once
 begun is started here.
@@ -6,17 +6,12 @@ begun is started here.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from gateway.core.clock import Clock
-from gateway.core.tasks import Ending, TaskOwner
-from gateway.rpc.ownership import Ownership
-from gateway.rpc.pulled import Pulled
-from gateway.store.base.store import Store
+from gateway.core.tasks import TaskOwner
 from gateway.telemetry.tasks import task_failed_unasked
 from gateway.wire.methods.status import ClientPresence
 
@@ -55,8 +50,6 @@ class Shared:
 
     def __init__(
         self,
-        store: Store,
-        clock: Clock,
         discovery: Discovery,
         *,
         max_result_bytes: int,
@@ -65,8 +58,6 @@ class Shared:
         self.discovery = discovery
         self.max_result_bytes = max_result_bytes
         self.max_frame_bytes = max_frame_bytes
-        self.ownership = Ownership(store)
-        self.pulled = Pulled(store.post, clock)
         self.streams: Counter[str] = Counter()
         """Subscriptions by credential."""
         self.present: dict[Presence, None] = {}  # a set that keeps its order
@@ -74,7 +65,7 @@ class Shared:
 
     async def whole(self, name: str, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, which goes on to its end even when the caller is cancelled."""
-        return await asyncio.shield(self._owner.start(name, work, ending=Ending.FINISHABLE))
+        return await self._owner.run_to_completion(name, work)
 
     async def close(self) -> None:
         """Wait for what was begun."""

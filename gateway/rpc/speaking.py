@@ -1,36 +1,14 @@
-"""Whom a message comes from: the rule that keeps one client out of another's conversation.
-
-Without the scope `operator` the channel is `websocket` and the peer's name begins with the name of
-the credential; a credential's name has no slash, so the two parts cannot be confused.
-"""
+"""Routes and parts of messages: from the shapes of the wire, and back."""
 
 from __future__ import annotations
 
-from channels.base.messages import Inbound
 from gateway.core import parts
-from gateway.core.errors import Forbidden
-from gateway.core.ids import AgentId
 from gateway.core.keys import DEFAULT_ACCOUNT, RouteKey
-from gateway.identity.principal import Principal, Scope
 from gateway.wire.methods.routing import Route
 from gateway.wire.methods.turns import FilePart, ImagePart, PartShape, StartTurn, TextPart
 
-CHANNEL = "websocket"
-"""The channel of everybody who speaks JSON-RPC, whatever carries it."""
 
-
-def inbound(principal: Principal, params: StartTurn) -> Inbound:
-    """The message as intake takes it; raises `Forbidden` for a place that is not the sender's."""
-    return Inbound(
-        route=place(principal, named(params)),
-        parts=said(params),
-        principal=principal.name,
-        idempotency_key=params.idempotency_key,
-        agent=AgentId(params.agent_id) if params.agent_id else None,
-    )
-
-
-def named(params: StartTurn | Route) -> RouteKey:
+def route_of(params: StartTurn | Route) -> RouteKey:
     """The place that parameters name."""
     return RouteKey(
         params.channel,
@@ -42,21 +20,7 @@ def named(params: StartTurn | Route) -> RouteKey:
     )
 
 
-def place(principal: Principal, route: RouteKey) -> RouteKey:
-    """Where the principal speaks when it says it is at `route`."""
-    if principal.has(Scope.OPERATOR):
-        return route
-    if route.channel != CHANNEL:
-        raise Forbidden(
-            f"speaking on the channel {route.channel!r} needs the scope 'operator'; leave it out"
-        )
-    if route.group or route.thread:
-        # Whoever names a group would hear what others say in it.
-        raise Forbidden("speaking in a group needs the scope 'operator'; leave it out")
-    return RouteKey(CHANNEL, route.account, route.guild, peer=f"{principal.name}/{route.peer}")
-
-
-def said(params: StartTurn) -> parts.Parts:
+def parts_of(params: StartTurn) -> parts.Parts:
     """The parts of a message."""
     if params.text is not None:
         return (parts.Text(params.text),)

@@ -18,13 +18,11 @@ import structlog
 from agents.base import messages
 from gateway.core import parts
 from gateway.core.errors import StoreUnavailable
-from gateway.events.log import CaughtUp, Event, Filter, Gap, Notification
+from gateway.events.log import CaughtUp, Entry, Event, Filter, Gap, Notification
 from gateway.events.previews import Preview
 from gateway.identity.principal import Scope
 from gateway.rpc.call import Client
-from gateway.rpc.shared import Shared
 from gateway.running import Gateway
-from gateway.store.base.events import EventRow
 from gateway.wire.methods.events import EventFilter
 
 CAUGHT_UP_S = 5.0
@@ -49,9 +47,8 @@ class Wish:
 class Stream:
     """The source of one subscription's notifications."""
 
-    def __init__(self, gateway: Gateway, shared: Shared, client: Client, wish: Wish) -> None:
+    def __init__(self, gateway: Gateway, client: Client, wish: Wish) -> None:
         self._gateway = gateway
-        self._shared = shared
         self._connection = client.connection
         self._wish = wish
         self._cursor = self._told = wish.after_seq
@@ -94,13 +91,13 @@ class Stream:
         if self._is_time():
             await self._caught_up(id)
 
-    async def _sees(self, row: EventRow) -> bool:
+    async def _sees(self, row: Entry) -> bool:
         principal = self._connection.principal
-        return principal.has(Scope.READ) and await self._shared.ownership.sees(
+        return principal.has(Scope.READ) and await self._gateway.conversations.ownership.sees(
             principal, row.session_key, row.turn_id
         )
 
-    async def _tell(self, id: str, seq: int, row: EventRow) -> None:
+    async def _tell(self, id: str, seq: int, row: Entry) -> None:
         entry = entry_of(row)
         params: dict[str, Any] = {"seq": seq, "prev_seq": self._told, "result": entry}
         if self._wish.plain:
@@ -108,7 +105,7 @@ class Stream:
         else:
             await self._connection.notify("events.event", {"subscription": id, **params})
         self._advance(seq)
-        self._shared.pulled.written(entry["data"].get("delivery_key", ""))
+        self._gateway.fetched.mark_sent(entry["data"].get("delivery_key", ""))
 
     async def _caught_up(self, id: str) -> None:
         if not self._wish.plain:
@@ -139,7 +136,7 @@ class Stream:
                 and wanted.turn_id in ("", preview.turn_id)
                 and (not wanted.agent_id or preview.session_key.split(":")[1] == wanted.agent_id)
                 and principal.has(Scope.READ)
-                and self._shared.ownership.known_to_see(
+                and self._gateway.conversations.ownership.known_to_see(
                     principal, preview.session_key, preview.turn_id
                 )
             ):
@@ -163,7 +160,7 @@ def filter_of(wanted: EventFilter) -> Filter:
     )
 
 
-def entry_of(row: EventRow) -> dict[str, Any]:
+def entry_of(row: Entry) -> dict[str, Any]:
     """An entry of the log as JSON: `gateway.wire.methods.events.EventEntry`."""
     said = _said(row.body)
     return {

@@ -19,6 +19,7 @@ from gateway.runs.canonical import Json, json_text
 from gateway.runs.engine import Engine
 from gateway.runs.history import is_question
 from gateway.runs.operating import Operations
+from gateway.runs.pieces import Pieces
 from gateway.runs.results import INLINE_BYTES, apart
 from gateway.runs.task import Manifest
 from gateway.store.base.catalog import Op
@@ -52,6 +53,7 @@ class Copies:
         self._ids = ids
         self._engine = engine
         self._operations = operations
+        self.pieces = Pieces(store)
 
     async def fork(
         self, run_id: RunId, *, by: str, step: str = "", repeat_unsafe: bool = False
@@ -61,7 +63,7 @@ class Copies:
         Without `step`: with everything that is complete. Raises `NotFound`, and `Conflict` for
         turns and as `Operations.retry` does.
         """
-        row = await self._operations.one(run_id)
+        row = await self._operations.reading.one(run_id)
         if row.task not in self._operations.tasks:
             raise Conflict(
                 f"run {run_id} is of the task {row.task!r}, which cannot be forked here; for a "
@@ -95,7 +97,7 @@ class Copies:
 
     async def export(self, run_id: RunId) -> dict[str, Json]:
         """Everything recorded of a run, as JSON."""
-        row = await self._operations.one(run_id)
+        row = await self._operations.reading.one(run_id)
         # Twice, so that steps and row are of one moment or the row says that it went on.
         steps = await self._store.read(LoadSteps(run_id))
         events = await self._store.read(RunEvents(run_id))

@@ -27,6 +27,7 @@ from gateway.events.kinds import Kind
 from gateway.runs.canonical import Json, json_text
 from gateway.runs.engine import Engine
 from gateway.runs.history import Rest, rest_from, rest_unfinished
+from gateway.runs.reading import RunReading
 from gateway.runs.task import Manifest
 from gateway.store.base.catalog import Op
 from gateway.store.base.inputs import FindKey, RememberKey
@@ -34,7 +35,6 @@ from gateway.store.base.retention import PruneRuns
 from gateway.store.base.runs import (
     DropRunEvent,
     DropStep,
-    GetRun,
     GetRunEvent,
     LoadSteps,
     PutRun,
@@ -72,12 +72,7 @@ class Operations:
         self._ids = ids
         self._engine = engine
         self.tasks = tuple(tasks)
-
-    async def one(self, run_id: str) -> RunRow:
-        """A run as it stands."""
-        for row in await self._store.read(GetRun(run_id)):
-            return row
-        raise NotFound(f"there is no run {run_id!r}")
+        self.reading = RunReading(store)
 
     async def start(self, manifest: Manifest, *, by: str, key: str = "", root: str = "") -> RunId:
         """A new run of a declared task; the same `key` with the same manifest is the same run.
@@ -92,7 +87,7 @@ class Operations:
         run_id, now = RunId(self._ids.new("r")), self._clock.now_ms()
         due = self.due(run_id, manifest, by=by)
         if root:
-            due = due._replace(root=(await self.one(root)).root)
+            due = due._replace(root=(await self.reading.one(root)).root)
         ops: list[Op] = [due]
         if key:
             ops.append(RememberKey(by, METHOD, key, manifest.hash(), run_id, now))
@@ -115,7 +110,7 @@ class Operations:
         Waits that ran out begin anew. Raises `RunTerminal` when it has completed, `Conflict` when
         it runs or is a turn that has ended.
         """
-        row = await self.one(run_id)
+        row = await self.reading.one(run_id)
         if row.status == "completed":
             raise RunTerminal(f"run {run_id} has completed; do it again with retry or fork")
         self._check_idle(row)
@@ -130,14 +125,14 @@ class Operations:
         Raises `NotFound` (no such step) and `Conflict`: it runs, is a turn that has ended, or would
         repeat unsafe steps without `repeat_unsafe`.
         """
-        row = await self.one(run_id)
+        row = await self.reading.one(run_id)
         self._check_idle(row)
         rest = await self.rest(run_id, step, repeat_unsafe=repeat_unsafe)
         await self._reopen(row, rest, {"action": "retry", "by": by, "step": step})
 
     async def cancel(self, run_id: RunId, *, by: str) -> None:
         """Ask a run to stop, as `Engine.cancel` does; raises `RunTerminal` when it has ended."""
-        await self.one(run_id)
+        await self.reading.one(run_id)
         event = self.event(run_id, Kind.RUN_OPERATED, {"action": "cancel", "by": by})
         await self._engine.cancel(run_id, events=(event,))
 
@@ -161,7 +156,7 @@ class Operations:
         Raises `Conflict` when nothing waits for a decision, `InvalidInput` when several do and
         `step` names none, `EventEmitRace` when somebody else was first.
         """
-        await self.one(run_id)
+        await self.reading.one(run_id)
         keys = [row.key for row in await self._store.read(RunWaits(run_id))]
         asked = {key.split(":")[1]: key for key in keys if key.startswith("decision:")}
         if not asked:
@@ -190,7 +185,7 @@ class Operations:
         """
         if key.startswith("decision:"):
             raise InvalidInput("key: what became of a step is said with runs.decide")
-        await self.one(run_id)
+        await self.reading.one(run_id)
         if await self._engine.emit(run_id, key, payload):
             await self._tell(run_id, {"action": "emit", "by": by, "key": key})
             return

@@ -7,6 +7,7 @@ still fetching or sending then begins again.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from gateway.core.errors import NotFound, TooLarge
 from gateway.runs.results import apart
@@ -15,30 +16,34 @@ from gateway.store.base.store import Store, Unit
 from gateway.wire.methods.run_document import MAX_PIECES, PIECE_CHARS
 
 
-async def keep(store: Store, text: str) -> str:
-    """Keep one piece; its name. Cancelled: it is kept or not, which changes nothing."""
-    name, blob = apart(text)
-    await store.commit(Unit(blob))
-    return name.removeprefix("blob:")
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """The pieces of one store."""
 
+    store: Store
 
-async def keep_all(store: Store, text: str) -> list[str]:
-    """Cut a text and keep its pieces; their names. Raises `TooLarge` for more than `MAX_PIECES`."""
-    cuts = range(0, len(text), PIECE_CHARS)
-    if len(cuts) > MAX_PIECES:
-        raise TooLarge(
-            f"the document has {len(text)} characters, at most {MAX_PIECES * PIECE_CHARS} leave "
-            "this way; turngate store backup copies everything"
-        )
-    return [await keep(store, text[cut : cut + PIECE_CHARS]) for cut in cuts]
+    async def keep(self, text: str) -> str:
+        """Keep one piece; its name. Cancelled: it is kept or not, which changes nothing."""
+        name, blob = apart(text)
+        await self.store.commit(Unit(blob))
+        return name.removeprefix("blob:")
 
+    async def keep_all(self, text: str) -> list[str]:
+        """Cut a text and keep its pieces; their names. Raises `TooLarge` past `MAX_PIECES`."""
+        cuts = range(0, len(text), PIECE_CHARS)
+        if len(cuts) > MAX_PIECES:
+            raise TooLarge(
+                f"the document has {len(text)} characters, at most {MAX_PIECES * PIECE_CHARS} "
+                "leave this way; turngate store backup copies everything"
+            )
+        return [await self.keep(text[cut : cut + PIECE_CHARS]) for cut in cuts]
 
-async def load(store: Store, names: Iterable[str]) -> str:
-    """The text of the pieces, joined; raises `NotFound` for one that is not there (any more)."""
-    texts: list[str] = []
-    for name in names:
-        rows = await store.read(GetBlob(name))
-        if not rows:
-            raise NotFound(f"there is no piece {name}: begin anew, they are not kept for long")
-        texts.append(rows[0].body)
-    return "".join(texts)
+    async def load(self, names: Iterable[str]) -> str:
+        """The text of the pieces, joined; raises `NotFound` for one that is not there."""
+        texts: list[str] = []
+        for name in names:
+            rows = await self.store.read(GetBlob(name))
+            if not rows:
+                raise NotFound(f"there is no piece {name}: begin anew, they are not kept for long")
+            texts.append(rows[0].body)
+        return "".join(texts)

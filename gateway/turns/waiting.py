@@ -110,6 +110,17 @@ class TurnWaiters:
                 text = "\n".join(_shown(piece.body) or "" for piece in deliveries)
         return Ended(TurnId(row.turn_id), row.state, row.detail, key, text)
 
+    async def now(self, turn_id: TurnId) -> tuple[InputRow, Ended | None]:
+        """The input whose turn answers this one, and how it ended; None while it has not.
+
+        Raises `NotFound`.
+        """
+        rows = await self._store.read(GetInput(turn_id))
+        if not rows:
+            raise NotFound(f"there is no turn {turn_id!r}")
+        row = await self.leading(rows[0])
+        return row, await self.so_far(row)
+
     async def _next(self, turn_id: TurnId) -> Ended | TurnId | None:
         """The end of a turn, or the turn it was merged into; None: neither, and no more waiting."""
         future: asyncio.Future[Ended | TurnId | None] = asyncio.get_running_loop().create_future()

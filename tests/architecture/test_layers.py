@@ -37,6 +37,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("gateway.rpc", "gateway.commands", "gateway.link"),
     ("gateway.running",),
+    ("gateway.conversations",),
     ("gateway.turns",),
     ("gateway.schedules", "gateway.network", "gateway.work"),
     ("gateway.intake",),
@@ -83,11 +84,28 @@ The files of one seam count as one: who speaks to the store speaks to one thing.
 CHOOSERS = (COMPOSITION_ROOT, "gateway.answering", "gateway.workspace", "gateway.keeping")
 """The composition root and its parts: who may name concrete adapters."""
 ROOTS = (*CHOOSERS, "gateway.serving")
-LISTS = ("gateway.running", "gateway.rpc.catalog")
+LISTS = ("gateway.running", "gateway.rpc.catalog", "gateway.conversations.conversations")
 """Modules that list things and do nothing: each line is one import, and that is their purpose."""
+
+APART = (
+    ("gateway.rpc", "gateway.store.base"),
+    ("gateway.conversations", "gateway.wire"),
+)
+"""Edges that point down and are forbidden all the same; their reasons are below."""
 
 REASONS: tuple[tuple[str, str, str], ...] = (
     # (importer, imported, why not): the first row that matches is printed.
+    (
+        "gateway.rpc",
+        "gateway.store.base",
+        "a handler converts shapes; what it reads or writes is a use case that commands, console "
+        "and other surfaces call too",
+    ),
+    (
+        "gateway.conversations",
+        "gateway.wire",
+        "a use case takes and returns plain values; each surface has shapes of its own",
+    ),
     (
         "gateway.core",
         "*",
@@ -238,6 +256,11 @@ REASONS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "*",
+        "gateway.conversations",
+        "use cases are for surfaces; a part that they are made of works without them",
+    ),
+    (
+        "*",
         "gateway.turns",
         "a turn is started by creating a run; only the surfaces look at turns themselves",
     ),
@@ -368,7 +391,7 @@ def allows(importer: Family, imported: Family) -> bool:
         return importer.name in CHOOSERS
     if importer.rank is None:
         return imported.name in (ADAPTERS[importer.name], *ADAPTERS_MAY_IMPORT)
-    return importer.rank < imported.rank
+    return importer.rank < imported.rank and (importer.name, imported.name) not in APART
 
 
 def reason(importer: Family, imported: Family) -> str:
@@ -490,6 +513,7 @@ def test_a_planted_edge_is_reported_with_its_reason() -> None:
         ("channels.discord", "gateway.sessions.keys"): "a port in channels.base",
         ("agents.turn", "channels.base"): "a port in agents.base",
         ("gateway.store.sqlite", "gateway.config"): "another store must be able",
+        ("gateway.rpc.methods.turns", "gateway.store.base.inputs"): "a handler converts shapes",
     }
     for importer, imported in [*legal, *planted]:
         graph.add_import(importer=importer, imported=imported)

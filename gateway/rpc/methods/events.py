@@ -11,7 +11,6 @@ from gateway.rpc.call import Call
 from gateway.rpc.cursors import Room
 from gateway.rpc.method import Method
 from gateway.rpc.stream import Stream, Wish, entry_of, filter_of
-from gateway.store.base.events import GetLogBounds
 from gateway.wire.methods import events as wire
 from gateway.wire.methods.connection import EventAnswers, EventNames
 
@@ -37,17 +36,17 @@ async def unsubscribe(call: Call, params: wire.Unsubscribe) -> wire.Unsubscribed
 
 async def list_(call: Call, params: wire.ListEvents) -> wire.EventPage:
     """A page of the log, oldest first."""
-    log, store = call.gateway.log, call.gateway.store
+    log, ownership = call.gateway.log, call.gateway.conversations.ownership
     wanted = filter_of(params.filter)
     after = min(params.after_seq, log.head)
-    (bounds,) = await store.read(GetLogBounds())
+    floor = await log.floor()
     found: list[wire.EventEntry] = []
     room = Room(call.shared.max_result_bytes)
-    cursor = max(after, bounds.floor)
+    cursor = max(after, floor)
     for row in await log.read(cursor, SCANNED):
         if len(found) == params.limit:
             break
-        if wanted.matches(row) and await call.shared.ownership.sees(
+        if wanted.matches(row) and await ownership.sees(
             call.principal, row.session_key, row.turn_id
         ):
             if not room.takes(row.body):
@@ -58,7 +57,7 @@ async def list_(call: Call, params: wire.ListEvents) -> wire.EventPage:
         events=found,
         next_after_seq=cursor,
         head=log.head,
-        gap=max(0, bounds.floor - after),
+        gap=max(0, floor - after),
     )
 
 
@@ -83,7 +82,7 @@ async def off(call: Call, params: EventNames) -> EventAnswers:
 
 def _open(call: Call, wish: Wish, *, id: str = "") -> str:
     client = call.lasting
-    stream = Stream(call.gateway, call.shared, client, wish)
+    stream = Stream(call.gateway, client, wish)
     opened = client.subscriptions.add(stream.pump, id=id)
     # The client must know the id before the first notification names it.
     call.written.append(lambda: client.subscriptions.start(opened))

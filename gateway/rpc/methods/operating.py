@@ -20,9 +20,7 @@ from gateway.identity.principal import Scope
 from gateway.rpc.call import Call
 from gateway.rpc.method import Method
 from gateway.rpc.params import validated
-from gateway.runs import pieces
 from gateway.runs.task import Manifest
-from gateway.store.base import runs as store
 from gateway.wire.methods import operating as wire
 from gateway.wire.methods.base import Done
 from gateway.wire.methods.run_document import WHOLE_BYTES, RunDocument
@@ -105,10 +103,9 @@ async def stream(call: Call, params: wire.Stream) -> wire.StreamPage:
 
 
 async def _page(call: Call, params: wire.Stream) -> wire.StreamPage:
-    # The run first: what it said before it ended is then among the pieces read after.
-    row = await call.gateway.operations.one(params.run_id)
-    query = store.LoadStream(params.run_id, params.after, params.limit)
-    found = await call.gateway.store.read(query)
+    row, found = await call.gateway.operations.reading.output(
+        params.run_id, after=params.after, limit=params.limit
+    )
     return wire.StreamPage.model_validate(
         {
             "pieces": [each._asdict() | {"body": orjson.loads(each.body)} for each in found],
@@ -125,18 +122,18 @@ async def export(call: Call, params: OneRun) -> wire.Export:
     text = orjson.dumps(document)
     if len(text) <= WHOLE_BYTES:
         return wire.Export(document=document, pieces=[])
-    names = await pieces.keep_all(call.gateway.store, text.decode())
+    names = await call.gateway.copies.pieces.keep_all(text.decode())
     return wire.Export(document=None, pieces=names)
 
 
 async def piece(call: Call, params: wire.OnePiece) -> wire.PieceText:
     """A piece of a long document; they are kept for an hour at most."""
-    return wire.PieceText(text=await pieces.load(call.gateway.store, [params.piece]))
+    return wire.PieceText(text=await call.gateway.copies.pieces.load([params.piece]))
 
 
 async def keep_piece(call: Call, params: wire.KeepPiece) -> wire.KeptPiece:
     """Take a piece of a long document, for `runs.import` soon after."""
-    return wire.KeptPiece(piece=await pieces.keep(call.gateway.store, params.text))
+    return wire.KeptPiece(piece=await call.gateway.copies.pieces.keep(params.text))
 
 
 async def import_(call: Call, params: wire.ImportRun) -> wire.StartedRun:
@@ -145,7 +142,7 @@ async def import_(call: Call, params: wire.ImportRun) -> wire.StartedRun:
     if (document is None) != bool(params.pieces):
         raise InvalidInput("document, pieces: give one of them")
     if document is None:
-        document = _document(await pieces.load(call.gateway.store, params.pieces))
+        document = _document(await call.gateway.copies.pieces.load(params.pieces))
     work = call.gateway.copies.take_in(document, by=call.principal.name)
     return wire.StartedRun(run_id=await call.shared.whole("runs.import", work))
 

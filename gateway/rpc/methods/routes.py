@@ -29,7 +29,7 @@ async def resolve(call: Call, params: wire.Route) -> wire.Resolved:
 async def explain(call: Call, params: wire.Route) -> wire.RouteExplained:
     """Every rule that is asked, in order, and what decides."""
     router = call.gateway.router
-    route = speaking.named(params)
+    route = speaking.route_of(params)
     override = AgentId(params.agent_id) if params.agent_id else None
     explanation = router.table.explain(route, override)
     outcome = explanation.outcome

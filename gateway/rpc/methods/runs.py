@@ -12,37 +12,38 @@ from gateway.identity.principal import Scope
 from gateway.rpc.call import Call
 from gateway.rpc.cursors import decode, encode, next_cursor
 from gateway.rpc.method import Method
+from gateway.runs import reading
 from gateway.runs.results import INLINE_BYTES
-from gateway.store.base import runs as store
 from gateway.wire.methods import runs as wire
 
-FIRST = "~"
-"""Above every run id, which are letters, digits and underscores."""
 MAX_SHOWN_BYTES = 8192
 """Longest result of a step that is shown: a page of steps has to fit into a frame."""
 
 
 async def list_(call: Call, params: wire.ListRuns) -> wire.RunPage:
     """Runs, newest first."""
-    below = decode(params.cursor, str)[0] if params.cursor else FIRST
-    query = store.ListRuns(below, params.status or "", params.limit, params.task)
-    rows = await call.gateway.store.read(query)
+    rows = await call.gateway.operations.reading.page(
+        before=decode(params.cursor, str)[0] if params.cursor else reading.FIRST,
+        status=params.status or "",
+        task=params.task,
+        limit=params.limit,
+    )
     return wire.RunPage(
-        runs=[wire.RunInfo.of(row, **_parsed(row)) for row in rows],
+        runs=[wire.RunInfo.of(row, **_parsed(row.tags, row.outcome)) for row in rows],
         next_cursor=next_cursor(rows, params.limit, lambda row: row.run_id),
     )
 
 
 async def get(call: Call, params: wire.OneRun) -> wire.RunDetail:
     """A run with what it was given and what came out."""
-    row = await call.gateway.operations.one(params.run_id)
-    read = call.gateway.store.read
+    found = await call.gateway.operations.reading.detail(params.run_id)
+    row = found.run
     return wire.RunDetail.of(
         row,
-        **_parsed(row),
-        waits=[wait.key for wait in await read(store.RunWaits(row.run_id))],
-        costs=[wire.Cost.of(cost) for cost in await read(store.RunCosts(row.run_id))],
-        root_costs=[wire.Cost.of(cost) for cost in await read(store.RootCosts(row.root))],
+        **_parsed(row.tags, row.outcome),
+        waits=found.waits,
+        costs=[wire.Cost.of(cost) for cost in found.costs],
+        root_costs=[wire.Cost.of(cost) for cost in found.root_costs],
         input=_shown(row.input, INLINE_BYTES),
         input_bytes=len(row.input.encode()),
         result=_shown(row.result, INLINE_BYTES),
@@ -52,10 +53,8 @@ async def get(call: Call, params: wire.OneRun) -> wire.RunDetail:
 
 async def steps(call: Call, params: wire.Steps) -> wire.StepPage:
     """What a run asked the world for, in the order in which it began."""
-    row = await call.gateway.operations.one(params.run_id)
+    found = await call.gateway.operations.reading.steps(params.run_id)
     after = decode(params.cursor, int)[0] if params.cursor else 0
-    found = await call.gateway.store.read(store.LoadSteps(row.run_id))
-    found.sort(key=lambda step: (step.started_at, _place(step.path)))
     page = found[after : after + params.limit]
     more = after + len(page) < len(found)
     return wire.StepPage(
@@ -71,11 +70,11 @@ async def cancel(call: Call, params: wire.OneRun) -> wire.RunCancelling:
     return wire.RunCancelling(run_id=params.run_id)
 
 
-def _parsed(row: store.RunRow) -> dict[str, Any]:
-    return {"tags": orjson.loads(row.tags), "outcome": orjson.loads(row.outcome)}
+def _parsed(tags: str, outcome: str) -> dict[str, Any]:
+    return {"tags": orjson.loads(tags), "outcome": orjson.loads(outcome)}
 
 
-def _step(step: store.StepRow) -> wire.StepInfo:
+def _step(step: reading.Step) -> wire.StepInfo:
     return wire.StepInfo.of(
         step,
         result=_shown(step.result or "null", MAX_SHOWN_BYTES),
@@ -86,14 +85,6 @@ def _step(step: store.StepRow) -> wire.StepInfo:
 def _shown(text: str, most: int) -> Any:
     """The value of a JSON text, null when it is longer than that many bytes."""
     return orjson.loads(text) if len(text.encode()) <= most else None
-
-
-def _place(path: str) -> list[tuple[bool, int, str]]:
-    """`10` comes behind `2`."""
-    return [
-        (not piece.isdecimal(), int(piece) if piece.isdecimal() else 0, piece)
-        for piece in path.split(".")
-    ]
 
 
 LIST = Method("runs.list", Scope.OPERATOR, list_)

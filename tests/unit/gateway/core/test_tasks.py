@@ -196,6 +196,24 @@ async def test_tasks_started_while_closing_are_waited_for(owner: TaskOwner) -> N
     assert len(owner) == 0
 
 
+async def test_what_is_run_to_completion_outlives_its_caller(owner: TaskOwner) -> None:
+    """A caller that stays has the result; one that is cancelled does not stop the work."""
+    assert await owner.run_to_completion("stays", at_once()) == "done"
+    gate, done = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        await gate.wait()
+        done.set()
+
+    async with asyncio.TaskGroup() as group:
+        caller = group.create_task(owner.run_to_completion("leaves", work()))
+        await settle()
+        caller.cancel()
+    gate.set()
+    await owner.close()
+    assert done.is_set()
+
+
 async def test_joining_waits_without_ending_anything(owner: TaskOwner) -> None:
     """Cancelling the wait leaves the tasks alone."""
     task = owner.start("worker", for_ever(), ending=Ending.FINISHABLE)

@@ -399,7 +399,7 @@ async def test_a_store_that_is_away_for_a_while_loses_nothing(world: World) -> N
     gateway = replace(world.gateway, log=log)
     wish = Wish(0, Filter())
     client = Client(talk.connection, ConnectionSubscriptions(gateway.ids, OWNER), lambda _: None)
-    stream = Stream(gateway, world.dispatcher.shared, client, wish)
+    stream = Stream(gateway, client, wish)
     task = asyncio.get_running_loop().create_task(stream.pump("s"))
     await settle()
     assert seqs(talk) == []

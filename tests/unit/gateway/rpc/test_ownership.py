@@ -11,10 +11,8 @@ import pytest
 from agents.workspace import default_agent
 from gateway.core.clock import settle
 from gateway.core.keys import SessionScope, parse_route_key
-from gateway.identity.principal import Principal, Scope
-from gateway.rpc.ownership import Ownership
 from gateway.store.base.inputs import GetInput
-from tests.unit.gateway.rpc.talk import ALICE, BOB, OPERATOR, USER, Refusal, Talk, World, open_world
+from tests.unit.gateway.rpc.talk import ALICE, BOB, OPERATOR, Refusal, Talk, World, open_world
 
 OF_TURNS = ("turns.get", "turns.wait", "turns.explain", "turns.cancel")
 OF_SESSIONS = (
@@ -187,25 +185,3 @@ async def test_in_a_shared_conversation_one_sees_ones_own_turns(tmp_path: Path) 
         }
         with pytest.raises(Refusal, match=r"conflict.*one conversation"):
             await bob.call("sessions.new")
-
-
-async def test_owners_are_remembered_within_a_bound(world: World) -> None:
-    """What is forgotten is asked for again."""
-    turn = await said(world)
-    ownership = Ownership(world.gateway.store, remembered=1)
-    assert await ownership.sees(ALICE, turn["session_key"], turn["turn_id"])
-    other = await said(world, peer="other")
-    assert await ownership.sees(ALICE, other["session_key"], other["turn_id"])
-    assert not await ownership.sees(BOB, turn["session_key"], turn["turn_id"])
-    assert not await ownership.sees(BOB, "", "")
-    assert not ownership.known_to_see(BOB, "", "")
-
-
-async def test_nobodys_events_are_for_operators(world: World) -> None:
-    """A principal without a name owns nothing, not even what has no owner."""
-    ownership = Ownership(world.gateway.store)
-    ghost = Principal("", USER, "k_ghost")
-    assert not await ownership.sees(ghost, "nowhere", "nothing")
-    assert not ownership.known_to_see(ghost, "", "")
-    admin = Principal("root", frozenset({Scope.ADMIN}), "k")
-    assert await ownership.sees(admin, "nowhere", "nothing")

@@ -14,12 +14,10 @@ from gateway.core.parts import File, Image, Text
 from gateway.core.tasks import TaskOwner
 from gateway.rpc.cursors import before, decode, encode, next_cursor
 from gateway.rpc.dispatch import Dispatcher
-from gateway.rpc.pulled import Pulled
 from gateway.rpc.rpc import Alone
 from gateway.rpc.slots import PATIENCE_S, WORKING, Place, Slots
 from gateway.rpc.speaking import shapes
 from gateway.rpc.subscriptions import ConnectionSubscriptions
-from gateway.store.base.store import Unit
 from gateway.wire.jsonrpc import Request
 from tests.unit.gateway.rpc.gates import Gates
 from tests.unit.gateway.rpc.talk import ALICE, World
@@ -89,15 +87,6 @@ async def test_what_must_not_be_cut_goes_on(world: World) -> None:
         await shared.close()
     assert done == ["done"] * 3
     assert [str(entry["exc_info"]) for entry in logs] == ["a bug"]
-
-
-def test_a_key_is_marked_once() -> None:
-    """Until so many others came that it is forgotten; an empty one is none."""
-    posted: list[Unit] = []
-    pulled = Pulled(posted.append, ManualClock(), remembered=2)
-    for key in ("a", "a", "", "b", "c", "a"):
-        pulled.written(key)
-    assert len(posted) == 4
 
 
 async def test_a_stream_is_started_once_and_ended_before_it_began() -> None:

@@ -17,7 +17,7 @@ REMEMBERED = 4096
 """Keys already marked, so that a second reader of the same answer costs no write."""
 
 
-class Pulled:
+class FetchedAnswers:
     """Which answers have reached a client."""
 
     def __init__(
@@ -28,7 +28,7 @@ class Pulled:
         self._most = remembered
         self._marked: OrderedDict[str, None] = OrderedDict()
 
-    def written(self, key: str) -> None:
+    def mark_sent(self, key: str) -> None:
         """A client has the answer of this delivery key; of pushed ones nothing changes."""
         if not key or key in self._marked:
             return

@@ -1,0 +1,1 @@
+"""Use cases of conversations: asking, reading, changing; surfaces convert shapes around them."""
