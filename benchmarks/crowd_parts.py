@@ -1,7 +1,10 @@
-"""The processes beside the gateway in `benchmarks.crowd`: a slow model server, and the bare client.
+"""The processes beside the gateway in `benchmarks.crowd`: a slow model server, a bare client, and
+one that floods.
 
 The server answers each request after a time, in pieces at an even pace; the bare client holds as
 many calls as there are chats, and reads each stream to its end, as the `openai` package does it.
+One that floods sends all of its messages at once, and again what is refused: apart from those whose
+answers it delays, so that what they wait for is the gateway.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import cast
 import uvloop
 from openai import AsyncOpenAI
 
+from benchmarks.crowd import Client
 from gateway.simulate.answers import Reply
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -99,8 +103,19 @@ async def _bare(url: str, chats: int, turns: int) -> list[float]:
     return [*took, time.perf_counter() - began]
 
 
+async def _flood(address: str, token: str, messages: int) -> None:
+    client = await Client.open(address, token)
+    sys.stdout.write("floods\n")
+    sys.stdout.flush()
+    await asyncio.gather(*(client.send(f"f{number}") for number in range(messages)))
+
+
 def main() -> None:
-    """`upstream SECONDS PIECES`, or `bare URL CHATS TURNS`; both speak on stdout."""
+    """`upstream SECONDS PIECES`, `bare URL CHATS TURNS`, `flood URL TOKEN MESSAGES`; all speak on
+    stdout."""
+    if sys.argv[1] == "flood":
+        uvloop.run(_flood(sys.argv[2], sys.argv[3], int(sys.argv[4])))
+        return
     if sys.argv[1] == "upstream":
         uvloop.run(_serve(float(sys.argv[2]), int(sys.argv[3])))
         return

@@ -43,7 +43,8 @@ class FairQueue(Generic[T]):
         below.push(item, path[1:])
 
     def pop(self, fits: Callable[[T], bool] = lambda item: True) -> T | None:
-        """Take out the next item that fits; None when none does.
+        """Take out the next item that fits; None when none does. Items of a path go before those
+        of longer ones that begin with it.
 
         Of one path only the first item is tried, so that what is behind it does not overtake.
         """

@@ -50,9 +50,10 @@ MAILBOX = 20
 """Most messages that wait in one conversation: more than a person types while a turn runs."""
 TURN_GUESS_MS = 3000
 """What a refused sender is told to wait per waiting message: a short turn's length."""
-ACCEPTING = 64
+ACCEPTING = 32
 """Messages that are committed at once: what senders may have in the store's queue. Two commits of
-so many are under way at a time, and a sender with a thousand has a half of them at most."""
+so many are under way at a time, a sender with a thousand has a half of them at most, and what comes
+of one commit takes some ten milliseconds of the event loop."""
 METHOD = "turns.start"
 """Name under which idempotency keys of inputs are kept."""
 

@@ -29,7 +29,7 @@ from gateway.core.tasks import Ending, TaskOwner
 from gateway.runs import ending
 from gateway.runs.canonical import Json, json_text
 from gateway.runs.context import RunContext
-from gateway.runs.execution import RETRY_S, Execution
+from gateway.runs.execution import RETRY_S, UNBOUNDED, Execution, Working
 from gateway.runs.lease import LEASE_S, Lease
 from gateway.runs.records import Records
 from gateway.runs.recovery import Recovery, recover
@@ -127,13 +127,18 @@ class Engine:
         self._owner.start("watch", self._watch.keep(), ending=Ending.ETERNAL)
 
     async def execute(
-        self, run_id: RunId, *, fresh: str = "", events: Sequence[NewEvent] = ()
+        self,
+        run_id: RunId,
+        *,
+        fresh: str = "",
+        events: Sequence[NewEvent] = (),
+        working: Working = UNBOUNDED,
     ) -> Outcome:
         """Execute a run to its end, its parking, or the loss of its lease.
 
         `fresh` names the task when the caller has just committed `opening`: there is nothing to
         take or replay then. Otherwise `events` hold if the run could be taken. A `lost` run is
-        handed out again when it is still ours.
+        handed out again when it is still ours. The place `working` is given up for each write.
         Never raises what the task raised: that ends the run. Raises `NotFound` when there is no
         such run. Cancelled: the run stays unfinished and is handed out again by whoever starts
         next; only while the end itself is being written may it have ended.
@@ -148,6 +153,7 @@ class Engine:
             self._clock,
             self._ids,
             task=asyncio.current_task(),
+            working=working,
             chance=self._chance,
         )
         self._live[run_id] = execution

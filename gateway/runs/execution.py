@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -33,6 +33,32 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
+class Working(Protocol):
+    """A place among those that use the processor, which an execution gives up while it waits."""
+
+    def rest(self) -> bool:
+        """Give the place up until `work`; whether there was one."""
+        ...
+
+    async def work(self) -> None:
+        """Wait for a place again. Cancelled: without one."""
+        ...
+
+
+class Unbounded:
+    """The place of an execution whose work nothing bounds."""
+
+    def rest(self) -> bool:
+        """Nothing is held."""
+        return False
+
+    async def work(self) -> None:
+        """Nothing is waited for."""
+
+
+UNBOUNDED = Unbounded()
+
+
 @dataclass(slots=True, eq=False)
 class Execution:
     """What the scopes of one execution share; the engine flips the switches."""
@@ -43,6 +69,7 @@ class Execution:
     clock: Clock
     ids: Ids
     task: asyncio.Task[object] | None = None
+    working: Working = UNBOUNDED
     stop_requested: bool = False
     fenced: bool = False
     settled: bool = False
@@ -78,11 +105,19 @@ class Execution:
             raise TooManySteps(f"run {self.run_id} has more than {MAX_STEPS} steps")
 
     async def commit(self, unit: Unit) -> Receipt:
-        """Write. A store that refuses is waited for, as long as the lease lasts.
+        """Write, and wait for a place to work on. A store that refuses is waited for, as long as
+        the lease lasts.
 
-        Raises `LeaseLost` and whatever else a guard of the unit says. Cancelled: the unit holds or
-        not, as the store says.
+        Raises `LeaseLost` and whatever else a guard of the unit says, without a place then.
+        Cancelled: the unit holds or not, as the store says.
         """
+        rested = self.working.rest()
+        receipt = await self._written(unit)
+        if rested:
+            await self.working.work()
+        return receipt
+
+    async def _written(self, unit: Unit) -> Receipt:
         while True:
             self._check_lease()
             try:
@@ -94,18 +129,25 @@ class Execution:
     async def take(self, unit: Unit) -> None:
         """The first write, which returns the epoch: not cut short, so that it can be given back."""
         self._whole = True
+        rested = self.working.rest()
         try:
             receipt = await self.store.commit(unit)
             self.epoch = int(receipt.value(0))
         finally:
             self._whole = False
         self._check_lease()
+        if rested:
+            await self.working.work()
 
     async def settle(self, unit: Unit) -> None:
-        """The last write: not cut short, since its outcome decides what comes next."""
+        """The last write: not cut short, since its outcome decides what comes next.
+
+        Nothing is left to work on after it.
+        """
         self._whole = True
+        self.working.rest()
         try:
-            await self.commit(unit)
+            await self._written(unit)
             self.settled = True
         finally:
             self._whole = False

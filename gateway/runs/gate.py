@@ -64,18 +64,19 @@ class Use(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Claim:
-    """One place that is wanted or held; `stage` tells kinds of work of one agent apart."""
+    """One place that is wanted or held; `begins`: it is served behind what the agent has begun."""
 
     party: Party
     amount: int = 1
     alone: bool = False
-    stage: str = ""
+    begins: bool = False
     held: bool = field(default=False, init=False)
 
     @property
     def path(self) -> tuple[str, ...]:
-        """Who takes turns with whom."""
-        return (self.party.source, self.party.principal, self.party.agent, self.stage)
+        """Who takes turns with whom; what lies deeper is served after what lies above it."""
+        owner = (self.party.source, self.party.principal, self.party.agent)
+        return (*owner, "begins") if self.begins else owner
 
 
 class Gate:
@@ -105,6 +106,13 @@ class Gate:
     def use(self, name: str) -> Use:
         """How far it is used, under this name."""
         return Use(name, self.used, self.rules.total, self.waiting)
+
+    def enter(self, claim: Claim) -> bool:
+        """Whether a claim holds a place from now on, because there is one and nobody waits."""
+        if claim.alone or self.waiting or not self._has_room() or not self._fits(claim):
+            return False
+        self._hold(claim)
+        return True
 
     def come(self, claim: Claim) -> None:
         """Queue a claim; `admit` says when it is served."""
@@ -137,20 +145,24 @@ class Gate:
 
     def admit(self) -> Iterator[Claim]:
         """Hand out what is free; yields the claims that hold a place from now on, in order."""
-        while (claim := self._next()) is not None:
-            claim.held = True
-            self._holders += 1
-            self._lonely = claim.alone
-            self._shares.add(claim.party.principal, claim.amount)
-            self._by_class[claim.party.source] += claim.amount
+        while self._has_room() and (claim := self._next()) is not None:
+            self._hold(claim)
             yield claim
+
+    def _has_room(self) -> bool:
+        return not self._lonely and self.used < self.rules.total
+
+    def _hold(self, claim: Claim) -> None:
+        claim.held = True
+        self._holders += 1
+        self._lonely = claim.alone
+        self._shares.add(claim.party.principal, claim.amount)
+        self._by_class[claim.party.source] += claim.amount
 
     def _queue_of(self, claim: Claim) -> FairQueue[Claim]:
         return self._people if claim.party.source is SourceClass.PERSON else self._background
 
     def _next(self) -> Claim | None:
-        if self._lonely or self.used >= self.rules.total:
-            return None
         alone = self._alone[0] if self._alone else None
         urgent = alone is not None and alone.party.source is SourceClass.PERSON
         if not urgent:

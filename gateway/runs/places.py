@@ -68,6 +68,8 @@ class Places:
 
     def _came(self, claim: Claim) -> bool:
         """Queue a claim; whether its turn is now."""
+        if self.gate.enter(claim):
+            return True
         self.gate.come(claim)
         self._admit()
         return claim.held

@@ -268,13 +268,14 @@ class Lanes:
                 return
             crashpoint("lane.before_claim")
             try:
-                await self._store.commit(self._claimed(group))
+                async with place.released():
+                    await self._store.commit(self._claimed(group))
+                    crashpoint("lane.after_claim")
+                    lane.take_out(row.turn_id for row in group)
+                    lane.held_by = group[0].turn_id
             except Conflict:
                 await self._learn(lane)
                 return
-            crashpoint("lane.after_claim")
-            lane.take_out(row.turn_id for row in group)
-            lane.held_by = group[0].turn_id
             await self._execute(lane, RunId(group[0].turn_id), place, fresh=group)
 
     async def _resume(self, lane: Lane) -> None:
@@ -314,7 +315,9 @@ class Lanes:
         lane.executing = run_id
         self._task.placed(run_id, place, fresh)
         try:
-            outcome = await self._engine.execute(run_id, fresh=TASK if fresh else "", events=events)
+            outcome = await self._engine.execute(
+                run_id, fresh=TASK if fresh else "", events=events, working=place
+            )
         finally:
             self._task.left(run_id)
             lane.executing = ""

@@ -2,7 +2,7 @@
 
 A turn passes three gates and holds what it got there until it ends: `turns`, where the settings
 bound their number; `memory`, by what its transcript takes; `working`, the places of turns that use
-the processor and the store. It gives up `working` while it waits for a model, a tool or a person.
+the processor. It gives up `working` while it waits: for a model, a tool, a person or the store.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.core.clock import Clock
+from gateway.runs.execution import Unbounded, Working
 from gateway.runs.gate import UNBOUNDED, Claim, GateRules, Party, Use
 from gateway.runs.places import Places
 from gateway.turns.backlog import Backlog
 
-WORKING = 32
-"""Turns that work at once. A commit of 32 turns costs about as much as one, and 64 write no more;
-one pass of the event loop serves them all within some 50 ms, whatever else arrives together."""
+WORKING = 8
+"""Turns that use the processor at once. None waits meanwhile, so these keep it busy; each takes
+about a millisecond of a pass of the event loop, and others wait for some twelve passes a turn."""
 MEMORY_MIB = 256
 """All running turns: about two thousand short ones, and a machine of 1 GB keeps the rest."""
 TURN_BYTES = 128 << 10
@@ -39,7 +40,7 @@ class SlotRules:
     tools: int = 2 * (os.cpu_count() or 1)
 
 
-class Place(Protocol):
+class Place(Working, Protocol):
     """What a turn does with its slot while it runs."""
 
     def released(self) -> AbstractAsyncContextManager[None]:
@@ -55,7 +56,7 @@ class Place(Protocol):
         ...
 
 
-class Free:
+class Free(Unbounded):
     """The slot of a turn that nothing bounds: one that only writes its end."""
 
     def released(self) -> AbstractAsyncContextManager[None]:
@@ -145,7 +146,7 @@ class _Slot:
         self.claims: tuple[Claim, ...] = (
             Claim(party, alone=alone),
             Claim(party, _bytes(chars)),
-            Claim(party, stage="begin"),
+            Claim(party, begins=True),
         )
 
     async def enter(self) -> bool:
@@ -161,17 +162,26 @@ class _Slot:
             if claim.held:
                 places.give(claim)
 
+    def rest(self) -> bool:
+        claim = self.claims[-1]
+        if not claim.held:
+            return False
+        self._slots.working.give(claim)
+        return True
+
+    async def work(self) -> None:
+        # What has begun goes on first: else a crowd begins that then waits, holding its memory.
+        claim = Claim(self._party)
+        self.claims = (*self.claims[:-1], claim)
+        await self._slots.working.take(claim)
+
     @asynccontextmanager
     async def released(self) -> AsyncIterator[None]:
-        working = self._slots.working
-        if self.claims[-1].held:
-            working.give(self.claims[-1])
+        rested = self.rest()
         # An exception leaves without a place: what is cut short only writes its end.
         yield
-        # Going on takes turns with beginning, so neither waits for a crowd of the other.
-        claim = Claim(self._party, stage="go on")
-        self.claims = (*self.claims[:-1], claim)
-        await working.take(claim)
+        if rested:
+            await self.work()
 
     def tool(self) -> AbstractAsyncContextManager[None]:
         return self._slots.tools.hold(Claim(self._party))

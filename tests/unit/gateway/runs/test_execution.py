@@ -58,6 +58,26 @@ class Held:
             return self.on_cut()
 
 
+class Place:
+    """`gateway.runs.execution.Working`; `held` as it was at each commit is in `seen`."""
+
+    def __init__(self, store: FlakyStore) -> None:
+        self.held = True
+        self.seen: list[bool] = []
+        store.refuses = self._look
+
+    def _look(self, unit: Unit) -> bool:
+        self.seen.append(self.held)
+        return False
+
+    def rest(self) -> bool:
+        held, self.held = self.held, False
+        return held
+
+    async def work(self) -> None:
+        self.held = True
+
+
 def fail() -> None:
     raise ValueError("could not clean up")
 
@@ -233,3 +253,18 @@ async def test_a_write_that_a_guard_refuses_is_not_repeated(
     execution.store = flaky
     with pytest.raises(Exception, match="already ended"):
         await execution.commit(Unit((RequestCancel("nobody", 1),)))
+
+
+async def test_what_waits_for_the_store_holds_no_place(
+    store: FlakyStore, execution: Execution
+) -> None:
+    """It works again after a write, but not after the last one, nor if it did not before."""
+    place = execution.working = Place(store)
+    await execution.commit(Unit(()))
+    assert (place.seen, place.held) == ([False], True)
+    place.rest()
+    await execution.commit(Unit(()))
+    assert (place.seen, place.held) == ([False, False], False)
+    await place.work()
+    await execution.settle(Unit(()))
+    assert (place.seen, place.held) == ([False, False, False], False)

@@ -97,18 +97,35 @@ def test_agents_of_one_principal_take_turns() -> None:
     assert order == ["a0", "a1", "b0", "a2", "b1"]
 
 
-def test_going_on_and_beginning_take_turns() -> None:
-    """A thousand answers in the same moment do not keep the next message from its turn."""
+def test_what_has_begun_goes_on_before_more_begins() -> None:
+    """Of one agent; a crowd that begins and then waits would hold its memory all the while."""
     gate, order = Gate(GateRules(1)), list[str]()
-    claims = [Claim(Party("p"), stage=stage) for stage in ("go on", "go on", "go on", "begin")]
-    for claim in claims:
+    names = {
+        Claim(Party("p"), begins=True): "begin",
+        Claim(Party("p")): "go on",
+        Claim(Party("p")): "go on",
+        Claim(Party("q"), begins=True): "begin of another",
+    }
+    for claim in names:
         gate.come(claim)
-    while claims:
+    while len(order) < len(names):
         for claim in gate.admit():
-            order.append(claim.stage)
-            claims.remove(claim)
+            order.append(names[claim])
             gate.leave(claim)
-    assert order == ["go on", "begin", "go on", "go on"]
+    assert order == ["go on", "begin of another", "go on", "begin"]
+
+
+def test_a_claim_enters_at_once_where_there_is_room_and_nobody_waits() -> None:
+    gate = Gate(GateRules(2, shared=True))
+    first, again, other = Claim(Party("p")), Claim(Party("p")), Claim(Party("q"))
+    assert gate.enter(first)
+    assert (first.held, gate.used) == (True, 1)
+    assert not gate.enter(Claim(Party("q"), alone=True)), "one runs already"
+    assert not gate.enter(again), "it would leave nothing free"
+    gate.come(again)
+    assert not gate.enter(other), "somebody waits"
+    gate.leave(first)
+    assert list(gate.admit()) == [again]
 
 
 def test_people_go_before_background_that_waited_longer() -> None:

@@ -108,6 +108,17 @@ async def test_who_comes_back_waits_for_a_place(crowd: Crowd) -> None:
         assert order == ["a"]
 
 
+async def test_what_waits_within_a_wait_gives_up_nothing_twice(crowd: Crowd) -> None:
+    """Tools record their steps while the turn waits for them: the place is the turn's to take."""
+    await crowd.come("a")
+    place = crowd.places["a"]
+    async with place.released():
+        async with place.released():
+            assert not place.rest()
+        assert used(crowd.slots, "working") == 0
+    assert used(crowd.slots, "working") == 1
+
+
 async def test_what_is_cut_short_while_it_waits_for_others_takes_no_place(crowd: Crowd) -> None:
     await crowd.come("a")
     with pytest.raises(asyncio.CancelledError):
