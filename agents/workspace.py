@@ -27,6 +27,7 @@ from agents.tools.catalog import TOOLS
 from gateway.core.ids import AgentId
 from gateway.core.keys import normalise_agent_id
 from gateway.core.suggestions import did_you_mean
+from gateway.wire.problems import in_words
 
 AGENTS_DIR = ".agents"
 AGENT_FILE = "AGENT.md"
@@ -189,7 +190,7 @@ def _read_agent(agent_id: AgentId, folder: Path, root: Path, tools: Collection[s
     except frontmatter.FrontMatterError as error:
         raise _Wrong(path, str(error)) from error
     except ValidationError as error:
-        raise _Wrong(path, _explain(error)) from error
+        raise _Wrong(path, in_words(AgentSettings, error, noun="setting")) from error
     for name in settings.denied_tools:
         if name not in tools:
             message = f"denied_tools: there is no tool {name!r}; {did_you_mean(name, tools)}"
@@ -243,21 +244,6 @@ def _cut(text: str, name: str) -> str:
     if len(text) <= MAX_FILE_CHARS:
         return text
     return text[:MAX_FILE_CHARS] + CUT_MARKER.format(name=name, limit=MAX_FILE_CHARS)
-
-
-def _explain(error: ValidationError) -> str:
-    return "; ".join(
-        _unknown_key(str(detail["loc"][0]))
-        if detail["type"] == "extra_forbidden"
-        else f"{'.'.join(map(str, detail['loc']))}: {detail['msg'].removeprefix('Value error, ')}"
-        for detail in error.errors(include_input=False, include_url=False)
-    )
-
-
-def _unknown_key(key: str) -> str:
-    known = list(AgentSettings.model_fields)
-    hint = did_you_mean(key, known, otherwise=f"known: {', '.join(known)}")
-    return f"there is no setting {key!r}; {hint}"
 
 
 def _with_revision(agent: Agent) -> Agent:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agents.base.models import ToolSpec
 from gateway.core.errors import ToolError
+from gateway.wire.problems import in_words
 
 SHOWN_PROBLEMS = 5
 """Problems named in one refusal; a model mends them one by one anyway."""
@@ -39,13 +40,10 @@ def parse(model: type[T], text: str) -> T:
         # Models write nothing where they want to say: no arguments.
         return model.model_validate_json(text if text.strip() else "{}")
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, detail['loc'])) or 'arguments'}: {detail['msg']}"
-            for detail in error.errors(include_input=False, include_url=False)[:SHOWN_PROBLEMS]
-        ]
+        problems = in_words(model, error, noun="argument", whole="arguments", most=SHOWN_PROBLEMS)
         accepted = ", ".join(model.model_fields)
         raise ToolError(
-            f"Wrong arguments: {'; '.join(problems)}. Expected a JSON object with: {accepted}."
+            f"Wrong arguments: {problems}. Expected a JSON object with: {accepted}."
         ) from error
 
 

@@ -50,6 +50,7 @@ from gateway.core import parts as content
 from gateway.core.errors import Bug, InvalidInput, TurngateError, describe
 from gateway.core.ids import AgentId, TurnId
 from gateway.core.keys import RouteKey
+from gateway.wire.problems import in_words
 
 MAX_NAME_CHARS = 256
 """Longest id, key or name; far above what programs use, far below what makes a key unwieldy."""
@@ -103,11 +104,15 @@ class NdjsonDialect:
             return Malformed(f"not a JSON object in UTF-8: {error}")
         if not isinstance(value, dict):
             return Malformed(f"a line is a JSON object, got {type(value).__name__}")
-        given = value.get("id")
+        shape = _CancelLine if "cancel" in value else _SayLine
         try:
             return _cancel(value) if "cancel" in value else _say(value)
-        except (ValidationError, InvalidInput) as error:
-            return Malformed(_explain(error), id=given if isinstance(given, str) else "")
+        except ValidationError as error:
+            why = in_words(shape, error, most=MAX_PROBLEMS)
+        except InvalidInput as error:
+            why = str(error)
+        given = value.get("id")
+        return Malformed(why, id=given if isinstance(given, str) else "")
 
     def accepted(self, say: Say, accepted: Accepted) -> str:
         return _line(
@@ -176,18 +181,6 @@ def _say(value: dict[str, Any]) -> Say:
 def _cancel(value: dict[str, Any]) -> Cancel:
     line = _CancelLine.model_validate(value)
     return Cancel(TurnId(line.cancel), id=line.id)
-
-
-def _explain(error: ValidationError | InvalidInput) -> str:
-    if isinstance(error, InvalidInput):
-        return str(error)
-    problems = error.errors(include_url=False, include_input=False, include_context=False)
-    told = [
-        ": ".join((*(repr(name) for name in problem["loc"]), problem["msg"]))
-        for problem in problems[:MAX_PROBLEMS]
-    ]
-    more = len(problems) - len(told)
-    return "; ".join([*told, f"and {more} more"] if more > 0 else told)
 
 
 def _error(error: Exception) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Checking JSON against a shape, with every problem in words an operator reads.
 
-The one place that knows how the validation library reports. Used where JSON about routes comes in:
-`gateway.routing.file` and `gateway.routing.entry`.
+Used where JSON about routes comes in: `gateway.routing.file` and `gateway.routing.entry`. Unlike
+`gateway.wire.problems` it tells what came, since routes hold no secrets.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gateway.core.suggestions import did_you_mean
 from gateway.routing.problems import Problem, json_path
+from gateway.wire.problems import known
 
 
 class Shape(BaseModel):
@@ -34,7 +35,8 @@ def checked(shape: type[S], raw: object, path: str, report: list[Problem]) -> S 
             loc = tuple(step for step in detail["loc"] if step != "[key]")
             kind, message = detail["type"], _WORDS.get(detail["type"], detail["msg"])
             if kind == "extra_forbidden":
-                message = f"unknown member; {did_you_mean(str(loc[-1]), _members(shape, loc))}"
+                names = known(shape, loc[:-1]) or {}
+                message = f"unknown member; {did_you_mean(str(loc[-1]), names)}"
             elif kind == "missing":
                 message = f"missing: {shape.model_fields[str(loc[-1])].description}"
             elif kind not in _COMPLETE:
@@ -54,16 +56,6 @@ _WORDS = {
 }
 # Messages that need no value behind them, or have it.
 _COMPLETE = {"missing_channel", "address"}
-
-
-def _members(shape: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
-    """The members known where an unknown one stands: of the shape, or of the one inside it."""
-    for step in loc[:-1]:
-        inner = shape.model_fields[str(step)].annotation
-        assert isinstance(inner, type), f"{shape.__name__}.{step} holds no shape"
-        assert issubclass(inner, BaseModel), f"{shape.__name__}.{step} holds no shape"
-        shape = inner
-    return list(shape.model_fields)
 
 
 def _shown(value: object) -> str:

@@ -20,6 +20,7 @@ from gateway.simulate.answers import Reply
 from gateway.simulate.catalog import find
 from gateway.simulate.rules import Rule, When
 from gateway.wire.methods.base import Params
+from gateway.wire.problems import in_words
 
 MAX_FILE_BYTES = 1024 * 1024
 """Rules are written by hand; more than this is another file."""
@@ -130,7 +131,7 @@ def parse(found: object) -> Scenario:
     try:
         file = _File.model_validate(found)
     except ValidationError as error:
-        raise ConfigError(_problems(error)) from error
+        raise ConfigError(in_words(_File, error, whole="the whole")) from error
     rules = [
         Rule(When(key=key), fault=find(fault))
         for key, fault in file.keys.items()
@@ -153,13 +154,6 @@ def fault_option(text: str) -> Rule:
     try:
         return RuleShape(fault=name, key=key, probability=float(share or 1)).to_rule()
     except ValidationError as error:
-        raise ConfigError(_problems(error)) from error
+        raise ConfigError(in_words(RuleShape, error)) from error
     except ValueError:
         raise ConfigError(f"{share!r} is no share of the calls: 0 to 1") from None
-
-
-def _problems(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(map(str, detail['loc'])) or 'the whole'}: {detail['msg']}"
-        for detail in error.errors(include_input=False, include_url=False)
-    )

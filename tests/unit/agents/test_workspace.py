@@ -117,8 +117,11 @@ def test_a_name_without_letters_is_reported(tmp_path: Path) -> None:
         ("---\ndenied_tools: read_flie\n---\nI", "'read_flie'; did you mean 'read_file'?"),
         ("---\ndenied_tools: [read_file, Read_File]\n---\nI", "did you mean 'read_file'?"),
         ("---\ndenied_tools: shell\n---\nI", "no tool 'shell'; known: current_time, read_file"),
-        ("---\ndenied_tool: x\n---\nI", "no setting 'denied_tool'; did you mean 'denied_tools'?"),
-        ("---\nzzz: x\n---\nI", "no setting 'zzz'; known: name, model, fallback_models"),
+        (
+            "---\ndenied_tool: x\n---\nI",
+            "denied_tool: no such setting; did you mean 'denied_tools'?",
+        ),
+        ("---\nzzz: x\n---\nI", "zzz: no such setting; it takes name, model, fallback_models"),
         ("---\ndm_scope: all\n---\nI", "dm_scope: must be one of main, per-peer"),
         ("---\nmax_tokens: many\n---\nI", "max_tokens: Input should be a valid integer"),
         ("---\nname: x\nI", "not closed"),

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from gateway.core.errors import InvalidInput
-from gateway.rpc.params import MAX_PROBLEMS, validated
+from gateway.rpc.params import validated
 from gateway.wire.jsonrpc import JsonParams
 from gateway.wire.methods.base import NoParams
 from gateway.wire.methods.connection import Connect, EventNames
 from gateway.wire.methods.events import Subscribe
 from gateway.wire.methods.turns import ListTurns, Send, WaitTurn
+from gateway.wire.problems import MAX_PROBLEMS
 
 
 def problems(model: Any, params: JsonParams) -> str:
