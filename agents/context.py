@@ -49,7 +49,7 @@ GO_ON = "[go on]"
 """What stands for the user where a model is asked although nobody said anything new."""
 
 MAX_ID_CHARS = 40
-"""Longest call id that every known provider takes."""
+"""Longest call id that is kept, as OpenAI bounds it; the client writes what any provider takes."""
 
 MAX_NAME_CHARS = 64
 """Longest tool name that every known provider takes."""

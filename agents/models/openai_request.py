@@ -6,7 +6,9 @@ It repairs nothing: the turn hands over a history that any provider accepts.
 from __future__ import annotations
 
 import json
+import re
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any, assert_never
 
 import orjson
@@ -24,6 +26,11 @@ from gateway.core.parts import File, Image, Part, Text, text_of
 
 NO_OUTPUT = "(no output)"
 """Stands for an empty tool result, which some servers refuse."""
+
+ID_CHARS = 9
+"""Length of the id of a call: Mistral takes no other, and only letters and digits."""
+_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_ID = re.compile(rf"[a-zA-Z0-9]{{{ID_CHARS}}}")
 
 
 def to_json(request: ModelRequest, *, model: str, limit_field: str) -> dict[str, Any]:
@@ -69,6 +76,23 @@ def count_images(request: ModelRequest) -> int:
     return sum(type(part) is Image for message in said for part in message.parts)
 
 
+@lru_cache(maxsize=4096)  # the calls of some conversations, each sent with every request
+def wire_id(call_id: str) -> str:
+    """An id that every known provider takes, the same for the same id in every request.
+
+    There are 62 ** 9 of them: two ids of a conversation of 10 000 calls are told apart in all but
+    one of 10 ** 8 such conversations.
+    """
+    if _ID.fullmatch(call_id):
+        return call_id
+    number = int.from_bytes(sha256(call_id.encode("utf-8", "surrogatepass")).digest()[:8])
+    digits = []
+    for _ in range(ID_CHARS):
+        number, digit = divmod(number, len(_LETTERS))
+        digits.append(_LETTERS[digit])
+    return "".join(digits)
+
+
 def _message(message: Message) -> dict[str, Any]:
     # Nearly all messages of a long conversation are one of these two, and each is told each time.
     if type(message) is AssistantMessage and not message.tool_calls:
@@ -94,14 +118,14 @@ def _rare_message(message: Message) -> dict[str, Any]:
             return {"role": "user", "content": text}
         case ToolMessage(call_id, _, text, is_error):
             content = f"Error: {text}" if is_error else text or NO_OUTPUT
-            return {"role": "tool", "tool_call_id": call_id, "content": content}
+            return {"role": "tool", "tool_call_id": wire_id(call_id), "content": content}
         case _:
             assert_never(message)
 
 
 def _call(call: ToolCall) -> dict[str, Any]:
     function = {"name": call.name, "arguments": call.arguments}
-    return {"id": call.id, "type": "function", "function": function}
+    return {"id": wire_id(call.id), "type": "function", "function": function}
 
 
 def _part(part: Part) -> dict[str, Any]:

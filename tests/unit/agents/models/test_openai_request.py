@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from agents.base.messages import AssistantMessage, Message, ToolCall, ToolMessage, UserMessage
 from agents.base.models import ModelRequest, ToolSpec
-from agents.models.openai_request import NO_OUTPUT, encoded, to_json
+from agents.models.openai_request import NO_OUTPUT, encoded, to_json, wire_id
 from gateway.core.parts import File, Image, Text
 
 
@@ -38,8 +39,12 @@ def test_tools_and_temperature_only_where_there_are_any() -> None:
     assert body["temperature"] == 0.0
 
 
-CALL = ToolCall("a", "look", '{"x": 1}')
-CALL_JSON = {"id": "a", "type": "function", "function": {"name": "look", "arguments": '{"x": 1}'}}
+CALL = ToolCall("callA0001", "look", '{"x": 1}')
+CALL_JSON = {
+    "id": "callA0001",
+    "type": "function",
+    "function": {"name": "look", "arguments": '{"x": 1}'},
+}
 
 
 @pytest.mark.parametrize(
@@ -71,16 +76,16 @@ CALL_JSON = {"id": "a", "type": "function", "function": {"name": "look", "argume
             {"role": "assistant", "content": "wait", "tool_calls": [CALL_JSON]},
         ),
         (
-            ToolMessage("a", "look", "found"),
-            {"role": "tool", "tool_call_id": "a", "content": "found"},
+            ToolMessage("callA0001", "look", "found"),
+            {"role": "tool", "tool_call_id": "callA0001", "content": "found"},
         ),
         (
-            ToolMessage("a", "look", "gone", is_error=True),
-            {"role": "tool", "tool_call_id": "a", "content": "Error: gone"},
+            ToolMessage("callA0001", "look", "gone", is_error=True),
+            {"role": "tool", "tool_call_id": "callA0001", "content": "Error: gone"},
         ),
         (
-            ToolMessage("a", "look", ""),
-            {"role": "tool", "tool_call_id": "a", "content": NO_OUTPUT},
+            ToolMessage("callA0001", "look", ""),
+            {"role": "tool", "tool_call_id": "callA0001", "content": NO_OUTPUT},
         ),
     ],
 )
@@ -93,8 +98,26 @@ def test_lone_surrogates_do_not_reach_the_wire() -> None:
     said = rendered(
         UserMessage((Text(bad),)),
         AssistantMessage(bad, (ToolCall("a", "look", bad),)),
-        ToolMessage("a", "look", bad),
+        ToolMessage("callA0001", "look", bad),
     )
     sent = json.loads(encoded({"messages": said, "n": 2**70}))
     assert sent["messages"][0]["content"] == sent["messages"][2]["content"] == "a?b"
     assert sent["n"] == 2**70
+
+
+@pytest.mark.parametrize(
+    "call_id", ["", "call", "call_9pw1qnYScqvGrCH58HWCvFH6", "functions.look:0", "x" * 40, "\ud800"]
+)
+def test_an_id_is_nine_letters_and_digits_for_every_provider(call_id: str) -> None:
+    """Mistral refuses any other; the result names the call by the same id."""
+    call = ToolCall(call_id, "look", "{}")
+    asked, answered = rendered(AssistantMessage("", (call,)), ToolMessage(call_id, "look", "x"))
+    sent = asked["tool_calls"][0]["id"]
+    assert re.fullmatch(r"[a-zA-Z0-9]{9}", sent)
+    assert answered["tool_call_id"] == sent == wire_id(call_id)
+
+
+def test_ids_that_differ_stay_different_and_those_that_fit_stay_as_they_are() -> None:
+    assert len({wire_id(f"call_{number}") for number in range(10_000)}) == 10_000
+    assert wire_id("D681PevKs") == "D681PevKs"
+    assert wire_id("call_0") == "45JoVn4qR"
