@@ -22,6 +22,7 @@ from gateway.core.crashpoints import crashpoint
 from gateway.core.errors import Conflict, DeliveryUnknown, StoreUnavailable
 from gateway.core.ids import Chance, Ids
 from gateway.core.keys import Destination
+from gateway.core.retrying import until_answered
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.delivery import planning
 from gateway.delivery.planning import Answer, Delivery, Planned
@@ -40,8 +41,6 @@ from gateway.store.base.store import Durability, NewEvent, Store, Unit
 from gateway.telemetry.tasks import task_failed
 
 PAGE = 500
-RETRY_STORE_S = 1.0
-"""How soon a delivery goes on after the store refused a write."""
 FRESH_MS = 1000
 """What has waited longer is looked at again before it leaves: its words may have been deleted."""
 ABANDONED_MS = round(SEND_S * 1000) + 5000
@@ -263,25 +262,13 @@ class Outbox:
 
     async def _is_deleted(self, delivery: Delivery) -> bool:
         """Whether its words are gone since it was queued; asked only with words at hand."""
-        while True:
-            try:
-                rows = await self._store.read(GetDelivery(delivery.delivery_id))
-            except StoreUnavailable as error:
-                log.warning("delivery.store_unavailable", reason=str(error))
-                await self._clock.sleep(RETRY_STORE_S)
-            else:
-                return bool(rows) and rows[0].body is None
+        query = GetDelivery(delivery.delivery_id)
+        rows = await until_answered(lambda: self._store.read(query), self._clock, _put_off)
+        return bool(rows) and rows[0].body is None
 
     async def _commit(self, unit: Unit) -> None:
         """Write a mark, however long the store refuses: what was sent must not be forgotten."""
-        while True:
-            try:
-                await self._store.commit(unit)
-            except StoreUnavailable as error:
-                log.warning("delivery.store_unavailable", reason=str(error))
-                await self._clock.sleep(RETRY_STORE_S)
-            else:
-                return
+        await until_answered(lambda: self._store.commit(unit), self._clock, _put_off)
 
     async def _rest(self, seconds: float) -> None:
         """Wait for the next attempt; `stop` ends it, and nothing is lost by that."""
@@ -305,3 +292,7 @@ def _absent(destination: Destination) -> str:
 def _storable(text: str) -> str:
     """What a destination said, as it can be kept: a foreign text may be long and hold anything."""
     return text[:MAX_SAID_CHARS].encode(errors="backslashreplace").decode()
+
+
+def _put_off(error: StoreUnavailable) -> None:
+    log.warning("delivery.store_unavailable", reason=str(error))

@@ -18,6 +18,7 @@ import structlog
 from agents.base import messages
 from gateway.core import parts
 from gateway.core.errors import StoreUnavailable
+from gateway.core.retrying import until_answered
 from gateway.events.log import CaughtUp, Entry, Event, Filter, Gap, Notification
 from gateway.events.previews import Preview
 from gateway.identity.principal import Scope
@@ -28,8 +29,6 @@ from gateway.wire.methods.events import EventFilter
 CAUGHT_UP_S = 5.0
 """How often a live client is told of progress without an entry for it: what it repeats at most
 after a reconnect is that much."""
-RETRY_S = 1.0
-"""How soon the log is read again after the store refused."""
 
 log = structlog.get_logger(__name__)
 
@@ -61,17 +60,15 @@ class Stream:
         try:
             if self._cursor >= self._gateway.log.head:
                 await self._caught_up(id)
-            while True:
-                try:
-                    items = self._gateway.log.subscribe(self._cursor, self._wish.wanted)
-                    async with aclosing(cast("AsyncGenerator[Notification, None]", items)):
-                        async for item in items:
-                            await self._handle(id, item)
-                except StoreUnavailable as error:
-                    log.warning("stream.store_unavailable", reason=str(error))
-                    await self._gateway.clock.sleep(RETRY_S)
+            await until_answered(lambda: self._follow(id), self._gateway.clock, _put_off)
         finally:
             stop()
+
+    async def _follow(self, id: str) -> None:
+        items = self._gateway.log.subscribe(self._cursor, self._wish.wanted)
+        async with aclosing(cast("AsyncGenerator[Notification, None]", items)):
+            async for item in items:
+                await self._handle(id, item)
 
     async def _handle(self, id: str, item: Notification) -> None:
         match item:
@@ -151,6 +148,10 @@ class Stream:
                     self._connection.preview(key, "turns.delta", delta_of(id, preview))
 
         return self._gateway.previews.listen(show)
+
+
+def _put_off(error: StoreUnavailable) -> None:
+    log.warning("stream.store_unavailable", reason=str(error))
 
 
 def filter_of(wanted: EventFilter) -> Filter:

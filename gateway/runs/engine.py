@@ -29,7 +29,7 @@ from gateway.core.tasks import Ending, TaskOwner
 from gateway.runs import ending
 from gateway.runs.canonical import Json, json_text
 from gateway.runs.context import RunContext
-from gateway.runs.execution import RETRY_S, UNBOUNDED, Execution, Working
+from gateway.runs.execution import UNBOUNDED, Execution, Working
 from gateway.runs.lease import LEASE_S, Lease
 from gateway.runs.records import Records
 from gateway.runs.recovery import Recovery, recover
@@ -301,22 +301,9 @@ class Engine:
     def _lose(self, run_id: RunId, reason: str) -> Outcome:
         log.warning("run.lost", run_id=run_id, reason=reason)
         if not self._stopping:
-            look = self._look_again(run_id)
+            look = self._watch.look_again(run_id)
             self._owner.start(f"look_again.{run_id}", look, ending=Ending.CANCELLABLE)
         return "lost"
-
-    async def _look_again(self, run_id: RunId) -> None:
-        """A run whose lease is still ours is renewed and never found abandoned: go on with it."""
-        while True:
-            await self._clock.sleep(RETRY_S)
-            try:
-                rows = await self._store.read(GetRun(run_id))
-            except StoreUnavailable:
-                continue
-            # Whether the lease still holds the store says when the run is taken, by its own clock.
-            if rows and rows[0].status == "running" and rows[0].holder == self._worker:
-                self._watch.hand_out(rows[0], alone=False)
-            return
 
     def _is_ours(self, row: RunRow, now: int) -> bool:
         return row.status == "running" and row.holder == self._worker and row.lease_until > now

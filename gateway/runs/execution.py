@@ -19,12 +19,11 @@ import structlog
 from gateway.core.clock import Clock, settle
 from gateway.core.errors import LeaseLost, RunCancelled, StoreUnavailable, TooManySteps
 from gateway.core.ids import Chance, Ids, RunId, system_chance
+from gateway.core.retrying import until_answered
 from gateway.runs.canonical import Json
 from gateway.runs.records import Records
 from gateway.store.base.store import NewEvent, Receipt, Store, Unit
 
-RETRY_S = 1.0
-"""How soon a write is tried again after the store refused it."""
 MAX_STEPS = 2000
 """Most steps of a run: a loop that never ends is found before it fills the disk."""
 
@@ -118,13 +117,15 @@ class Execution:
         return receipt
 
     async def _written(self, unit: Unit) -> Receipt:
-        while True:
+
+        async def write() -> Receipt:
             self._check_lease()
-            try:
-                return await self.store.commit(unit)
-            except StoreUnavailable as error:
-                log.warning("run.write_put_off", run_id=self.run_id, reason=str(error))
-            await self.clock.sleep(RETRY_S)
+            return await self.store.commit(unit)
+
+        return await until_answered(write, self.clock, self._put_off)
+
+    def _put_off(self, error: StoreUnavailable) -> None:
+        log.warning("run.write_put_off", run_id=self.run_id, reason=str(error))
 
     async def take(self, unit: Unit) -> None:
         """The first write, which returns the epoch: not cut short, so that it can be given back."""

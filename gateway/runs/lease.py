@@ -12,7 +12,7 @@ import structlog
 
 from gateway.core.clock import Clock
 from gateway.core.ids import WorkerId
-from gateway.runs.execution import RETRY_S
+from gateway.core.retrying import RETRY_S
 from gateway.store.base.runs import RenewLeases
 from gateway.store.base.store import Store, Unit
 

@@ -14,11 +14,13 @@ import structlog
 from gateway.core.clock import Clock
 from gateway.core.errors import StoreUnavailable
 from gateway.core.ids import RunId, WorkerId
+from gateway.core.retrying import RETRY_S, until_answered
 from gateway.runs.records import Records
 from gateway.runs.recovery import may_be_alone, recover
 from gateway.runs.task import DurableTask
 from gateway.store.base.runs import (
     AbandonedRuns,
+    GetRun,
     LoadSteps,
     RunRow,
     RunsToStop,
@@ -91,6 +93,18 @@ class Watch:
             self.hand_out(row, alone=alone)
         async for row in self._each(WakeableRuns):
             self.hand_out(row, alone=False)
+
+    async def look_again(self, run_id: RunId) -> None:
+        """A run whose lease is still ours is renewed and never found abandoned: go on with it."""
+        await self._clock.sleep(RETRY_S)
+        rows = await until_answered(
+            lambda: self._store.read(GetRun(run_id)),
+            self._clock,
+            lambda error: log.warning("runs.watch_put_off", reason=str(error)),
+        )
+        # Whether the lease still holds the store says when the run is taken, by its own clock.
+        if rows and rows[0].status == "running" and rows[0].holder == self._worker:
+            self.hand_out(rows[0], alone=False)
 
     def hand_out(self, row: RunRow, *, alone: bool) -> None:
         """Give a run to its task's queue, unless it is there or being executed."""

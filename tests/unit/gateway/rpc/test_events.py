@@ -12,12 +12,13 @@ import pytest
 from gateway.core.clock import settle
 from gateway.core.errors import StoreUnavailable
 from gateway.core.ids import TurnId, seeded_chance
+from gateway.core.retrying import RETRY_S
 from gateway.core.tasks import TaskOwner
 from gateway.events.kinds import Kind
 from gateway.events.log import EventLog, Filter
 from gateway.events.previews import Preview
 from gateway.rpc.call import Client
-from gateway.rpc.stream import CAUGHT_UP_S, RETRY_S, Stream, Wish
+from gateway.rpc.stream import CAUGHT_UP_S, Stream, Wish
 from gateway.rpc.subscriptions import MAX_STREAMS, ConnectionSubscriptions
 from gateway.store.base.query import Query
 from gateway.store.base.retention import PruneEvents, RaiseLogFloor
