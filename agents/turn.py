@@ -87,7 +87,7 @@ class ToolLoop:
             now_ms=now_ms,
         )
         limits = self._limits(_request(snapshot, ()))
-        return replace(snapshot, window=limits.window, ratio=limits.ratio)
+        return replace(snapshot, window=limits.window, ratio=limits.ratio, images=limits.images)
 
     def _order(self, agent: Agent) -> tuple[str, ...]:
         own = (agent.model,) if agent.model else self._models[:1]

@@ -25,7 +25,8 @@ class Snapshot:
 
     `revision` is the number of transcript entries the turn starts from; `now_ms` is wall time;
     `models` is the order in which models are tried. `window` is how many tokens the first of them
-    takes, 0 where that is not known, `ratio` how many it counts where we guess one.
+    takes, 0 where that is not known, `ratio` how many it counts where we guess one. Without
+    `images` no model of these sees any.
     """
 
     agent: AgentId
@@ -39,6 +40,7 @@ class Snapshot:
     now_ms: int
     window: int = 0
     ratio: float = 1.0
+    images: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,10 +137,11 @@ class Emit(Protocol):
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What is known of a model: how many tokens it takes, 0 where nobody said, and how many it
-    counts where we guess one."""
+    counts where we guess one; `images`: it or one that may be asked in its place sees pictures."""
 
     window: int = 0
     ratio: float = 1.0
+    images: bool = True
 
 
 PATIENCE_S = 15.0

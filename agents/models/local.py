@@ -130,7 +130,7 @@ class LocalModel:
 
     def limits(self, request: ModelRequest) -> Limits:
         """How long a request may be; what it is never told of one does not count."""
-        return Limits(plain.window_as_asked(WINDOW, request, self._able, 1.0))
+        return Limits(plain.window_as_asked(WINDOW, request, self._able, 1.0), images=False)
 
     @property
     def child(self) -> Child | None:

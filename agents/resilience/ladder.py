@@ -25,7 +25,7 @@ from agents.base.effects import (
 from agents.base.messages import Message, Messages, SummaryMessage
 from agents.base.models import ModelReply, ModelRequest
 from agents.calling import call_model, compact
-from agents.resilience import shrinking
+from agents.resilience import plain, shrinking
 
 MAX_RUNGS = 3
 """Refusals of one call that are answered by making it smaller."""
@@ -44,8 +44,9 @@ class Talk:
     """A conversation in a turn: `added` is what the transcript gets, `sent` what models see."""
 
     def __init__(self, snapshot: Snapshot, history: Messages) -> None:
-        self._history = history
-        self.sent: Messages = summaries.view(history, snapshot.window)
+        # Told as a line where nobody sees them, and measured as that: they are most of a window.
+        self._history = history if snapshot.images else plain.without_images(history)
+        self.sent: Messages = summaries.view(self._history, snapshot.window)
         self.added: list[Message] = []
         self.notices: list[str] = []
         self.window = snapshot.window

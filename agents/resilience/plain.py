@@ -16,10 +16,12 @@ from agents.base.messages import AssistantMessage, Message, Messages, ToolMessag
 from agents.base.models import USUAL, ModelRequest
 from agents.resilience import shrinking
 from agents.resilience.abilities import Abilities
-from gateway.core.parts import Image, Part, Text
+from gateway.core.parts import Image, Text
 
 NO_TOOLS = "You have no tools in this answer. If one is needed, say that you cannot use it now."
 NO_IMAGE = "[an image that this model cannot see]"
+IMAGE_SAVES = size.IMAGE_TOKENS - size.of_text(NO_IMAGE)
+"""Tokens by which a request is smaller for each picture that is told as a line."""
 MAX_RESULT_CHARS = 500
 """As much of a tool's result is shown as text; models without tools are small."""
 
@@ -57,6 +59,8 @@ def window_as_asked(window: int, request: ModelRequest, able: Abilities, ratio: 
     `ratio` is how many tokens its model counts where we guess one.
     """
     unsent = 0 if able.takes("tools") else request.tool_guess
+    if not able.takes("images"):
+        unsent += sum(map(_images_in, request.messages)) * IMAGE_SAVES
     if able.identity:
         unsent += max(size.of_text(request.system) - able.identity, 0)
     if not (window and unsent):
@@ -88,12 +92,17 @@ def holds(request: ModelRequest, member: str) -> bool:
 
 def holds_images(request: ModelRequest) -> bool:
     """Whether there is a picture in it."""
-    return any(map(_holds_image, request.messages))
+    return any(map(_images_in, request.messages))
 
 
 def blind(request: ModelRequest) -> ModelRequest:
     """The same with a line of text in the place of each picture."""
-    return replace(request, messages=tuple(map(_blind, request.messages)))
+    return replace(request, messages=without_images(request.messages))
+
+
+def without_images(messages: Messages) -> Messages:
+    """The same conversation with a line of text in the place of each picture."""
+    return tuple(map(_blind, messages))
 
 
 def without_tools(messages: Messages) -> Messages:
@@ -143,14 +152,15 @@ def _calls_several(message: Message) -> bool:
     return isinstance(message, AssistantMessage) and len(message.tool_calls) > 1
 
 
-def _holds_image(message: Message) -> bool:
-    return isinstance(message, UserMessage) and any(isinstance(p, Image) for p in message.parts)
+def _images_in(message: Message) -> int:
+    if not isinstance(message, UserMessage):
+        return 0
+    return sum(isinstance(part, Image) for part in message.parts)
 
 
 def _blind(message: Message) -> Message:
-    if not isinstance(message, UserMessage):
+    if not _images_in(message):
         return message
-    parts: tuple[Part, ...] = tuple(
-        Text(NO_IMAGE) if isinstance(part, Image) else part for part in message.parts
-    )
-    return UserMessage(parts)
+    assert isinstance(message, UserMessage)  # nobody else sends any
+    parts = (Text(NO_IMAGE) if isinstance(part, Image) else part for part in message.parts)
+    return UserMessage(tuple(parts))

@@ -179,7 +179,9 @@ class Resilient(Memory):
         first = next(ready, able[0] if able else None)
         if first is None:
             return Limits()
-        return Limits(self.window_as_asked(first, request), round(self.scale(first.model).ratio, 3))
+        window, scale = self.window_as_asked(first, request), self.scale(first.model)
+        images = any(self.abilities(one).takes("images") for one in able)
+        return Limits(window, round(scale.ratio, 3), images)
 
     def seen(self) -> tuple[ProfileInfo, ...]:
         """The profiles and how their models do, without keys."""

@@ -45,6 +45,7 @@ def snapshot_to_json(snapshot: Snapshot) -> dict[str, Any]:
         "now_ms": snapshot.now_ms,
         "window": snapshot.window,
         "ratio": snapshot.ratio,
+        "images": snapshot.images,
     }
 
 
@@ -65,6 +66,7 @@ def snapshot_from_json(value: Any) -> Snapshot:
         now_ms=value["now_ms"],
         window=value.get("window", 0),
         ratio=value.get("ratio", 1.0),
+        images=value.get("images", True),
     )
 
 

@@ -51,7 +51,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 class Gateway:
-    """`turngate up` in a folder of its own, with the scripted model."""
+    """`turngate up` in a folder of its own, with the scripted model unless a setting says else."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
@@ -91,7 +91,7 @@ class Gateway:
         port = self.url.rpartition(":")[2] or "0"
         with (self.folder / "stderr").open("a", encoding="utf-8") as errors:
             self._process = subprocess.Popen(
-                [TURNGATE, "up", "--model", "scripted"],
+                [TURNGATE, "up", "--model", self._settings.get("TURNGATE_MODEL", "scripted")],
                 cwd=self.folder,
                 env=environment(HOME=str(self.folder), TURNGATE_PORT=port, **self._settings),
                 stdin=subprocess.DEVNULL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -29,4 +30,28 @@ def processes(command: bytes = b"") -> list[tuple[int, int]]:
                 # The name before it stands in brackets and may hold anything.
                 parent = (folder / "stat").read_text("utf-8").rpartition(")")[2].split()[1]
                 found.append((int(folder.name), int(parent)))
+    return found
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    known = [pid]
+    for parent in known:
+        known += children_of(parent)
+    return known
+
+
+def listening(pid: int) -> list[tuple[str, int]]:
+    """Address and port of each TCP socket a process listens on; Linux alone tells, of IPv4."""
+    links: list[str] = []
+    with suppress(OSError):  # it ended while we looked
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                links.append(os.readlink(link))
+    found = []
+    for line in Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == "0A" and f"socket:[{fields[9]}]" in links:
+            address, port = fields[1].split(":")
+            found.append((".".join(str(b) for b in bytes.fromhex(address)[::-1]), int(port, 16)))
     return found

@@ -26,9 +26,10 @@ from agents.base.messages import (
 from agents.base.models import ModelReply
 from agents.base.summaries import SUMMARY, WANTED, view
 from agents.resilience.ladder import LEFT_OUT_NOTICE, MAX_RUNGS
+from agents.resilience.plain import holds_images
 from agents.turn import NOT_SUMMARISED, SUMMARISED, ToolLoop
 from gateway.core.ids import AgentId
-from gateway.core.parts import Text, text_of
+from gateway.core.parts import Image, Text, text_of
 from tests.unit.agents.resilience.test_shrinking import exchange, talk, user
 
 SNAPSHOT = Snapshot(AgentId("main"), "You are a test.", (), ("big",), 100, None, 3, 0, 1)
@@ -37,10 +38,16 @@ Answer = Callable[[Effects], ModelReply | ModelFailure]
 
 
 def run(
-    history: Messages, answer: Answer, *, window: int = 0, ratio: float = 1.0
+    history: Messages,
+    answer: Answer,
+    *,
+    window: int = 0,
+    ratio: float = 1.0,
+    snapshot: Snapshot | None = None,
 ) -> tuple[TurnResult, list[Effects]]:
     """A whole turn on these answers; the effects it asked for."""
-    turn = ToolLoop((), models=()).run(replace(SNAPSHOT, window=window, ratio=ratio), history)
+    snapshot = snapshot or replace(SNAPSHOT, window=window, ratio=ratio)
+    turn = ToolLoop((), models=()).run(snapshot, history)
     effects: list[Effects] = []
 
     def whole() -> Generator[Effects | TurnResult, Outcome, None]:
@@ -99,6 +106,19 @@ def test_the_beginning_is_summarised_before_the_window_is_reached() -> None:
     asked = effects[1]
     assert isinstance(asked, CallModel)
     assert asked.request.messages[-1] == user("and now?")
+
+
+def test_pictures_that_no_model_sees_take_no_room() -> None:
+    """Told as lines from the start: counted as pictures they would end every turn behind them."""
+    looked = UserMessage((Text("look"), *(Image("https://x/y.png"),) * 4))
+    history = (looked, AssistantMessage("nice"), user("hello"))
+    blind = replace(SNAPSHOT, window=3000, images=False)
+    result, effects = run(history, takes(3000), snapshot=blind)
+    assert kinds(effects) == "m"
+    [asked] = effects
+    assert isinstance(asked, CallModel)
+    assert not holds_images(asked.request)
+    assert result.text == "fine"
 
 
 def test_the_next_turn_starts_from_the_summary() -> None:

@@ -9,7 +9,15 @@ import pytest
 from agents.base.messages import AssistantMessage, Messages, ToolCall, ToolMessage, UserMessage
 from agents.base.models import Dialect, ModelRequest, ToolSpec
 from agents.resilience.abilities import Abilities
-from agents.resilience.plain import MAX_RESULT_CHARS, NO_IMAGE, NO_TOOLS, fitted, holds
+from agents.resilience.plain import (
+    IMAGE_SAVES,
+    MAX_RESULT_CHARS,
+    NO_IMAGE,
+    NO_TOOLS,
+    fitted,
+    holds,
+    window_as_asked,
+)
 from gateway.core.parts import Image, Text
 
 
@@ -58,6 +66,14 @@ def test_who_sees_no_images_is_told_that_there_was_one() -> None:
     said = UserMessage((Text("what is it?"), Image("https://x/y.png")))
     fit = fitted(replace(REQUEST, messages=(said,)), lacking("images"), "big", output=1000)
     assert fit.messages == (UserMessage((Text("what is it?"), Text(NO_IMAGE))),)
+
+
+def test_a_picture_that_is_told_as_a_line_leaves_room_for_words() -> None:
+    """Counted as pictures, two of them would fill a small window and end the conversation."""
+    said = UserMessage((Text("look"), *(Image("https://x/y.png"),) * 2))
+    request = replace(REQUEST, tools=(), messages=(said,))
+    assert window_as_asked(3000, request, ABLE, 1.0) == 3000
+    assert window_as_asked(3000, request, lacking("images"), 1.0) >= 3000 + 2 * IMAGE_SAVES
 
 
 def test_a_system_prompt_goes_before_the_first_words_of_the_user() -> None:
