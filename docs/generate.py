@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import click
+from protocol_page import protocol_page  # beside this file
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
@@ -28,7 +29,6 @@ from gateway.cli.main import everything
 from gateway.config import KNOWN, Settings
 from gateway.core import errors
 from gateway.core.keys import DM_SCOPES, SessionScope
-from gateway.rpc.protocol_page import protocol_page
 from gateway.setting_sources import FILE_SUFFIX, OTHER_VARIABLES
 from gateway.simulate.catalog import GROUPS as FAULT_GROUPS
 

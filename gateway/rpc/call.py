@@ -6,18 +6,23 @@ its record and is refused over HTTP with a hint, so its handler always finds one
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from gateway.conversations.conversations import Conversations
 from gateway.core.errors import Bug
+from gateway.core.tasks import TaskOwner
 from gateway.identity.principal import Principal
-from gateway.rpc.shared import Shared
 from gateway.running import Gateway
+from gateway.telemetry.tasks import task_failed_unasked
 from gateway.turns.waiting import Ended
 from gateway.wire.jsonrpc import Id
+from gateway.wire.methods.status import ClientPresence
+
+T = TypeVar("T")
 
 
 class Connection(Protocol):
@@ -87,6 +92,60 @@ class Client:
     subscriptions: Subscriptions
     introduce: Callable[[str], None]
     """Keep what the client calls itself, for whoever asks who is connected."""
+
+
+class Discovery(Protocol):
+    """What can be called."""
+
+    @property
+    def names(self) -> list[str]: ...
+
+    @property
+    def document(self) -> dict[str, Any]: ...
+
+
+@dataclass(slots=True, eq=False)
+class Presence:
+    """A connected client as `status` shows it."""
+
+    principal: str = ""
+    client: str = ""
+    _shown: ClientPresence | None = None
+
+    def shown(self) -> ClientPresence:
+        """Itself as a result, made when something has changed: `status` is asked often."""
+        shown = self._shown
+        if shown is None or (shown.principal, shown.client) != (self.principal, self.client):
+            shown = ClientPresence(principal=self.principal, client=self.client)
+            self._shown = shown
+        return shown
+
+
+class Shared:
+    """What the requests of all clients share; one a dispatcher."""
+
+    def __init__(
+        self,
+        discovery: Discovery,
+        *,
+        max_result_bytes: int,
+        max_frame_bytes: int,
+    ) -> None:
+        self.discovery = discovery
+        self.max_result_bytes = max_result_bytes
+        self.max_frame_bytes = max_frame_bytes
+        self.streams: Counter[str] = Counter()
+        """Subscriptions by credential."""
+        self.present: dict[Presence, None] = {}  # a set that keeps its order
+        self._owner = TaskOwner("rpc", task_failed_unasked)
+
+    async def whole(self, name: str, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`, which goes on to its end even when the caller is cancelled."""
+        return await self._owner.run_to_completion(name, work)
+
+    async def close(self) -> None:
+        """Wait for what was begun."""
+        await self._owner.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,20 +24,22 @@ from gateway.core.errors import (
 )
 from gateway.core.suggestions import did_you_mean
 from gateway.identity.principal import Principal
-from gateway.rpc.call import Call, Client, Working
+from gateway.rpc.call import Call, Client, Shared, Working
 from gateway.rpc.catalog import METHODS
 from gateway.rpc.member import Members
 from gateway.rpc.method import Method
 from gateway.rpc.openrpc import Document
 from gateway.rpc.params import validated
-from gateway.rpc.shared import Shared
 from gateway.running import Gateway
 from gateway.wire import jsonrpc
-from gateway.wire.jsonrpc import JsonParams, Request
+from gateway.wire.jsonrpc import Id, JsonParams, Request
 
 MAX_RESULT_BYTES = 1 << 20
 """Largest page and answer to one request: what clients take as one frame without being told to.
 One message is never larger, see `gateway.intake.limits`; one model's answer may be, and is sent."""
+MAX_BATCH_BYTES = 4 << 20
+"""Largest answer to a batch: the largest frame there is."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -174,6 +176,34 @@ class Dispatcher:
             return jsonrpc.encode(answer)
         except TypeError as error:
             return jsonrpc.encode(jsonrpc.failure(request.id, self._bug(request.method, error)))
+
+
+class Answers:
+    """Collects the answers to a frame's members."""
+
+    def __init__(self, *, batch: bool) -> None:
+        self._batch = batch
+        self._frames: list[bytes] = []
+        self._bytes = 0
+
+    def add(self, id: Id, frame: bytes | None) -> None:
+        """The answer to a member; one that does not fit any more is replaced by the reason."""
+        if frame is None:
+            return
+        if self._batch and self._bytes + len(frame) > MAX_BATCH_BYTES:
+            error = TooLarge(
+                f"the answers to a batch have at most {MAX_BATCH_BYTES} bytes together; ask for "
+                "this in a request of its own"
+            )
+            frame = jsonrpc.encode(jsonrpc.failure(id, jsonrpc.describe_error(error)))
+        self._bytes += len(frame)
+        self._frames.append(frame)
+
+    def frame(self) -> bytes | None:
+        """What to send; None when every member was a notification."""
+        if self._batch:
+            return jsonrpc.batch(self._frames)
+        return self._frames[0] if self._frames else None
 
 
 def _admit(method: Method[Any], call: Call) -> None:

@@ -9,17 +9,38 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from functools import cache
+from importlib import resources
+from typing import Any, Generic, TypeVar
 
+import orjson
 from pydantic import BaseModel
 
 from gateway.core.errors import TurngateError
 from gateway.identity.principal import Scope
 from gateway.rpc.call import Call
-from gateway.rpc.examples import Example, examples
 from gateway.wire.methods.base import Params
 
 P = TypeVar("P", bound=Params)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A call as the documentation shows it and a test runs it; JSON values."""
+
+    params: dict[str, Any]
+    result: Any
+
+
+@cache
+def examples() -> dict[str, Example]:
+    """By the name of the method, from `examples.jsonl`.
+
+    Each line is one call of one imagined conversation, so the same ids mean the same things in all.
+    """
+    lines = (resources.files(__package__) / "examples.jsonl").read_bytes().splitlines()
+    rows = map(orjson.loads, lines)
+    return {row["method"]: Example(row["params"], row["result"]) for row in rows}
 
 
 def _always_ready() -> None:

@@ -7,10 +7,9 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 from gateway.identity.principal import Principal
-from gateway.rpc.batch import Answers
 from gateway.rpc.call import Connection
 from gateway.rpc.catalog import METHODS
-from gateway.rpc.dispatch import Check, Dispatcher, anybody
+from gateway.rpc.dispatch import Answers, Check, Dispatcher, anybody
 from gateway.rpc.method import Method
 from gateway.rpc.session import RpcSession
 from gateway.running import Gateway

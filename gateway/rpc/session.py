@@ -15,11 +15,9 @@ from dataclasses import dataclass, field
 
 from gateway.core.errors import Busy, InvalidInput, RateLimited, RequestCancelled, TurngateError
 from gateway.core.tasks import Ending, TaskOwner
-from gateway.rpc.batch import Answers
-from gateway.rpc.call import Client, Connection
-from gateway.rpc.dispatch import Dispatcher
+from gateway.rpc.call import Client, Connection, Presence
+from gateway.rpc.dispatch import Answers, Dispatcher
 from gateway.rpc.flights import Flight, Flights
-from gateway.rpc.shared import Presence
 from gateway.rpc.slots import RETRY_MS, Place, Slots
 from gateway.rpc.subscriptions import ConnectionSubscriptions
 from gateway.telemetry.tasks import task_failed

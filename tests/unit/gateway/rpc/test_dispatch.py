@@ -9,8 +9,7 @@ import orjson
 import pytest
 import structlog.testing
 
-from gateway.rpc.batch import MAX_BATCH_BYTES
-from gateway.rpc.dispatch import Dispatcher
+from gateway.rpc.dispatch import MAX_BATCH_BYTES, Dispatcher
 from gateway.rpc.rpc import Rpc
 from tests.unit.gateway.rpc.gates import Gates
 from tests.unit.gateway.rpc.talk import ALICE, NOBODY, Refusal, World, open_world

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
@@ -15,12 +16,11 @@ from gateway.events.kinds import Kind
 from gateway.rpc.catalog import METHODS
 from gateway.rpc.method import Method
 from gateway.rpc.openrpc import Document, describe_class, errors_of
-from gateway.rpc.protocol_page import protocol_page
 from gateway.wire import jsonrpc
 
 DOCUMENT: dict[str, Any] = json.loads(json.dumps(Document(METHODS, "1.2.3").document))
 DESCRIBED: dict[str, dict[str, Any]] = {method["name"]: method for method in DOCUMENT["methods"]}
-PAGE = protocol_page()
+PAGE = (Path(__file__).parents[4] / "docs" / "protocol.md").read_text("utf-8")
 
 
 def references(value: Any) -> Iterator[str]:

@@ -14,7 +14,7 @@ import pytest
 from gateway.cli.doctor.check import Level
 from gateway.cli.doctor.gateway_port import FIXES, gateway, judged, port
 from gateway.cli.target import Target
-from gateway.rpc.examples import examples
+from gateway.rpc.method import examples
 from gateway.telemetry.health import REASONS
 from gateway.wire.methods.status import Status
 from tests.unit.gateway.cli.doctor.scene import scene
