@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from gateway.store.base.events import EventRow, GetLogBounds, ReadEvents
 from gateway.store.base.store import Committed, Store
@@ -21,6 +22,8 @@ RECENT_CHARS = 8 << 20
 """Words kept with them: a thousand large attachments must not become a gigabyte."""
 PAGE = 500
 """Entries read from the store at once."""
+PORTION = 100
+"""The same for a scan: the page that a client asks for where it names no size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +135,17 @@ class EventLog:
         self._recent.clear()
         self._chars = 0
 
-    async def read(self, after_seq: int, limit: int) -> list[EventRow]:
-        """A page of the log."""
-        return await self._store.read(ReadEvents(after_seq, limit))
-
     async def floor(self) -> int:
         """The number up to which retention has taken the entries away."""
         (bounds,) = await self._store.read(GetLogBounds())
         return bounds.floor
+
+    async def scan(self, after_seq: int, most: int) -> AsyncGenerator[EventRow, None]:
+        """At most so many entries after a number, read in portions as they are asked for."""
+        while most > 0 and (rows := await self._after(after_seq, min(most, PORTION))):
+            for row in rows:
+                yield row
+            after_seq, most = rows[-1].seq, most - len(rows)
 
     async def _follow(self, cursor: int, wanted: Filter) -> AsyncIterator[Notification]:
         told = cursor
@@ -166,13 +172,13 @@ class EventLog:
             else:
                 await self._grow(cursor)
 
-    async def _after(self, cursor: int) -> Sequence[EventRow]:
+    async def _after(self, cursor: int, most: int = PAGE) -> Sequence[EventRow]:
         if cursor >= self._head:
             return ()
         if self._recent and self._recent[0].seq <= cursor + 1:
             skip = cursor + 1 - self._recent[0].seq
-            return [self._recent[index] for index in range(skip, len(self._recent))]
-        return await self._store.read(ReadEvents(cursor, PAGE))
+            return list(islice(self._recent, skip, skip + most))
+        return await self._store.read(ReadEvents(cursor, most))
 
     async def _grow(self, cursor: int) -> None:
         while self._head <= cursor:

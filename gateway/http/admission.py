@@ -28,9 +28,10 @@ REQUEST_RATE = Rate(burst=1000, per_s=500)
 loop: a tenth of what one process answers. Alone a credential may have all of it."""
 IN_FLIGHT = 256
 """Requests worked on at once in all: sixteen connections that use all their places."""
-SHARE = 16
-"""Reads of one credential that are worked on at once, as many as of one connection: the database
-answers them in the order in which they came, and an operator's stands behind so many."""
+SHARE = 4
+"""Reads of one credential that are worked on at once: the database answers them in the order in
+which they came, and an operator's stands behind so many. Each may take three milliseconds of the
+event loop, and four keep database and processor busy."""
 BACKLOG = 500
 """Turns that wait for a slot, all conversations together. Each is durable, so more would wait for
 minutes, and taking them in would take the time of those that are answered: without this bound, five

@@ -34,7 +34,7 @@ def build(
     url: str,
 ) -> ASGIApp:
     """The ASGI application behind the addresses and ports of `bound`."""
-    rpc = RpcEndpoint(surface.rpc, surface.credentials, bounds, surface.clock)
+    rpc = RpcEndpoint(surface.rpc, surface.credentials, bounds, surface.clock, surface.pace)
     surface.credentials.on_revoked(rpc.revoked)
     probes = Probes(surface.health, surface.store_writable, surface.clock)
     socket = SocketEndpoint(

@@ -16,9 +16,9 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from functools import partial
 
-A_PASS = 8
-"""Pieces looked at in a pass: a message, or a slice of bytes. One takes a quarter of a millisecond,
-and an operator's call is answered within some ten passes."""
+A_PASS = 4
+"""Pieces looked at in a pass: a message, or a slice of bytes. One takes up to half a millisecond,
+and an operator's call over a new connection is answered within some fifteen passes."""
 HTTP_COST = 4
 """Pieces that a portion of HTTP counts as: a request goes through more layers than a message."""
 

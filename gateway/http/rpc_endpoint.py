@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -11,6 +12,7 @@ from gateway.core.clock import Clock
 from gateway.core.errors import InvalidInput, TurngateError, Unauthenticated
 from gateway.http.access import authenticated
 from gateway.http.bounds import Bounds
+from gateway.http.pace import HTTP_COST, Pace
 from gateway.http.ports import Credentials, Rpc
 from gateway.http.problems import refusal
 from gateway.identity.principal import Principal
@@ -24,18 +26,22 @@ _REVOKED = Unauthenticated("the credential was revoked")
 class RpcEndpoint:
     """Looks at what is cheap to look at first: kind, size, credential; then reads the body."""
 
-    def __init__(self, rpc: Rpc, credentials: Credentials, bounds: Bounds, clock: Clock) -> None:
+    def __init__(
+        self, rpc: Rpc, credentials: Credentials, bounds: Bounds, clock: Clock, pace: Pace
+    ) -> None:
         self._rpc = rpc
         self._credentials = credentials
         self._bounds = bounds
         self._clock = clock
+        self._pace = pace
         self._answering: dict[asyncio.Task[bytes | None], str] = {}
 
     def revoked(self, credential_id: str) -> None:
-        """Give up what requests of a credential wait for; they are refused."""
+        """Give up what requests of a credential wait for; they are refused, a few in each pass of
+        the loop: hundreds of refusals in one would hold up whoever revoked it."""
         for task, owner in tuple(self._answering.items()):
             if owner == credential_id:
-                task.cancel()
+                self._pace.later(owner, partial(_cancel, task), HTTP_COST)
 
     async def post(self, request: Request) -> Response:
         """Answer; a client that leaves ends what it waited for, and nothing that was accepted."""
@@ -84,6 +90,10 @@ class RpcEndpoint:
         if frame is None:
             return Response(status_code=204)
         return Response(frame, media_type="application/json")
+
+
+def _cancel(task: asyncio.Task[bytes | None]) -> None:
+    task.cancel()
 
 
 def _is_json(request: Request) -> bool:

@@ -319,7 +319,7 @@ async def received_over_cuts(place: Place, times: int) -> tuple[list[dict[str, A
         place.cable.cut()
         await feeder.send("the last one")  # whoever has seen all but waits is woken by it
         await watching
-    rows = await place.served.gateway.log.read(0, 100_000)
+    rows = [row async for row in place.served.gateway.log.scan(0, 100_000)]
     return seen, [row.seq for row in rows]
 
 

@@ -1,6 +1,7 @@
 """A crowd in a process of its own: `python -m tests.security.crowd URL TOKEN METHOD SOCKETS`.
 
 Opens so many WebSockets and asks over all of them as fast as they take it, reading what comes.
+Messages of `turns.start` come from many peers: one would fill its own mailbox and no more.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import json
 import sys
 
 from tests.security.raw import frame
+
+PEERS = 300
 
 
 async def flood(url: str, token: str, message: bytes) -> None:
@@ -34,9 +37,19 @@ async def flood(url: str, token: str, message: bytes) -> None:
     await asyncio.gather(read(), write())
 
 
+def requests(method: str) -> bytes:
+    if method != "turns.start":
+        return request(method) * 20
+    return b"".join(request(method, text="hello", peer_id=f"p{each}") for each in range(PEERS))
+
+
+def request(method: str, **params: str) -> bytes:
+    said = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    return frame(json.dumps(said).encode())
+
+
 async def main(url: str, token: str, method: str, sockets: int) -> None:
-    request = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": {}})
-    message = frame(request.encode()) * 20
+    message = requests(method)
     async with asyncio.TaskGroup() as group:
         for _ in range(sockets):
             group.create_task(flood(url, token, message))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
+
 from gateway.core.errors import Busy
 from gateway.core.suggestions import did_you_mean
 from gateway.events.kinds import Kind
@@ -43,16 +45,17 @@ async def list_(call: Call, params: wire.ListEvents) -> wire.EventPage:
     found: list[wire.EventEntry] = []
     room = Room(call.shared.max_result_bytes)
     cursor = max(after, floor)
-    for row in await log.read(cursor, SCANNED):
-        if len(found) == params.limit:
-            break
-        if wanted.matches(row) and await ownership.sees(
-            call.principal, row.session_key, row.turn_id
-        ):
-            if not room.takes(row.body):
+    async with aclosing(log.scan(cursor, SCANNED)) as rows:
+        async for row in rows:
+            if len(found) == params.limit:
                 break
-            found.append(wire.EventEntry.model_validate(entry_of(row)))
-        cursor = row.seq
+            if wanted.matches(row) and await ownership.sees(
+                call.principal, row.session_key, row.turn_id
+            ):
+                if not room.takes(row.body):
+                    break
+                found.append(wire.EventEntry.model_validate(entry_of(row)))
+            cursor = row.seq
     return wire.EventPage(
         events=found,
         next_after_seq=cursor,

@@ -12,7 +12,16 @@ import pytest
 from gateway.core.errors import StoreUnavailable
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.events import log as module
-from gateway.events.log import EVERYTHING, CaughtUp, Event, EventLog, Filter, Gap, Notification
+from gateway.events.log import (
+    EVERYTHING,
+    PORTION,
+    CaughtUp,
+    Event,
+    EventLog,
+    Filter,
+    Gap,
+    Notification,
+)
 from gateway.store.base.conversations import PutContent
 from gateway.store.base.events import EventRow
 from gateway.store.base.retention import PruneEvents, RaiseLogFloor
@@ -292,7 +301,24 @@ async def test_blanked_words_are_not_remembered(store: FlakyStore, log: EventLog
     assert store.reads == 1
 
 
-async def test_a_page_can_be_read_without_subscribing(store: FlakyStore, log: EventLog) -> None:
-    """Strictly after a number, at most so many."""
+async def test_a_part_can_be_read_without_subscribing(store: FlakyStore, log: EventLog) -> None:
+    """Strictly after a number, at most so many; what is remembered asks the store nothing."""
     await write(store, *"abcd")
-    assert [row.kind for row in await log.read(1, 2)] == ["b", "c"]
+    store.reads = 0
+    assert [row.kind async for row in log.scan(1, 2)] == ["b", "c"]
+    assert store.reads == 0
+    log.forget()
+    assert [row.kind async for row in log.scan(1, 2)] == ["b", "c"]
+    assert store.reads == 1
+
+
+async def test_a_scan_reads_no_more_than_is_taken_of_it(store: FlakyStore, log: EventLog) -> None:
+    """One page of a long log does not cost what all of it would."""
+    await write(store, *"e" * (2 * PORTION + 1))
+    log.forget()
+    store.reads = 0
+    async with aclosing(log.scan(0, 10 * PORTION)) as rows:
+        for _ in range(PORTION):
+            await anext(rows)
+        assert store.reads == 1
+        assert [row.seq async for row in rows] == list(range(PORTION + 1, 2 * PORTION + 2))

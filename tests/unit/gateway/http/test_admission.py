@@ -1,12 +1,18 @@
 """The gates one by one."""
 
+import asyncio
+
 import pytest
 
-from gateway.core.clock import ManualClock
+from gateway.core.clock import ManualClock, settle
 from gateway.core.errors import Busy, RateLimited
-from gateway.http.admission import Admission
+from gateway.http.admission import REQUEST_RATE, SHARE, Admission, Share
 from gateway.identity.budget import Rate
+from gateway.identity.principal import Principal, Scope
 from gateway.telemetry.health import Health
+
+ANN = Principal("ann", frozenset({Scope.READ, Scope.CHAT}), "k_ann")
+OPERATOR = Principal("olga", frozenset({Scope.OPERATOR}), "k_olga")
 
 
 class Gates:
@@ -17,6 +23,7 @@ class Gates:
         self.health = Health(self.clock)
         self.shed: list[str] = []
         self.waiting = 0
+        self.crowded: set[str] = set()
         self.admission = Admission(
             self.health,
             self.clock,
@@ -25,6 +32,7 @@ class Gates:
             in_flight=2,
             waiting=lambda: self.waiting,
             backlog=10,
+            crowds=self.crowded.__contains__,
         )
 
 
@@ -128,3 +136,70 @@ def test_the_load_is_the_highest_since_it_was_asked(gates: Gates) -> None:
     with gates.admission.working():
         assert gates.admission.load() == 0.5
         assert gates.admission.load() == 0.5
+
+
+async def test_who_asks_too_often_is_refused_only_while_others_wait(gates: Gates) -> None:
+    """Alone a credential may have all of the loop; what it took then it owes once others come."""
+    for _ in range(int(REQUEST_RATE.burst) + 1):
+        gates.admission.check_request(ANN)
+    gates.crowded.add(ANN.credential_id)
+    with pytest.raises(RateLimited) as refused:
+        gates.admission.check_request(ANN)
+    assert (refused.value.retry_after_ms, gates.shed) == (2, ["requests"])
+    await gates.clock.advance(1)
+    gates.admission.check_request(ANN)
+
+
+def test_an_operator_and_a_stranger_are_not_counted(gates: Gates) -> None:
+    """A stranger's frames are bounded before, and it has nothing to ask for."""
+    stranger = Principal("", frozenset(), "")
+    gates.crowded |= {"", OPERATOR.credential_id}
+    for _ in range(2 * int(REQUEST_RATE.burst)):
+        gates.admission.check_request(OPERATOR)
+        gates.admission.check_request(stranger)
+    assert gates.shed == []
+
+
+async def test_reads_of_one_credential_wait_for_each_other(gates: Gates) -> None:
+    """Not for those of others, and an operator's for none. Who gives up leaves the line."""
+    begun: list[Share | None] = []
+
+    async def read(principal: Principal, until: asyncio.Event) -> None:
+        async with gates.admission.share(principal) as share:
+            begun.append(share)
+            await until.wait()
+
+    end = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        mine = [group.create_task(read(ANN, end)) for _ in range(SHARE + 2)]
+        await settle()
+        assert len(begun) == SHARE
+        group.create_task(read(Principal("bob", frozenset(), "k_bob"), end))
+        for _ in range(SHARE + 1):
+            group.create_task(read(OPERATOR, end))
+        await settle()
+        assert (len(begun), begun.count(None)) == (2 * SHARE + 2, SHARE + 1)
+        mine[-1].cancel()
+        mine[0].cancel()
+        await settle()
+        assert len(begun) == 2 * SHARE + 3, "the one that was left has its place"
+        end.set()
+
+
+async def test_a_read_that_only_waits_makes_room_for_the_next(gates: Gates) -> None:
+    async with asyncio.TaskGroup() as group:
+        for _ in range(SHARE - 1):
+            group.create_task(_hold(gates, end := asyncio.Event()))
+            end.set()
+        async with gates.admission.share(ANN) as share:
+            assert share is not None
+            share.give()
+            share.give()
+            await asyncio.gather(*(_hold(gates, None) for _ in range(SHARE)))
+            await share.take()
+
+
+async def _hold(gates: Gates, until: asyncio.Event | None) -> None:
+    async with gates.admission.share(ANN):
+        if until is not None:
+            await until.wait()

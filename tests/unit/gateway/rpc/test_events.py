@@ -19,7 +19,7 @@ from gateway.events.log import EventLog, Filter
 from gateway.events.previews import Preview
 from gateway.rpc.call import Client
 from gateway.rpc.stream import CAUGHT_UP_S, Stream, Wish
-from gateway.rpc.subscriptions import MAX_STREAMS, ConnectionSubscriptions
+from gateway.rpc.subscriptions import MAX_OF_CREDENTIAL, MAX_STREAMS, ConnectionSubscriptions
 from gateway.store.base.query import Query
 from gateway.store.base.retention import PruneEvents, RaiseLogFloor
 from gateway.store.base.store import Listener, NewEvent, Receipt, Store, Unit
@@ -251,6 +251,20 @@ async def test_streams_of_a_connection_are_bounded(world: World) -> None:
     await world.talk().call("send", text="one")
     await world.settled()
     assert len(talk.connection.notes) == seen
+
+
+async def test_streams_of_a_credential_are_bounded_over_all_its_connections(world: World) -> None:
+    """An unlimited number of sockets is no unlimited number of streams; others have their own."""
+    talks = [world.talk() for _ in range(MAX_OF_CREDENTIAL // MAX_STREAMS + 1)]
+    *full, last = talks
+    for talk in full:
+        for _ in range(MAX_STREAMS):
+            await talk.call("events.subscribe")
+    with pytest.raises(Refusal, match="over all of its"):
+        await last.call("events.subscribe")
+    await world.talk(BOB).call("events.subscribe")
+    await full[0].session.close()
+    await last.call("events.subscribe")
 
 
 async def test_a_taken_back_subscription_does_not_begin(world: World) -> None:
