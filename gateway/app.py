@@ -298,11 +298,14 @@ async def open_store(settings: Settings, clock: Clock) -> Store:
     """The store of the settings; raises what `open_gateway` raises."""
     strict = settings.turngate_durability == "strict"
     if settings.postgres_url:
-        home.make(settings.turngate_home)  # its token and its address are kept there
+        home.make(
+            settings.turngate_home, settings.home_group
+        )  # its token and its address are kept there
         return await open_postgres(settings.postgres_url, clock=clock, strict=strict)
     database = settings.database
     if database is not None:
-        home.make(settings.turngate_home)
+        home.make(settings.turngate_home, settings.home_group)
+        home.check_database(database, settings.home_group)
     return await open_sqlite(database, strict=strict)
 
 

@@ -162,6 +162,13 @@ class Settings(BaseSettings):
         description="Folder for what the gateway keeps: its database.",
         examples=["/var/lib/turngate"],
     )
+    turngate_home_group: str = Field(
+        "",
+        description="Group whose members are all trusted with the home, by name or number, for a "
+        "volume that is mounted for a group; `.env` and `turngate.toml` cannot set it. Default: "
+        "only a group without another user.",
+        examples=["2000"],
+    )
     turngate_cache: Path | None = Field(
         None,
         description="Folder for what can be fetched again: the weights of the local model; "
@@ -459,6 +466,11 @@ class Settings(BaseSettings):
     def is_of_folder(self, name: str) -> bool:
         """Whether a setting came with the folder, and not from the user: see `setting_trust`."""
         return name in self._of_folder
+
+    @property
+    def home_group(self) -> str:
+        """The group trusted with the home; empty where the folder itself names one."""
+        return "" if self.is_of_folder("turngate_home_group") else self.turngate_home_group
 
     @property
     def provider(self) -> Literal["local", "scripted", "openai"]:

@@ -89,7 +89,7 @@ async def serving(
         around=lambda model: CountedModel(around(model), metrics),
     )
     listen = listen_of(settings)
-    home.make(settings.turngate_home)  # a store in memory makes none
+    home.make(settings.turngate_home, settings.home_group)  # a store in memory makes none
     preset = settings.turngate_token.get_secret_value()
     if warning := check_open_bind(listen, token_was_set=bool(preset)):
         log.warning("http.open_bind", problem=warning)

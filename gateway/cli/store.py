@@ -77,5 +77,7 @@ def _copy(url: str, home: str | None, as_json: bool) -> None:
 
 def _settings(home: str | None) -> Settings:
     settings = load_settings(turngate_home=home)
-    home_folder.check(settings.turngate_home)
+    home_folder.check(settings.turngate_home, settings.home_group)
+    if settings.database is not None:
+        home_folder.check_database(settings.database, settings.home_group)
     return settings

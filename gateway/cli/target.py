@@ -72,7 +72,7 @@ def running(settings: Settings) -> Target | None:
     token of the environment would be sent to an address that is not proven to be ours.
     """
     home = settings.turngate_home
-    home_folder.check(home)
+    home_folder.check(home, settings.home_group)
     found = said_by(home)
     if found is None:
         return None
@@ -123,7 +123,7 @@ def _token_for(url: str, settings: Settings, *, is_of_folder: bool) -> str:
     """The token for an address that was given; raises `ConfigError` when none belongs there."""
     token = settings.turngate_token.get_secret_value()
     if not token:
-        home_folder.check(settings.turngate_home)
+        home_folder.check(settings.turngate_home, settings.home_group)
         found = said_by(settings.turngate_home)
         if found is not None and found.url.rstrip("/") == url.rstrip("/"):
             return _read_token(settings.turngate_home)

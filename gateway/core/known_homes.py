@@ -11,6 +11,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from gateway.core.home import is_foreign
 from gateway.core.state_folder import state_folder
 
 MOST = 32
@@ -46,7 +47,7 @@ def known() -> list[Path]:
         for file in _newest_first(folder())[:MOST]:
             with suppress(OSError, ValueError), file.open("rb") as text:
                 home = Path(os.fsdecode(text.read(MAX_BYTES)))
-                if home.is_dir() and home.stat().st_uid == os.geteuid():
+                if home.is_dir() and not is_foreign(home):
                     found.append(home)
     return found
 

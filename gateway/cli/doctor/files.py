@@ -36,7 +36,7 @@ FAR = frozenset(
 
 async def home(scene: Scene) -> Finding:
     """Where database and token live: to be written, by its owner alone."""
-    folder = scene.settings.turngate_home
+    folder, group = scene.settings.turngate_home, scene.settings.home_group
     if folder.exists() and not folder.is_dir():
         return fail(f"{folder} is not a folder", "set TURNGATE_HOME to a folder, or move that file")
     nearest = _nearest(folder)
@@ -47,17 +47,17 @@ async def home(scene: Scene) -> Finding:
         )
     if not folder.exists():
         return ok(f"{folder} will be made")
-    if home_folder.is_foreign(folder):
+    if home_folder.is_foreign(folder, group):
         return fail(
             f"{folder} belongs to another user, who could replace database and token",
             f"{home_folder.taking_over(folder)}, or set TURNGATE_HOME to a folder of your own",
         )
-    if home_folder.is_open(folder):
+    if home_folder.is_open(folder, group):
         return fail(
             f"others on this machine may write to {folder}, and could replace database and token",
             home_folder.closing(folder),
         )
-    open_ = [path for path in (folder, folder / TOKEN_FILE) if _others_may(path)]
+    open_ = [path for path in (folder, folder / TOKEN_FILE) if home_folder.is_readable(path, group)]
     if open_:
         names = " ".join(map(str, open_))
         return warn(f"others on this machine may read {names}", f"chmod go= {names}")
@@ -125,10 +125,3 @@ def _nearest(folder: Path) -> Path:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return folder
-
-
-def _others_may(path: Path) -> bool:
-    try:
-        return bool(path.stat().st_mode & 0o077)
-    except OSError:
-        return False

@@ -133,9 +133,14 @@ def _back_up(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def keep_private(path: Path) -> None:
-    """Make the file if it is missing; either way it holds people's words, so only ours to read."""
+    """Make the file if it is missing; either way it holds people's words, so only ours to read.
+
+    On a volume of another owner the modes are left as they are: only an owner may change them.
+    """
     fd = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) & 0o700)
+        found = os.fstat(fd)
+        if found.st_uid == os.geteuid():
+            os.fchmod(fd, stat.S_IMODE(found.st_mode) & 0o700)
     finally:
         os.close(fd)
