@@ -289,6 +289,30 @@ class Settings(BaseSettings):
         "documents; at most 4 MiB, because one is read in one go while everybody else waits.",
         examples=[4 << 20],
     )
+    turngate_connections: int = Field(
+        1024,
+        ge=64,
+        le=1 << 20,
+        description="Maximum number of connections: half of it from one address, a quarter of one "
+        "credential; sixteen more for operators and newcomers.",
+        examples=[4096],
+    )
+    turngate_client_memory: int = Field(
+        128,
+        ge=32,
+        le=1 << 20,
+        description="MiB that may wait for slow clients together, an eighth of it for those of one "
+        "credential; past it the client that holds most is closed, and resumes by number.",
+        examples=[512],
+    )
+    turngate_request_rate: int = Field(
+        500,
+        ge=1,
+        le=1_000_000,
+        description="Requests a second that one credential may make while others wait, and twice "
+        "as many at once; past it they are refused as `rate_limited`. Not operators.",
+        examples=[2000],
+    )
     turngate_open_metrics: bool = Field(
         False, description="Whether `/metrics` is answered without a token.", examples=[True]
     )

@@ -21,8 +21,8 @@ from gateway.core.errors import StoreUnavailable
 from gateway.core.ids import SystemIds
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.counting import CountedModel, count
-from gateway.http.admission import Admission
-from gateway.http.bounds import Bounds, Sizes
+from gateway.http.admission import Admission, Rates
+from gateway.http.bounds import Bounds, Limits, Sizes
 from gateway.http.gated import gated
 from gateway.http.listening import Listen, check_open_bind
 from gateway.http.pace import Pace
@@ -99,7 +99,12 @@ async def serving(
         await _open_credentials(gateway.credentials, settings)
         health, pace = gateway.health, Pace()
         admission = Admission(
-            health, clock, metrics.shed, waiting=lambda: gateway.lanes.waiting, crowds=pace.crowds
+            health,
+            clock,
+            metrics.shed,
+            rates=Rates(requests_s=settings.turngate_request_rate),
+            waiting=lambda: gateway.lanes.waiting,
+            crowds=pace.crowds,
         )
         rpc = open_rpc(
             gateway,
@@ -123,7 +128,7 @@ async def serving(
             surface,
             listen,
             home=settings.turngate_home,
-            bounds=Bounds(sizes=Sizes(frame=settings.turngate_frame_bytes)),
+            bounds=bounds_of(settings),
             stopping=_stopping(gateway, admission),
             own_process=own_process,
             announce=announce,
@@ -131,6 +136,7 @@ async def serving(
         ) as server:
             # An input is durable before any model is: its turn waits until the model is open.
             look(gateway)
+            rpc.show(server.bounds)
             health.ready()
             watching.start("load", _load(admission, health, clock), ending=Ending.ETERNAL)
             looking = _look(gateway, server, settings.database)
@@ -201,6 +207,13 @@ def listen_of(settings: Settings) -> Listen:
         open_metrics=settings.turngate_open_metrics,
         passed=tuple(map(int, settings.turngate_sockets)),
     )
+
+
+def bounds_of(settings: Settings) -> Bounds:
+    """The bounds of the network surface by the settings."""
+    memory = settings.turngate_client_memory << 20
+    sizes = Sizes(frame=settings.turngate_frame_bytes, waiting=memory)
+    return Bounds(sizes=sizes, limits=Limits.of(settings.turngate_connections))
 
 
 async def _open_credentials(credentials: Credentials, settings: Settings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from gateway.core.errors import ModelAttempt
 
@@ -123,6 +123,15 @@ class ProfileInfo:
     models: tuple[ModelAtProfile, ...]
 
 
+class LineUse(NamedTuple):
+    """Requests to one profile: under way, at most (0: any number), and waiting for those."""
+
+    profile: str
+    active: int
+    bound: int
+    waiting: int
+
+
 class Watch(Protocol):
     """Hears of each request to a model server once it has ended; tokens are 0 where it failed."""
 
@@ -134,6 +143,10 @@ class Profiles(Protocol):
 
     def seen(self) -> tuple[ProfileInfo, ...]:
         """All of them in the order they are asked."""
+        ...
+
+    def lines(self) -> list[LineUse]:
+        """The line in front of each profile that was asked."""
         ...
 
     def clear(self, profile: str = "") -> int:
@@ -154,6 +167,9 @@ class Keyless:
 
     def seen(self) -> tuple[ProfileInfo, ...]:
         return (self._info,)
+
+    def lines(self) -> list[LineUse]:
+        return []
 
     def clear(self, profile: str = "") -> int:
         return 0

@@ -50,6 +50,11 @@ class Line:
         return min(self.cap, self._own) if self.cap and self._own else self.cap or self._own
 
     @property
+    def waiting(self) -> int:
+        """How many wait to be sent."""
+        return len(self._waiting)
+
+    @property
     def has_room(self) -> bool:
         """Whether a request that came now would be sent at once."""
         return not self._waiting and (not self.bound or self.active < self.bound)

@@ -17,6 +17,7 @@ from agents.base.models import Limits, Model, ModelContext, ModelReply, ModelReq
 from agents.base.profiles import (
     Forgetful,
     Learnt,
+    LineUse,
     ModelAtProfile,
     ProfileInfo,
     ProfileState,
@@ -187,6 +188,13 @@ class Resilient(Memory):
         """The profiles and how their models do, without keys."""
         now_ms = self._clock.now_ms()
         return tuple(self._info(profile, now_ms) for profile in self.profiles)
+
+    def lines(self) -> list[LineUse]:
+        """The line in front of each profile that was asked."""
+        return [
+            LineUse(name, line.active, line.bound, line.waiting)
+            for name, line in self._lines.items()
+        ]
 
     def clear(self, profile: str = "") -> int:
         """End the pauses of one profile, or of all; returns how many records were forgotten."""

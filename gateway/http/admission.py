@@ -23,9 +23,10 @@ from gateway.telemetry.health import Health
 WORK_RATE = Rate(burst=500, per_s=250)
 """New work of one principal: a quarter more a second than one process accepts with every input
 flushed to disk, and the burst of a channel that reconnects."""
-REQUEST_RATE = Rate(burst=1000, per_s=500)
-"""Requests of any kind of one credential, reads and refused ones too, while others wait for the
-loop: a tenth of what one process answers. Alone a credential may have all of it."""
+REQUESTS_S = 500
+"""Requests a second of any kind of one credential, reads and refused ones too, while others wait
+for the loop (`TURNGATE_REQUEST_RATE`), and twice as many at once: a tenth of what one process
+answers. Alone a credential may have all of it."""
 IN_FLIGHT = 256
 """Requests worked on at once in all: sixteen connections that use all their places."""
 SHARE = 4
@@ -40,6 +41,14 @@ RESTART_MS = 5000
 BACKLOG_MS = 5000
 DISK_MS = 60_000
 BUSY_MS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What one credential may send and ask."""
+
+    work: Rate = WORK_RATE
+    requests_s: int = REQUESTS_S
 
 
 @dataclass(slots=True)
@@ -78,7 +87,7 @@ class Admission:
         clock: Clock,
         shed: Shed,
         *,
-        rate: Rate = WORK_RATE,
+        rates: Rates = Rates(),
         in_flight: int = IN_FLIGHT,
         waiting: Callable[[], int] = lambda: 0,
         backlog: int = BACKLOG,
@@ -87,8 +96,8 @@ class Admission:
         self._health = health
         self._clock = clock
         self._shed = shed
-        self._budget = Budget(rate)
-        self._requests = Budget(REQUEST_RATE)
+        self._budget = Budget(rates.work)
+        self._requests = Budget(Rate(burst=2 * rates.requests_s, per_s=rates.requests_s))
         self._crowds = crowds
         self._bound = in_flight
         self._waiting = waiting

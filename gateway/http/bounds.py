@@ -1,6 +1,7 @@
 """Every bound of the network surface in one place, each with its reason.
 
-All are constructor parameters, so tests use small ones and operators may set their own.
+All are constructor parameters, so tests use small ones; what depends on how large a deployment is
+has a setting.
 """
 
 from __future__ import annotations
@@ -61,11 +62,15 @@ class Sizes:
     """Messages waiting for a slow client, and as many more whose senders wait for room."""
     queue_bytes: int = 4 * MIB
     """Their bytes, and as many more whose senders wait for room."""
-    waiting_per_principal: int = 16 * MIB
-    """Bytes that wait for all clients of one credential: two that are as slow as one may be. The
-    client for which most waits is closed, and resumes by sequence number."""
     waiting: int = 128 * MIB
-    """The same for all clients together: what a small machine can spare."""
+    """Bytes that wait for all clients together (`TURNGATE_CLIENT_MEMORY`): what a small machine can
+    spare."""
+
+    @property
+    def waiting_per_principal(self) -> int:
+        """The same for all clients of one credential: by default two that are as slow as one may
+        be. The client for which most waits is closed, and resumes by sequence number."""
+        return self.waiting // 8
 
     def __post_init__(self) -> None:
         if not self.stranger_frame <= self.frame <= MAX_FRAME_BYTES:
@@ -78,8 +83,9 @@ class Sizes:
 class Limits:
     """How many sockets at once."""
 
-    connections: int = 1000
-    """In all. Each costs up to 40 KiB when idle; what waits for slow clients is bounded apart."""
+    connections: int = 1024
+    """In all (`TURNGATE_CONNECTIONS`). Each costs up to 40 KiB when idle; what waits for slow
+    clients is bounded apart."""
     per_address: int = 512
     """From one address; an office shares one. Configured proxies are exempt."""
     strangers: int = 256
@@ -91,6 +97,11 @@ class Limits:
     kept: int = 16
     """Places past `connections` and `per_address` in which newcomers authenticate and operators
     stay: whatever others hold, several operators with several tools get in."""
+
+    @classmethod
+    def of(cls, connections: int) -> Limits:
+        """So many in all, and the others in proportion."""
+        return cls(connections, connections // 2, connections // 4, connections // 4)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from gateway.http.ports import Surface
 from gateway.http.proxies import Proxies
 from gateway.http.signals import stop_on_signals
 from gateway.http.socket_protocol import SocketProtocol
-from gateway.http.sockets import Sockets, raise_file_limit
+from gateway.http.sockets import Sockets, Uses, raise_file_limit
 from gateway.http.watchdog import Watchdog
 from gateway.telemetry.health import REASONS, Health, probe_lag
 from gateway.telemetry.tasks import task_failed
@@ -72,8 +72,10 @@ class Stopping:
 class Server:
     """A server that listens. `url` is how this machine reaches it."""
 
-    def __init__(self, url: str, clients: Clients) -> None:
+    def __init__(self, url: str, clients: Clients, bounds: Uses) -> None:
         self.url = url
+        self.bounds = bounds
+        """How far the bounds on connections, and on what waits for slow ones, are used."""
         self.hurried = asyncio.Event()
         self._clients = clients
         self._asked = asyncio.Event()
@@ -215,7 +217,7 @@ class _Running:
         )
         gateway_file.write(self._home, url, os.getpid(), self._command)
         log.info("http.listening", url=url)
-        return Server(url, self._clients)
+        return Server(url, self._clients, lambda: self._state.uses(self._clients.holdings.total))
 
     def _config(self, bound: list[tuple[str, int]], url: str) -> Config:
         listen, deadlines = self._listen, self._bounds.deadlines

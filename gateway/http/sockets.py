@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 import structlog
@@ -16,6 +16,7 @@ from gateway.http.ledger import Full, Ledger
 from gateway.http.pace import Pace
 from gateway.http.progress import WatchedTransport
 from gateway.identity.principal import Principal, Scope
+from gateway.runs.gate import Use
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +30,9 @@ class GivesWay(Protocol):
 
     def give_way(self) -> None: ...
 
+
+Uses = Callable[[], Sequence[Use]]
+"""How far bounds are used."""
 
 Shed = Callable[[str], None]
 """Called with the reason whenever somebody is refused or sent away."""
@@ -114,6 +118,13 @@ class Sockets(ServerState):
 
     def __len__(self) -> int:
         return len(self._ledger)
+
+    def uses(self, waiting: int) -> Sequence[Use]:
+        """How far the bounds on connections, and on bytes that wait for slow ones, are used."""
+        return (
+            Use("connections", len(self), self.bounds.limits.connections, 0),
+            Use("slow_clients", waiting, self.bounds.sizes.waiting, 0),
+        )
 
 
 def give_way(transport: WatchedTransport) -> None:

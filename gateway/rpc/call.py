@@ -7,7 +7,7 @@ its record and is refused over HTTP with a hint, so its handler always finds one
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -17,6 +17,7 @@ from gateway.core.errors import Bug
 from gateway.core.tasks import TaskOwner
 from gateway.identity.principal import Principal
 from gateway.running import Gateway
+from gateway.runs.gate import Use
 from gateway.telemetry.tasks import task_failed_unasked
 from gateway.turns.waiting import Ended
 from gateway.wire.jsonrpc import Id
@@ -134,6 +135,8 @@ class Shared:
         self.discovery = discovery
         self.max_result_bytes = max_result_bytes
         self.max_frame_bytes = max_frame_bytes
+        self.network: Callable[[], Sequence[Use]] = tuple
+        """How far the bounds of the network surface are used, where there is one."""
         self.streams: Counter[str] = Counter()
         """Subscriptions by credential."""
         self.present: dict[Presence, None] = {}  # a set that keeps its order

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
@@ -13,6 +13,7 @@ from gateway.rpc.dispatch import Answers, Check, Dispatcher, anybody
 from gateway.rpc.method import Method
 from gateway.rpc.session import RpcSession
 from gateway.running import Gateway
+from gateway.runs.gate import Use
 from gateway.wire import jsonrpc
 from gateway.wire.jsonrpc import Id, Refused
 
@@ -32,6 +33,10 @@ class Rpc:
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
+
+    def show(self, network: Callable[[], Sequence[Use]]) -> None:
+        """Let `status` tell how far the bounds of the network surface are used."""
+        self._dispatcher.shared.network = network
 
     def open_session(self, connection: Connection, address: str) -> RpcSession:
         """Begin to answer the messages of a WebSocket."""

@@ -9,6 +9,7 @@ import pytest
 
 from agents.base.messages import UserMessage
 from agents.base.models import ModelContext, ModelRequest
+from agents.base.profiles import LineUse
 from agents.models.profile import Profile
 from agents.resilience.giving_up import OWN_FAULT
 from gateway.core.errors import ModelFailed
@@ -137,6 +138,7 @@ async def test_ten_at_a_server_with_one_slot_are_answered_one_after_the_other() 
         return replace(profile, simultaneous=1)
 
     places: dict[str, list[int]] = {}
+    lines: list[LineUse] = []
     under_way = most = 0
     async with open_failover("k1", adjust=adjust) as failover:
 
@@ -146,6 +148,7 @@ async def test_ten_at_a_server_with_one_slot_are_answered_one_after_the_other() 
             most = max(most, under_way)
             for _ in range(3):  # others would be sent now
                 await asyncio.to_thread(int)
+            lines.extend(failover.policy.lines())
             under_way -= 1
             return "fine"
 
@@ -165,6 +168,8 @@ async def test_ten_at_a_server_with_one_slot_are_answered_one_after_the_other() 
         assert asked == [f"s{number}" for number in range(10)], "in the order they came"
         assert most == 1
         assert places["s9"] == list(range(9, -1, -1))
+        assert [line[1:] for line in lines] == [(1, 1, waiting) for waiting in range(9, -1, -1)]
+        assert failover.policy.lines() == [LineUse("k1", 0, 1, 0)]
         assert failover.policy.seen()[0].models[0].state == "ready"
 
 

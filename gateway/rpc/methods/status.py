@@ -7,6 +7,7 @@ from itertools import islice
 from gateway.identity.principal import Scope
 from gateway.rpc.call import Call
 from gateway.rpc.method import Method
+from gateway.runs.gate import Use
 from gateway.wire.methods.base import NoParams
 from gateway.wire.methods.status import BoundUse, Status
 
@@ -22,11 +23,6 @@ async def status(call: Call, params: NoParams) -> Status:
     bindings = len(gateway.router.table.rules)
     steers = call.principal.has(Scope.OPERATOR)
     shown = islice(present, SHOWN_CLIENTS) if steers else ()
-    bounds = (
-        (*gateway.lanes.bounds(), *gateway.intake.bounds(), *gateway.tasks.bounds())
-        if steers
-        else ()
-    )
     return Status(
         running=True,
         version=gateway.about.version,
@@ -46,11 +42,27 @@ async def status(call: Call, params: NoParams) -> Status:
         sessions=len(gateway.sessions),
         turns_running=gateway.engine.executing,
         turns_waiting=gateway.lanes.unanswered,
-        bounds=[BoundUse(**use._asdict(), reached=use.reached) for use in bounds],
+        bounds=_bounds(call) if steers else [],
         destinations_waiting=len(gateway.outbox),
         seq=gateway.log.head,
         clients=[one.shown() for one in shown],
     )
+
+
+def _bounds(call: Call) -> list[BoundUse]:
+    gateway = call.gateway
+    uses = [
+        *gateway.lanes.bounds(),
+        *gateway.intake.bounds(),
+        *gateway.tasks.bounds(),
+        *call.shared.network(),
+    ]
+    lines = [(Use("requests", *line[1:]), line.profile) for line in gateway.profiles.lines()]
+    return [
+        BoundUse(**use._asdict(), reached=use.reached, profile=profile)
+        for use, profile in [*((use, "") for use in uses), *lines]
+        if use.total
+    ]
 
 
 STATUS = Method("status", Scope.READ, status, always=True)

@@ -20,8 +20,19 @@ class BoundUse(Result):
     """How far one bound on work is used."""
 
     name: Literal[
-        "turns", "memory", "working", "tools", "backlog", "mailboxes", "accepting", "tasks"
+        "turns",
+        "memory",
+        "working",
+        "tools",
+        "backlog",
+        "mailboxes",
+        "accepting",
+        "tasks",
+        "connections",
+        "slow_clients",
+        "requests",
     ]
+    profile: str = Field("", description="Whose `requests` these are.")
     used: int
     total: int
     waiting: int = Field(description="How many wait for it.")
@@ -66,7 +77,8 @@ class Status(Result):
     )
     bounds: list[BoundUse] = Field(
         default=[],
-        description="What bounds work, `memory` and `mailboxes` in bytes; for operators.",
+        description="What bounds work, `memory`, `mailboxes` and `slow_clients` in bytes; for "
+        "operators.",
     )
     destinations_waiting: int = Field(description="Places with an answer on its way.")
     seq: int = Field(description="Number of the newest event.")

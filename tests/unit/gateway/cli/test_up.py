@@ -228,3 +228,12 @@ def test_a_misplaced_agent_is_named_at_each_start(shell: Shell, words: tuple[str
     assert "mv workspace" not in said, "the workspace is absolute here"
     assert "agents are declared below .agents" in said
     assert "the file is called AGENT.md" in said
+
+
+def test_status_shows_the_bounds_of_the_network_surface_as_set(shell: Shell) -> None:
+    """The command itself is one of the connections."""
+    with shell.up(TURNGATE_CONNECTIONS="64", TURNGATE_CLIENT_MEMORY="32"):
+        told = json.loads(shell.run("status", "--json").stdout)
+    bounds = {bound["name"]: bound for bound in told["bounds"]}
+    assert (bounds["connections"]["total"], bounds["connections"]["used"]) == (64, 1)
+    assert (bounds["slow_clients"]["total"], bounds["slow_clients"]["used"]) == (32 << 20, 0)

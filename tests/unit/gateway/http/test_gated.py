@@ -9,7 +9,7 @@ import pytest
 
 from gateway.core.clock import ManualClock, settle
 from gateway.core.errors import Busy, InvalidInput, RateLimited
-from gateway.http.admission import Admission
+from gateway.http.admission import Admission, Rates
 from gateway.http.gated import gated
 from gateway.identity.budget import Rate
 from gateway.identity.principal import Principal
@@ -51,7 +51,7 @@ class World:
             self.health,
             self.clock,
             self.metrics.shed,
-            rate=Rate(burst=1, per_s=1),
+            rates=Rates(Rate(burst=1, per_s=1)),
             in_flight=1,
         )
 

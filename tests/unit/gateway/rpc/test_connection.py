@@ -130,6 +130,7 @@ async def test_status_shows_operators_which_bound_is_reached(tmp_path: Path) -> 
             await talk.call("turns.start", text="slow", peer_id=peer)
         await world.settled()
         bounds = {bound.pop("name"): bound for bound in (await olga.call("status"))["bounds"]}
+        assert all(bound.pop("profile") == "" for bound in bounds.values())
         assert bounds["turns"] == {"used": 1, "total": 1, "waiting": 1, "reached": True}
         assert bounds["backlog"] == {"used": 1, "total": 500, "waiting": 0, "reached": False}
         assert bounds["memory"]["used"] > 0

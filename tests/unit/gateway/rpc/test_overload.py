@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agents.models.scripted import Rule
-from gateway.http.admission import Admission
+from gateway.http.admission import Admission, Rates
 from gateway.http.gated import gated
 from gateway.identity.budget import Rate
 from gateway.rpc.catalog import METHODS
@@ -36,7 +36,7 @@ class Loaded:
             self.health,
             world.clock,
             metrics.shed,
-            rate=Rate(burst=1000, per_s=1000),
+            rates=Rates(Rate(burst=1000, per_s=1000)),
             waiting=lambda: world.gateway.lanes.waiting,
             backlog=BACKLOG,
         )
