@@ -4,7 +4,8 @@ Crashes, cancellations, imports and failovers between providers leave histories 
 or another refuses with a 400 for ever after. `repair` turns any history into one with these
 properties, and never loses what a user said:
 
-- it starts with a user message, and neither two user nor two assistant messages meet;
+- it starts with a user message, and neither two user nor two assistant messages meet; behind the
+  results of calls the agent speaks before the user does, as Mistral and alternating templates want;
 - every tool call is followed at once by exactly one result, in the order of the calls, and there
   is no result without its call;
 - call ids are unique and, like tool names, of letters, digits, `_` and `-`; arguments are a JSON
@@ -44,6 +45,9 @@ STARTED_BY_AGENT = "[the agent speaks first]"
 
 EMPTY_MESSAGE = "[empty message]"
 """What stands for a message without any content."""
+
+UNANSWERED = "[there was no answer]"
+"""What stands for the agent where a user went on behind the results of its calls."""
 
 GO_ON = "[go on]"
 """What stands for the user where a model is asked although nobody said anything new."""
@@ -139,7 +143,7 @@ def _valid_calls(calls: Iterable[ToolCall], taken: set[str]) -> Iterator[ToolCal
         chosen = fresh_id(call.id, taken)
         taken.add(chosen)
         name = _NOT_WORD.sub("_", call.name)[:MAX_NAME_CHARS] or "unnamed"
-        yield ToolCall(chosen, name, _json_object(call.arguments))
+        yield replace(call, id=chosen, name=name, arguments=_json_object(call.arguments))
 
 
 def _results(
@@ -195,6 +199,8 @@ def _merged(messages: Iterable[Said]) -> list[Said]:
             case AssistantMessage(before_text, ()), AssistantMessage():
                 texts = (text for text in (before_text, message.text) if text.strip())
                 said[-1] = replace(message, text="\n\n".join(texts))
+            case ToolMessage(), UserMessage():
+                said += [AssistantMessage(UNANSWERED), message]
             case _:
                 said.append(message)
     return [_filled(message) if isinstance(message, UserMessage) else message for message in said]

@@ -136,7 +136,7 @@ def _rounds(snapshot: Snapshot, history: Messages, talk: Talk) -> Turn:
             return ended
         assert isinstance(outcome, ModelReply)  # a failure has ended the turn above
         calls = _with_fresh_ids(use.kept(outcome.tool_calls), (*history, *added))
-        talk.say(AssistantMessage(outcome.text, calls))
+        talk.say(AssistantMessage(outcome.text, calls, opaque=outcome.opaque))
         refused = _refusals(snapshot, outcome, calls)
         runnable = tuple(call for call in calls if call.id not in refused)
         refused |= use.refusals(runnable, len(outcome.tool_calls))
@@ -203,7 +203,8 @@ def _ended(snapshot: Snapshot, outcome: ModelOutcome, added: list[Message]) -> T
             return TurnResult("failed", text, sofar, "truncated")
         return TurnResult("failed", failures.EMPTY, sofar, "bad_response")
     text = "\n\n".join(filter(None, (outcome.text, _cut_notice(snapshot, outcome))))
-    return TurnResult("answered", text, (*sofar, AssistantMessage(outcome.text)))
+    said = AssistantMessage(outcome.text, opaque=outcome.opaque)
+    return TurnResult("answered", text, (*sofar, said))
 
 
 def _cut_notice(snapshot: Snapshot, reply: ModelReply) -> str:

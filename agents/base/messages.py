@@ -6,11 +6,24 @@ The system prompt is not a message: it belongs to a turn, not to the transcript.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from gateway.core import parts
 from gateway.core.errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """What a server sent beside an answer or a call, such as thoughts or their signature.
+
+    `members` are those of its message or call as a JSON object. Only this model at this profile
+    gets them back; they are not for people's eyes.
+    """
+
+    profile: str
+    model: str
+    members: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +33,7 @@ class ToolCall:
     id: str
     name: str
     arguments: str
+    opaque: Opaque | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +50,7 @@ class AssistantMessage:
     text: str
     tool_calls: tuple[ToolCall, ...] = ()
     partial: bool = False
+    opaque: Opaque | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +88,13 @@ def to_json(message: Message) -> dict[str, Any]:
     match message:
         case UserMessage(said):
             return {"role": "user", "parts": parts.to_json(said)}
-        case AssistantMessage(text, calls, partial):
+        case AssistantMessage(text, calls, partial, opaque):
             value: dict[str, Any] = {"role": "assistant", "text": text}
             if calls:
-                value["tool_calls"] = [
-                    {"id": call.id, "name": call.name, "arguments": call.arguments}
-                    for call in calls
-                ]
+                value["tool_calls"] = [call_to_json(call) for call in calls]
             if partial:
                 value["partial"] = True
-            return value
+            return value | opaque_to_json(opaque)
         case ToolMessage(call_id, name, text, is_error):
             value = {"role": "tool", "call_id": call_id, "name": name, "text": text}
             if is_error:
@@ -105,6 +117,7 @@ def from_json(value: Any) -> Message:
                     str(value["text"]),
                     tuple(call_from_json(call) for call in value.get("tool_calls", ())),
                     bool(value.get("partial", False)),
+                    opaque_from_json(value),
                 )
             case "tool":
                 return ToolMessage(
@@ -123,6 +136,29 @@ def from_json(value: Any) -> Message:
         raise InvalidInput(f"a stored message lacks or garbles {error}") from error
 
 
+def call_to_json(call: ToolCall) -> dict[str, Any]:
+    """The stored form of one tool call."""
+    said: dict[str, Any] = {"id": call.id, "name": call.name, "arguments": call.arguments}
+    return said | opaque_to_json(call.opaque)
+
+
 def call_from_json(value: Any) -> ToolCall:
     """Read one stored tool call."""
-    return ToolCall(str(value["id"]), str(value["name"]), str(value["arguments"]))
+    return ToolCall(
+        str(value["id"]), str(value["name"]), str(value["arguments"]), opaque_from_json(value)
+    )
+
+
+def opaque_to_json(opaque: Opaque | None) -> dict[str, Any]:
+    """As the member of what it was sent beside; nothing where nothing was."""
+    if opaque is None:
+        return {}
+    return {"opaque": {"profile": opaque.profile, "model": opaque.model, "members": opaque.members}}
+
+
+def opaque_from_json(value: Any) -> Opaque | None:
+    """Read it; None in what is older than it."""
+    stored = value.get("opaque")
+    if stored is None:
+        return None
+    return Opaque(str(stored["profile"]), str(stored["model"]), str(stored["members"]))

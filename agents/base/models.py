@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Protocol
 
 from agents.base import size
-from agents.base.messages import Messages, ToolCall
+from agents.base.messages import Messages, Opaque, ToolCall
 from gateway.core.clock import Clock
 from gateway.core.errors import ModelAttempt
 
@@ -119,6 +119,7 @@ class ModelReply:
     profile: str = ""
     attempts: tuple[ModelAttempt, ...] = ()
     notice: str = ""
+    opaque: Opaque | None = None
     left: Left | None = None
     """Not recorded: it is news for a moment."""
 

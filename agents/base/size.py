@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.base.messages import AssistantMessage, Message, UserMessage
+from agents.base.messages import AssistantMessage, Message, Opaque, UserMessage
 from gateway.core.parts import Image, Part, Text
 
 MESSAGE_TOKENS = 4
@@ -18,7 +18,8 @@ def of_message(message: Message) -> int:
     tokens = MESSAGE_TOKENS + of_text(message.text)
     if isinstance(message, AssistantMessage):
         for call in message.tool_calls:
-            tokens += of_text(call.name) + of_text(call.arguments)
+            tokens += of_text(call.name) + of_text(call.arguments) + _of_opaque(call.opaque)
+        tokens += _of_opaque(message.opaque)
     return tokens
 
 
@@ -37,6 +38,10 @@ def of_text(text: str) -> int:
         return -(-len(text) // 4)
     beyond = len(text.encode("utf-8", "replace")) - len(text)
     return round(len(text) / 4 + 0.4 * beyond)
+
+
+def _of_opaque(opaque: Opaque | None) -> int:
+    return of_text(opaque.members) if opaque is not None else 0
 
 
 def _of_part(part: Part) -> int:

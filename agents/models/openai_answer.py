@@ -7,10 +7,14 @@ Called by the OpenAI client for each event, or once for a server that does not s
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from agents.base.messages import Opaque, ToolCall
 from agents.base.models import WINDOW_FULL, ModelReply, Usage
 from agents.failures import EMPTY
+from agents.models import openai_beside
+from agents.models.openai_beside import Beside
 from agents.models.openai_calls import Calls
 from agents.models.openai_finish import read_finish
 from agents.models.openai_thoughts import Thoughts
@@ -53,6 +57,9 @@ class Answer:
         self._raw: list[str] = []
         self._raw_chars = 0
         self._calls = Calls()
+        self._beside = Beside()
+        self.dropped = False
+        """Whether more was sent beside the answer than is kept."""
         self._chars = 0
         self._events = 0
         self._choices = 0
@@ -107,8 +114,9 @@ class Answer:
         """What is impossible in the server's count of tokens, empty if nothing is."""
         return self._counted()[1]
 
-    def reply(self, profile: str) -> ModelReply:
-        """The whole answer; raises `ModelFailed` when it is not whole."""
+    def reply(self, profile: str, asked_model: str = "") -> ModelReply:
+        """The whole answer of the model that was asked at this profile; raises `ModelFailed` when
+        it is not whole."""
         if not self._events:
             raise _bad("the answer is empty")
         if not self._choices:
@@ -121,7 +129,8 @@ class Answer:
         if finish == "broken":
             word = "".join(filter(str.isprintable, self._finish[:40]))
             raise ModelFailed("truncated", f"the provider broke the answer off ({word!r})")
-        calls, text, usage = self._calls.whole(), _mended(self._thoughts.text), self._counted()[0]
+        text, usage = _mended(self._thoughts.text), self._counted()[0]
+        calls, opaque = self._with_opaque(profile, asked_model)
         window = self._window(usage) if finish == "length" else 0
         if not text.strip() and not calls:
             if window:
@@ -129,7 +138,25 @@ class Answer:
             if finish in ("stop", "tool_calls"):
                 raise _bad("the answer holds no text and no call", told=EMPTY)
         reason = WINDOW_FULL if window else finish
-        return ModelReply(text, calls, reason, usage, self._model, profile)
+        return ModelReply(text, calls, reason, usage, self._model, profile, opaque=opaque)
+
+    def _with_opaque(self, profile: str, model: str) -> tuple[tuple[ToolCall, ...], Opaque | None]:
+        """The calls, and what was sent beside them and the text; too much of it is left out whole,
+        because a part of it is worth nothing."""
+        found = self._calls.whole()
+        calls = tuple(call for call, _ in found)
+        members = [
+            beside.members(with_empty=True) | openai_beside.own_id(call.id)
+            for call, beside in found
+        ]
+        members.append(self._beside.members(with_empty=bool(calls)))
+        texts = [openai_beside.as_text(some) if some else "" for some in members]
+        if sum(len(text.encode()) for text in texts) > openai_beside.MAX_BYTES:
+            self.dropped = True
+            return calls, None
+        *of_calls, of_message = (Opaque(profile, model, text) if text else None for text in texts)
+        with_opaque = (replace(c, opaque=o) for c, o in zip(calls, of_calls, strict=True))
+        return tuple(with_opaque), of_message
 
     def _counted(self) -> tuple[Usage, str]:
         return read_usage(self._usage, self._asked, 4 * self._chars)
@@ -155,9 +182,8 @@ class Answer:
         finish = choice.get("finish_reason")
         finish = finish if isinstance(finish, str) else ""
         self._take_calls(said, told_again=not choice.get("delta"))
-        for name in ("reasoning_content", "reasoning"):
-            if isinstance(thought := said.get(name), str):
-                self._grow(len(thought))
+        if choice.get("delta") or not self._beside:
+            self._grow(self._beside.take(said))
         text = _text(said.get("content")) + _text(said.get("refusal"))
         text = self._news(text, told_again=not choice.get("delta"), ends=bool(finish))
         self._finish = finish or self._finish

@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass, field
 
 from agents.base.messages import ToolCall
+from agents.models.openai_beside import Beside
 from gateway.core.errors import ModelFailed
 
 MAX_CALLS = 128
@@ -24,6 +25,7 @@ class _Call:
     id: str = ""
     name: str = ""
     pieces: list[str] = field(default_factory=list)
+    beside: Beside = field(default_factory=Beside)
 
     @property
     def arguments(self) -> str:
@@ -53,18 +55,19 @@ class Calls:
         # Some servers repeat the name with each piece, none splits it.
         call.name = call.name or name
         call.pieces.append(text)
-        return len(text)
+        return len(text) + call.beside.take(piece)
 
-    def whole(self) -> tuple[ToolCall, ...]:
-        """The calls to run, in order; raises `ModelFailed` when one has no name."""
+    def whole(self) -> tuple[tuple[ToolCall, Beside], ...]:
+        """The calls to run, in order, each with what was sent beside it; raises `ModelFailed` when
+        one has no name."""
         if any(not call.name for call in self._calls):
             raise _bad("a tool call of the answer has no name")
-        calls: list[ToolCall] = []
+        calls: list[tuple[ToolCall, Beside]] = []
         for call in self._calls:
             for number, arguments in enumerate(_objects(call.arguments)):
                 one = ToolCall(call.id if number == 0 else "", call.name, arguments)
-                if not any(_same(one, other) for other in calls):
-                    calls.append(one)
+                if not any(_same(one, other) for other, _ in calls):
+                    calls.append((one, call.beside if number == 0 else Beside()))
         if len(calls) > MAX_CALLS:
             raise _too_many()
         return tuple(calls)

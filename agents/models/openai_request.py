@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, assert_never
@@ -15,13 +16,14 @@ import orjson
 
 from agents.base.messages import (
     AssistantMessage,
-    Message,
+    Messages,
     SummaryMessage,
     ToolCall,
     ToolMessage,
     UserMessage,
 )
 from agents.base.models import ModelRequest, ToolSpec
+from agents.models import openai_beside
 from gateway.core.parts import File, Image, Part, Text, text_of
 
 NO_OUTPUT = "(no output)"
@@ -33,16 +35,18 @@ _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID = re.compile(rf"[a-zA-Z0-9]{{{ID_CHARS}}}")
 
 
-def to_json(request: ModelRequest, *, model: str, limit_field: str) -> dict[str, Any]:
+def to_json(
+    request: ModelRequest, *, model: str, limit_field: str, profile: str = ""
+) -> dict[str, Any]:
     """The body of a streamed chat completion.
 
     `limit_field` is what this server usually calls the bound of the output; the request may know
-    better.
+    better. What was sent beside earlier answers goes back to the model and profile it came from.
     """
     system = [{"role": "system", "content": request.system}] if request.system else []
     body: dict[str, Any] = {
         "model": model,
-        "messages": [*system, *map(_message, request.messages)],
+        "messages": [*system, *_messages(request.messages, profile, model)],
         "stream": True,
     }
     if request.dialect.stream_options:
@@ -93,39 +97,66 @@ def wire_id(call_id: str) -> str:
     return "".join(digits)
 
 
-def _message(message: Message) -> dict[str, Any]:
-    # Nearly all messages of a long conversation are one of these two, and each is told each time.
-    if type(message) is AssistantMessage and not message.tool_calls:
-        return {"role": "assistant", "content": message.text}
-    if type(message) is UserMessage and len(message.parts) == 1:
-        (part,) = message.parts
-        if type(part) is Text:
-            return {"role": "user", "content": part.text}
-    return _rare_message(message)
+def _messages(messages: Messages, profile: str, model: str) -> Iterator[dict[str, Any]]:
+    ids: dict[str, str] = {}
+    for message in messages:
+        # Nearly all messages of a long conversation are one of these two, and each is told each
+        # time.
+        if type(message) is AssistantMessage and not message.tool_calls and not message.opaque:
+            yield {"role": "assistant", "content": message.text}
+        elif (
+            type(message) is UserMessage
+            and len(message.parts) == 1
+            and type(part := message.parts[0]) is Text
+        ):
+            yield {"role": "user", "content": part.text}
+        elif isinstance(message, AssistantMessage):
+            yield _answer(message, ids, profile, model)
+        else:
+            yield _rare_message(message, ids)
 
 
-def _rare_message(message: Message) -> dict[str, Any]:
+def _answer(
+    message: AssistantMessage, ids: dict[str, str], profile: str, model: str
+) -> dict[str, Any]:
+    """An answer with what its server sent beside it; notes by which `ids` its calls go."""
+    beside = openai_beside.read(message.opaque, profile=profile, model=model)
+    if not message.tool_calls:
+        return {"role": "assistant", "content": message.text} | beside
+    calls = []
+    for call in message.tool_calls:
+        own = openai_beside.read(call.opaque, profile=profile, model=model)
+        id_ = wire_id(call.id)
+        if "id" in own and own["id"] not in ids.values():
+            id_ = own["id"]
+        ids[call.id] = id_
+        calls.append(_call(call) | own | {"id": id_})
+    # Beside calls, servers that refuse an empty text take none at all.
+    said = {"role": "assistant", "content": message.text or None, "tool_calls": calls}
+    return said | beside
+
+
+def _rare_message(
+    message: UserMessage | ToolMessage | SummaryMessage, ids: dict[str, str]
+) -> dict[str, Any]:
     match message:
         case UserMessage(parts):
             if any(isinstance(part, Image) for part in parts):
                 return {"role": "user", "content": [_part(part) for part in parts]}
             return {"role": "user", "content": text_of(parts)}
-        case AssistantMessage(text, calls):
-            # Beside calls, servers that refuse an empty text take none at all.
-            value: dict[str, Any] = {"role": "assistant", "content": text or None}
-            return value | {"tool_calls": [_call(call) for call in calls]}
         case SummaryMessage(text):
             return {"role": "user", "content": text}
         case ToolMessage(call_id, _, text, is_error):
             content = f"Error: {text}" if is_error else text or NO_OUTPUT
-            return {"role": "tool", "tool_call_id": wire_id(call_id), "content": content}
+            id_ = ids.get(call_id) or wire_id(call_id)
+            return {"role": "tool", "tool_call_id": id_, "content": content}
         case _:
             assert_never(message)
 
 
 def _call(call: ToolCall) -> dict[str, Any]:
     function = {"name": call.name, "arguments": call.arguments}
-    return {"id": wire_id(call.id), "type": "function", "function": function}
+    return {"type": "function", "function": function}
 
 
 def _part(part: Part) -> dict[str, Any]:

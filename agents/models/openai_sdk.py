@@ -21,6 +21,7 @@ from agents.models.bounded_transport import BodyRefused, BoundedTransport
 from agents.models.classify import blame, row_of
 from agents.models.left import read_left
 from agents.models.openai_answer import Answer, UpstreamError
+from agents.models.openai_beside import MAX_BYTES
 from agents.models.openai_events import WebPage
 from agents.models.openai_reading import read_answer
 from agents.models.openai_usage import Asked
@@ -61,7 +62,7 @@ class SdkConnection:
         key = f"Bearer {profile.api_key}" if profile.api_key else Omit()
         self._headers = _NOT_OURS | {"Authorization": key, "Content-Type": "application/json"}
         self._thinks_unopened: set[str] = set()
-        self._doubted = False
+        self._doubted = self._told_dropped = False
         self._client = AsyncOpenAI(
             # Without a key the SDK would take one from the environment; the header is left out.
             api_key=profile.api_key or "none",
@@ -103,7 +104,9 @@ class SdkConnection:
 
     async def _answered(self, request: ModelRequest, context: ModelContext) -> ModelReply:
         model = request.model or self._profile.model
-        body = openai_request.to_json(request, model=model, limit_field=self._limit_field)
+        body = openai_request.to_json(
+            request, model=model, limit_field=self._limit_field, profile=self._profile.name
+        )
         body |= self._profile.extra
         data = openai_request.encoded(body)
         asked = Asked(len(data), openai_request.count_images(request), request.max_tokens)
@@ -118,7 +121,8 @@ class SdkConnection:
         if answer.misled:
             self._thinks_unopened.add(model)
         self._doubt(answer.doubt)
-        reply = answer.reply(self._profile.name)
+        reply = answer.reply(self._profile.name, model)
+        self._tell_dropped(dropped=answer.dropped)
         left = read_left(headers, now_ms=context.clock.now_ms())
         return replace(reply, left=left) if left is not None else reply
 
@@ -152,6 +156,12 @@ class SdkConnection:
         if doubt and not self._doubted:
             self._doubted = True
             log.warning("model.impossible_count", profile=self._profile.name, reason=doubt)
+
+    def _tell_dropped(self, *, dropped: bool) -> None:
+        """Tell the operator, once, of thoughts that are too long to be sent back."""
+        if dropped and not self._told_dropped:
+            self._told_dropped = True
+            log.warning("model.thoughts_dropped", profile=self._profile.name, most_bytes=MAX_BYTES)
 
     def _unreached(self, error: Exception) -> ModelFailed:
         if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):

@@ -257,7 +257,37 @@ ROWS: tuple[Row, ...] = (
     *_refuses(
         OPENAI, "system", r"\bdoes ?n[o']t support \W?(?:system|developer)\W?(?: role| with|$)"
     ),
+    # --- what was sent beside an answer, missing, stale or not taken ---
+    *_refuses(
+        DEEPSEEK,
+        "foreign_calls",
+        r"\bmissing\b.{0,20}\breasoning_content\b",
+        r"\breasoning_content\b.{0,40}\bmust be (?:passed|sent|provided|included)\b",
+    ),
+    *_refuses(KIMI, "foreign_calls", r"\breasoning_content\b.{0,20}\bis missing\b"),
+    *_refuses(GOOGLE, "foreign_calls", r"\bmissing an? .{0,3}thought.?signature\b"),
+    *_refuses(
+        ANTHROPIC, "foreign_calls", r"\bexpected .{0,3}thinking.{0,3} or .{0,3}redacted_think"
+    ),
+    *_refuses(
+        GOOGLE,
+        "these_thoughts",
+        r"\b(?:corrupted|invalid|not valid|malformed|expired)\b.{0,20}\bthought.?signature\b"
+        r"|\bthought.?signature\b.{0,10}\b(?:is|was) (?:not valid|invalid|corrupted|expired)\b",
+    ),
+    *_refuses(ANTHROPIC, "these_thoughts", r"\binvalid .{0,3}signature.{0,3} in .{0,3}thinking\b"),
+    *_refuses(
+        OPENAI,
+        "these_thoughts",
+        r"\bencrypted content\b.{0,80}\bcould not be (?:verified|decrypted|parsed)\b",
+    ),
+    *_refuses(GROQ, "thoughts", r"\bproperty .{0,3}reasoning.{0,3} is unsupported\b"),
     # --- a member of the request, named beside words that refuse it; see REFUSING ---
+    _names(
+        "thoughts",
+        "(?:reasoning_(?:content|details|text|opaque)|thinking_blocks|extra_content"
+        "|thought_signature|provider_specific_fields)",
+    ),
     _names("max_tokens", "max_tokens"),
     _names("max_completion_tokens", "max_completion_tokens"),
     _names("stream_options", "stream_options|include_usage"),

@@ -8,8 +8,18 @@ from agents.base.models import Dialect
 from agents.base.profiles import Learnt
 from agents.models.profile import Profile
 
-MEMBERS = ("images", "parallel_calls", "stream_options", "system", "temperature", "tools")
-"""Parts of a request that a model can do without, or take in another form."""
+MEMBERS = (
+    "foreign_calls",
+    "images",
+    "parallel_calls",
+    "stream_options",
+    "system",
+    "temperature",
+    "thoughts",
+    "tools",
+)
+"""Parts of a request that a model can do without, or take in another form. `thoughts` are what its
+server sent beside earlier answers; `foreign_calls` are calls without them, as other models made."""
 LIMIT_NAMES = ("max_tokens", "max_completion_tokens")
 """What servers call the output limit; where one is refused the other is used, then none."""
 

@@ -7,7 +7,7 @@ model is told that it has none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import replace
 
 from agents import context
@@ -26,21 +26,27 @@ MAX_RESULT_CHARS = 500
 """As much of a tool's result is shown as text; models without tools are small."""
 
 
-def fitted(request: ModelRequest, able: Abilities, model: str, *, output: int) -> ModelRequest:
+def fitted(
+    request: ModelRequest, able: Abilities, model: str, *, output: int, profile: str = ""
+) -> ModelRequest:
     """The request for this model at this profile, whose answer may have `output` tokens."""
     fit = request
     if (model, output) != (request.model, request.max_tokens):
         fit = replace(request, model=model, max_tokens=output)
-    return _without(fit, able) if able.lacks or able.limit_name else fit
+    return _without(fit, able, profile) if able.lacks or able.limit_name else fit
 
 
-def _without(request: ModelRequest, able: Abilities) -> ModelRequest:
+def _without(request: ModelRequest, able: Abilities, profile: str) -> ModelRequest:
     """The request in other words, where something of it is not taken."""
     fit = replace(request, dialect=able.dialect) if able.dialect != USUAL else request
     if not able.takes("temperature"):
         fit = replace(fit, temperature=None)
     if not able.takes("images") and holds_images(fit):
         fit = blind(fit)
+    if not able.takes("thoughts"):
+        fit = thoughtless(fit)
+    if not able.takes("foreign_calls"):
+        fit = without_foreign(fit, profile)
     if not able.takes("tools"):
         if request.tools:
             fit = replace(fit, tools=(), system=f"{fit.system}\n\n{NO_TOOLS}".lstrip())
@@ -69,9 +75,13 @@ def window_as_asked(window: int, request: ModelRequest, able: Abilities, ratio: 
     return shrinking.window_for(room + round(unsent * ratio), request.max_tokens)
 
 
-def holds(request: ModelRequest, member: str) -> bool:
-    """Whether a refusal of this member can be about this request."""
+def holds(request: ModelRequest, member: str, *, profile: str = "") -> bool:
+    """Whether a refusal of this member by this profile can be about this request."""
     match member:
+        case "thoughts":
+            return any(_is_own(said, profile, request.model) for said in request.messages)
+        case "foreign_calls":
+            return any(_is_foreign(said, profile, request.model) for said in request.messages)
         case "images":
             return holds_images(request)
         case "tools":
@@ -105,6 +115,25 @@ def without_images(messages: Messages) -> Messages:
     return tuple(map(_blind, messages))
 
 
+def thoughtless(request: ModelRequest) -> ModelRequest:
+    """The same without what servers sent beside their answers."""
+    return replace(request, messages=tuple(map(_thoughtless, request.messages)))
+
+
+def without_foreign(request: ModelRequest, profile: str) -> ModelRequest:
+    """The same with calls as text that this model at this profile did not send its thoughts with:
+    some models refuse to go on from calls without them."""
+    foreign = {
+        call.id
+        for said in request.messages
+        if isinstance(said, AssistantMessage) and _is_foreign(said, profile, request.model)
+        for call in said.tool_calls
+    }
+    if not foreign:
+        return request
+    return replace(request, messages=context.for_request(tuple(_told(request.messages, foreign))))
+
+
 def without_tools(messages: Messages) -> Messages:
     """The same conversation with calls and results as text."""
     return tuple(_told(messages))
@@ -134,18 +163,40 @@ def _one_by_one(messages: Messages) -> Iterator[Message]:
                 yield said
 
 
-def _told(messages: Messages) -> Iterator[Message]:
+def _told(messages: Messages, ids: Container[str] | None = None) -> Iterator[Message]:
+    """With the calls of these ids as text, and their results; all where none are given."""
     for said in messages:
         match said:
-            case AssistantMessage(text, calls) if calls:
+            case AssistantMessage(text, calls) if calls and (ids is None or calls[0].id in ids):
                 called = (f"[called {call.name} with {call.arguments}]" for call in calls)
-                yield replace(said, text="\n".join((text, *called)).strip(), tool_calls=())
-            case ToolMessage(_, name, text, is_error):
+                told = "\n".join((text, *called)).strip()
+                yield replace(said, text=told, tool_calls=(), opaque=None)
+            case ToolMessage(call_id, name, text, is_error) if ids is None or call_id in ids:
                 word = "failed" if is_error else "said"
                 shown = text if len(text) <= MAX_RESULT_CHARS else text[:MAX_RESULT_CHARS] + " …"
                 yield UserMessage((Text(f"[{name} {word}: {shown}]"),))
             case _:
                 yield said
+
+
+def _is_own(message: Message, profile: str, model: str) -> bool:
+    """Whether it holds what this model at this profile sent beside it."""
+    if not isinstance(message, AssistantMessage):
+        return False
+    besides = (message.opaque, *(call.opaque for call in message.tool_calls))
+    return any(one and (one.profile, one.model) == (profile, model) for one in besides)
+
+
+def _is_foreign(message: Message, profile: str, model: str) -> bool:
+    calls = isinstance(message, AssistantMessage) and bool(message.tool_calls)
+    return calls and not _is_own(message, profile, model)
+
+
+def _thoughtless(message: Message) -> Message:
+    if not isinstance(message, AssistantMessage):
+        return message
+    calls = tuple(replace(call, opaque=None) for call in message.tool_calls)
+    return replace(message, tool_calls=calls, opaque=None)
 
 
 def _calls_several(message: Message) -> bool:

@@ -24,6 +24,7 @@ LEAST_OUTPUT, LEAST_SHARE = 64, 16
 """An answer of fewer tokens, or less than this part of the window, is no answer: then the prompt
 has to become shorter."""
 BLIND = "without these_images"
+THOUGHTLESS = "without these_thoughts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,18 @@ class Rewording:
         self._request = request
         self._tokens = tokens
         self._blind: set[tuple[str, str]] = set()
+        self._thoughtless: set[tuple[str, str]] = set()
         self._clipped: dict[tuple[str, str], list[int]] = {}
 
     def fitted(self, candidate: Candidate, able: Abilities) -> ModelRequest:
         """The request as this candidate can take it."""
-        output = self._output(candidate, able)
-        request = plain.fitted(self._request, able, candidate.model, output=output)
-        return plain.blind(request) if candidate.key in self._blind else request
+        output, request = self._output(candidate, able), self._request
+        if candidate.key in self._thoughtless:
+            request = plain.thoughtless(request)
+        fit = plain.fitted(
+            request, able, candidate.model, output=output, profile=candidate.profile.name
+        )
+        return plain.blind(fit) if candidate.key in self._blind else fit
 
     def after(
         self, candidate: Candidate, able: Abilities, error: ModelFailed, sent: ModelRequest
@@ -59,9 +65,13 @@ class Rewording:
             return None
         if member == "these_images":
             return self.blinded(candidate, sent)
+        if member == "these_thoughts":
+            return self.without_thoughts(candidate, sent)
         if member:
             can = abilities.can_learn(candidate.profile, able, member)
-            news = can and plain.holds(sent, member)
+            news = can and plain.holds(sent, member, profile=candidate.profile.name)
+            if member == "foreign_calls" and not news:  # it misses some of its own
+                return self.without_thoughts(candidate, sent)
             return Reworded(f"without {member}", member) if news else None
         return self._clip(candidate, able, error, sent)
 
@@ -71,6 +81,14 @@ class Rewording:
             return None
         self._blind.add(candidate.key)
         return Reworded(BLIND)
+
+    def without_thoughts(self, candidate: Candidate, sent: ModelRequest) -> Reworded | None:
+        """Without what its server sent beside earlier answers; if it takes no calls without that,
+        it says so next."""
+        if not plain.holds(sent, "thoughts", profile=candidate.profile.name):
+            return None
+        self._thoughtless.add(candidate.key)
+        return Reworded(THOUGHTLESS)
 
     def _output(self, candidate: Candidate, able: Abilities) -> int:
         """Tokens the answer may have beside this prompt; some servers refuse both together."""

@@ -249,7 +249,7 @@ class Search:
         if reworded is None:
             unknown = blame.subject == "request" and not blame.certain
             alone = unknown and self._doubted is None and not self._others(candidate)
-            return self._blinded(candidate, sent) if alone else None
+            return self._plainer(candidate, sent) if alone else None
         if reworded.lacks:
             policy.standings.learn_lack(*candidate.key, reworded.lacks, now_ms=now_ms)
             log.warning(
@@ -261,9 +261,12 @@ class Search:
             )
         return Choice(candidate, 0, reworded.why)
 
-    def _blinded(self, candidate: Candidate, sent: ModelRequest) -> Choice | None:
-        """The same request without its pictures, which may be what was too much."""
+    def _plainer(self, candidate: Candidate, sent: ModelRequest) -> Choice | None:
+        """The same request without its pictures, which may be what was too much, else without the
+        thoughts of earlier answers."""
         reworded = self._rewording.blinded(candidate, sent)
+        if reworded is None:
+            reworded = self._rewording.without_thoughts(candidate, sent)
         return Choice(candidate, 0, reworded.why) if reworded is not None else None
 
     def _failed(
@@ -281,7 +284,7 @@ class Search:
             consequence = consequences.of_failure(self._policy, failed)
             own = consequence == "request" and failed.alone and self._doubted is None
             if own or (self._tried.count[candidate.key] and not blame.certain):
-                self._again = self._blinded(candidate, sent)
+                self._again = self._plainer(candidate, sent)
             if own and self._again is None:
                 shorter = self._shorter(candidate, error, own=True)
                 raise shorter or giving_up.own_fault(error, tuple(self.attempts))

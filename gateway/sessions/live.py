@@ -145,8 +145,10 @@ def _chars(message: Message) -> int:
     match message:
         case UserMessage(said):
             return sum(len(value) for part in parts.to_json(said) for value in part.values())
-        case AssistantMessage(text, calls):
-            return len(text) + sum(len(call.arguments) for call in calls)
+        case AssistantMessage(text, calls, _, opaque):
+            besides = (opaque, *(call.opaque for call in calls))
+            kept = sum(len(one.members) for one in besides if one is not None)
+            return len(text) + kept + sum(len(call.arguments) for call in calls)
         case ToolMessage() | SummaryMessage():
             return len(message.text)
         case _:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, assert_never
 
+from agents.base import messages
 from agents.base.effects import FinishedTool, ModelFailure, ModelOutcome, Shortened, Snapshot
 from agents.base.messages import ToolCall, call_from_json
 from agents.base.models import ModelReply, ToolSpec, Usage
@@ -85,7 +86,8 @@ def outcome_to_json(outcome: ModelOutcome) -> dict[str, Any]:
             }
             if outcome.notice:
                 value["notice"] = storable(outcome.notice)
-            return value | attempts_to_json(outcome.attempts)
+            opaque = messages.opaque_to_json(outcome.opaque)
+            return value | opaque | attempts_to_json(outcome.attempts)
         case ModelFailure():
             return _failure_to_json(outcome)
         case _:
@@ -105,7 +107,18 @@ def outcome_from_json(value: Any) -> ModelOutcome:
         value["profile"],
         attempts_from_json(value),
         value.get("notice", ""),
+        messages.opaque_from_json(value),
     )
+
+
+def without_opaque(value: Any) -> Any:
+    """A stored outcome as people may see it: without what its server sent beside the answer."""
+    if not isinstance(value, dict):
+        return value
+    seen = {name: member for name, member in value.items() if name != "opaque"}
+    if isinstance(calls := seen.get("tool_calls"), list):
+        seen["tool_calls"] = [without_opaque(call) for call in calls]
+    return seen
 
 
 def shortened_to_json(shortened: Shortened) -> dict[str, str | int]:
@@ -167,13 +180,14 @@ def _failure_from_json(value: dict[str, Any]) -> ModelFailure:
     )
 
 
-def call_to_json(call: ToolCall) -> dict[str, str]:
+def call_to_json(call: ToolCall) -> dict[str, Any]:
     """The stored form of a model's wish."""
-    return {
+    texts = {
         "id": storable(call.id),
         "name": storable(call.name),
         "arguments": storable(call.arguments),
     }
+    return messages.call_to_json(call) | texts
 
 
 def result_to_json(result: ToolResult) -> dict[str, Any]:

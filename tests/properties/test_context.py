@@ -94,6 +94,8 @@ def complaints(history: Messages) -> list[str]:
 def wrong_with_user(message: UserMessage, before: Message | None) -> Iterator[str]:
     if isinstance(before, UserMessage):
         yield "two user messages in a row"
+    if isinstance(before, ToolMessage):
+        yield "a user message right behind a result"
     blank = any(isinstance(part, Text) and not part.text.strip() for part in message.parts)
     if blank or not message.parts:
         yield "an empty user message"
@@ -280,6 +282,7 @@ def test_the_validator_sees_what_is_wrong() -> None:
         (hi, asked, hi),
         (hi, answered),
         (hi, asked, answered, answered),
+        (hi, asked, answered, hi),
         (hi, asked, answered, asked, answered),
         (UserMessage(()),),
         (hi, AssistantMessage(" ")),

@@ -16,6 +16,7 @@ from agents.base.effects import ModelFailure
 from agents.base.messages import UserMessage
 from agents.base.models import ModelContext, ModelReply, ModelRequest
 from agents.base.profiles import Kept, ProfileState
+from agents.base.tools import Tool
 from agents.models.openai import OpenAIModel
 from agents.models.profile import Profile, Timeouts
 from agents.resilience.policy import Endpoint, Resilient, Strategy
@@ -193,7 +194,7 @@ class WholeFailover(Failover):
         self, upstream: Simulator, clock: PatientClock, policy: Resilient, house: House
     ) -> None:
         super().__init__(upstream, clock, policy)
-        self._house = house
+        self.house = house
         self.said = ""
         """What the person got to read last."""
 
@@ -209,10 +210,10 @@ class WholeFailover(Failover):
         message = inbound(text, peer=session)
         if fallbacks:
             message = replace(message, agent=SPARE)
-        accepted = await self._house.send(message)
-        await self.drive(self._house.idle())
-        self.said = self._house.channel.sent[-1].text
-        steps = await self._house.store.read(LoadSteps(accepted.turn_id))
+        accepted = await self.house.send(message)
+        await self.drive(self.house.idle())
+        self.said = self.house.channel.sent[-1].text
+        steps = await self.house.store.read(LoadSteps(accepted.turn_id))
         last = max((step for step in steps if step.kind == "llm"), key=lambda step: int(step.path))
         outcome = records.outcome_from_json(orjson.loads(last.result or ""))
         if isinstance(outcome, ModelFailure):
@@ -229,7 +230,7 @@ class WholeFailover(Failover):
 
     async def wait(self, seconds: float) -> None:
         """Let time pass, once nothing is under way."""
-        await self._house.wait(seconds)
+        await self.house.wait(seconds)
 
 
 class _Timed(Resilient):
@@ -260,8 +261,10 @@ async def open_failover(
     urls: Sequence[str] = (),
     clock: PatientClock | None = None,
     folder: Path | None = None,
+    tools: Sequence[Tool] = (),
 ) -> AsyncIterator[Failover]:
-    """A policy over these keys, ready to be asked; given a `folder`, in a gateway that has it."""
+    """A policy over these keys, ready to be asked; given a `folder`, in a gateway that has it and
+    these tools."""
     clock = clock or PatientClock()
     async with simulating() as upstream, AsyncExitStack() as stack:
         profiles = [
@@ -282,7 +285,7 @@ async def open_failover(
             yield Failover(upstream, clock, policy)
             return
         agents = (agent(), replace(agent(SPARE), fallback_models=("small",)))
-        house = House(folder, model=policy, models=("big",), agents=agents)
+        house = House(folder, model=policy, models=("big",), agents=agents, tools=tools)
         house.clock = clock.time
         await stack.enter_async_context(open_house(house))
         yield WholeFailover(upstream, clock, policy, house)

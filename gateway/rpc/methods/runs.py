@@ -14,6 +14,7 @@ from gateway.rpc.cursors import decode, encode, next_cursor
 from gateway.rpc.method import Method
 from gateway.runs import reading
 from gateway.runs.results import INLINE_BYTES
+from gateway.turns.records import without_opaque
 from gateway.wire.methods import runs as wire
 
 MAX_SHOWN_BYTES = 8192
@@ -75,9 +76,12 @@ def _parsed(tags: str, outcome: str) -> dict[str, Any]:
 
 
 def _step(step: reading.Step) -> wire.StepInfo:
+    seen = step.result or "null"
+    if '"opaque"' in seen:
+        seen = orjson.dumps(without_opaque(orjson.loads(seen))).decode()
     return wire.StepInfo.of(
         step,
-        result=_shown(step.result or "null", MAX_SHOWN_BYTES),
+        result=_shown(seen, MAX_SHOWN_BYTES),
         result_bytes=len((step.result or "").encode()),
     )
 

@@ -9,6 +9,7 @@ from agents.context import (
     GO_ON,
     INTERRUPTED,
     STARTED_BY_AGENT,
+    UNANSWERED,
     call_ids,
     for_request,
     fresh_id,
@@ -52,7 +53,7 @@ def test_a_good_history_stays_as_it_is() -> None:
 def test_a_call_without_result_was_interrupted() -> None:
     history = (user("hi"), said("", call("a"), call("b")), result("b"), user("and?"))
     lost = ToolMessage("a", "look", INTERRUPTED, is_error=True)
-    assert repair(history) == (*history[:2], lost, result("b"), user("and?"))
+    assert repair(history) == (*history[:2], lost, result("b"), said(UNANSWERED), user("and?"))
 
 
 def test_results_stand_in_the_order_of_their_calls() -> None:
@@ -62,7 +63,14 @@ def test_results_stand_in_the_order_of_their_calls() -> None:
 
 def test_a_result_behind_a_user_message_moves_to_its_call() -> None:
     history = (user("hi"), said("", call()), user("hurry"), result(), said("done"))
-    assert repair(history) == (user("hi"), said("", call()), result(), user("hurry"), said("done"))
+    assert repair(history) == (
+        user("hi"),
+        said("", call()),
+        result(),
+        said(UNANSWERED),
+        user("hurry"),
+        said("done"),
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from agents.base.messages import AssistantMessage, Messages, ToolCall, ToolMessage, UserMessage
+from agents.base.messages import (
+    AssistantMessage,
+    Messages,
+    Opaque,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+)
 from agents.base.models import Dialect, ModelRequest, ToolSpec
+from agents.context import UNANSWERED
 from agents.resilience.abilities import Abilities
 from agents.resilience.plain import (
     IMAGE_SAVES,
@@ -121,3 +129,39 @@ def test_a_refusal_can_only_be_about_what_was_sent(
     member: str, request_: ModelRequest, holds_it: bool
 ) -> None:
     assert holds(request_, member) is holds_it
+
+
+OURS = Opaque("k1", "big", '{"reasoning_content": "so"}')
+THEIRS = Opaque("k2", "other", '{"reasoning_content": "so"}')
+
+
+def exchange(name: str, opaque: Opaque | None, *, on_call: bool = False) -> Messages:
+    call = ToolCall(name, "look", "{}", opaque if on_call else None)
+    said = AssistantMessage("", (call,), opaque=None if on_call else opaque)
+    return (UserMessage((Text("look"),)), said, ToolMessage(name, "look", "seen"))
+
+
+def test_calls_that_others_made_become_text_where_thoughts_are_wanted_with_each() -> None:
+    """DeepSeek, Kimi and Gemini refuse to go on from a call without the thoughts of its model."""
+    own = (*exchange("a", OURS), *exchange("b", OURS, on_call=True)[1:])
+    request = replace(REQUEST, messages=(*exchange("c", THEIRS), *own[1:], *exchange("d", None)))
+    fit = fitted(request, lacking("foreign_calls"), "big", output=1000, profile="k1")
+    called = [said for said in fit.messages if isinstance(said, AssistantMessage)]
+    assert [(said.text, bool(said.tool_calls)) for said in called] == [
+        ("[called look with {}]", False),
+        ("", True),
+        ("", True),
+        (UNANSWERED, False),
+        ("[called look with {}]", False),
+    ]
+    assert fit.tools == REQUEST.tools
+    assert holds(request, "foreign_calls", profile="k1")
+    assert not holds(fit, "foreign_calls", profile="k1")
+
+
+def test_thoughts_are_left_out_where_they_are_not_taken() -> None:
+    request = replace(REQUEST, messages=(*exchange("a", OURS), *exchange("b", OURS, on_call=True)))
+    fit = fitted(request, lacking("thoughts"), "big", output=1000, profile="k1")
+    assert holds(request, "thoughts", profile="k1")
+    assert not holds(fit, "thoughts", profile="k1")
+    assert not holds(request, "thoughts", profile="k2")

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from agents.base.messages import UserMessage
+from agents.base.messages import (
+    AssistantMessage,
+    Message,
+    Opaque,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+)
 from agents.base.models import ModelRequest
 from agents.models.profile import Profile
 from agents.resilience.abilities import Abilities
@@ -87,3 +94,45 @@ def test_pictures_give_way_once() -> None:
     assert "picture" not in str(sent.messages)
     assert not any(isinstance(part, Image) for part in sent.messages[0].parts)  # type: ignore[union-attr]  # a user's
     assert rewording.blinded(ONE, sent) is None
+
+
+THOUGHT = Opaque("k1", "big", '{"reasoning_content": "so"}')
+
+
+def after_calls(*thoughts: Opaque | None) -> ModelRequest:
+    said: list[Message] = [UserMessage((Text("hi"),))]
+    for number, thought in enumerate(thoughts):
+        call = ToolCall(f"c{number}", "look", "{}")
+        said += [AssistantMessage("", (call,), opaque=thought), ToolMessage(call.id, "look", "x")]
+    return ModelRequest("big", "", tuple(said))
+
+
+def why_again(request: ModelRequest, member: str, able: Abilities | None = None) -> str:
+    """Why the same candidate is asked again after it refused this member; empty if it is not."""
+    able, rewording = able or Abilities(), Rewording(request, lambda one: 1)
+    error = refused(Blame("request", member=member), category="bad_request")
+    again = rewording.after(ONE, able, error, rewording.fitted(ONE, able))
+    if again is None:
+        return ""
+    sent = rewording.fitted(ONE, able)
+    second = rewording.after(ONE, Abilities(lacks=frozenset({again.lacks})), error, sent)
+    assert second is None or second.why != again.why
+    return again.why
+
+
+@pytest.mark.parametrize(
+    ("thoughts", "member", "why"),
+    [
+        ((THOUGHT,), "thoughts", "without thoughts"),
+        ((None,), "thoughts", ""),
+        ((None,), "foreign_calls", "without foreign_calls"),
+        ((THOUGHT, None), "foreign_calls", "without foreign_calls"),
+        ((THOUGHT,), "foreign_calls", "without these_thoughts"),
+        ((THOUGHT,), "these_thoughts", "without these_thoughts"),
+        ((None,), "these_thoughts", ""),
+    ],
+)
+def test_a_refusal_of_thoughts_says_how_to_ask_again(
+    thoughts: tuple[Opaque | None, ...], member: str, why: str
+) -> None:
+    assert why_again(after_calls(*thoughts), member) == why

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.base.effects import FinishedTool, ModelFailure, Snapshot
-from agents.base.messages import ToolCall
+from agents.base.messages import Opaque, ToolCall
 from agents.base.models import ModelReply, ToolSpec, Usage
 from agents.base.tools import ToolResult
 from gateway.core.errors import ModelCategory
@@ -27,11 +27,13 @@ from gateway.turns.records import (
     snapshot_from_json,
     snapshot_to_json,
     storable,
+    without_opaque,
 )
 
 TEXT = st.text(max_size=20)
 COUNT = st.integers(0, 2**53)
-CALLS = st.builds(ToolCall, TEXT, TEXT, TEXT)
+OPAQUE = st.none() | st.builds(Opaque, TEXT, TEXT, TEXT)
+CALLS = st.builds(ToolCall, TEXT, TEXT, TEXT, OPAQUE)
 RESULTS = st.builds(ToolResult, TEXT, st.booleans())
 SNAPSHOTS = st.builds(
     Snapshot,
@@ -53,6 +55,7 @@ REPLIES = st.builds(
     st.builds(Usage, COUNT, COUNT),
     TEXT,
     TEXT,
+    opaque=OPAQUE,
 )
 FAILURES = st.builds(
     ModelFailure, st.sampled_from(get_args(ModelCategory)), TEXT, st.none() | COUNT
@@ -137,3 +140,19 @@ def test_an_outcome_with_halves_of_characters_can_be_kept() -> None:
         finished_to_json(FinishedTool(call, ToolResult(half))),
     ):
         assert b"\xef\xbf\xbd" in orjson.dumps(value)
+
+
+def test_what_was_sent_beside_an_answer_is_not_shown() -> None:
+    call = ToolCall("a", "look", "{}", Opaque("p", "m", '{"signature": "x"}'))
+    stored = outcome_to_json(ModelReply("Hi", (call,), opaque=Opaque("p", "m", '{"x": "x"}')))
+    assert "opaque" not in json.dumps(without_opaque(stored))
+    assert without_opaque(stored)["text"] == "Hi"
+    assert [without_opaque(value) for value in (None, 7, [1])] == [None, 7, [1]]
+
+
+def test_an_outcome_from_before_there_were_thoughts_is_read() -> None:
+    stored = outcome_to_json(ModelReply("Hi", (ToolCall("a", "look", "{}"),)))
+    assert "opaque" not in json.dumps(stored)
+    read = outcome_from_json(stored)
+    assert isinstance(read, ModelReply)
+    assert (read.opaque, read.tool_calls[0].opaque) == (None, None)
