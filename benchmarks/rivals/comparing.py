@@ -43,7 +43,7 @@ LATENCY_TURNS = 20
 LATENCY_S = 10.0
 """At most; a slow one makes fewer turns."""
 KILLS = 20
-KILLING_S = 60.0
+KILLING_S = 90.0
 """No new kill after that; a slow one is killed less often."""
 MESSAGES = 6
 """Said at once before a kill, each in a chat of its own."""
@@ -169,9 +169,9 @@ async def _latency(client: Client, model: str) -> float:
     return (statistics.median(took[1:]) - statistics.median(bare)) * 1000
 
 
-def _post(url: str, body: bytes) -> None:
+def _post(url: str, body: bytes) -> bytes:
     with urllib.request.urlopen(url, body) as answer:
-        answer.read()
+        return bytes(answer.read())
 
 
 async def _killed(
@@ -216,12 +216,15 @@ async def _recovered(client: Client, chats: Sequence[str], acknowledged: Sequenc
 
 
 async def _failover(client: Client, model: str) -> float | None:
-    """Seconds until the answer whose first key is refused."""
+    """Seconds until the answer whose first key is refused. Raises `SystemExit` if none was."""
+    control = model.removesuffix("/v1")
     await _turn(client, "keys")
-    await asyncio.to_thread(_post, f"{model.removesuffix('/v1')}/limit", b"")
+    await asyncio.to_thread(_post, f"{control}/limit", b"")
     begun = time.perf_counter()
-    try:
+    took: float | None = None
+    with suppress(NoAnswer, TimeoutError):
         await _turn(client, "keys", FAILOVER_S)
-    except (NoAnswer, TimeoutError):
-        return None
-    return time.perf_counter() - begun
+        took = time.perf_counter() - begun
+    if not int(await asyncio.to_thread(_post, f"{control}/refused", b"")):
+        raise SystemExit("the key that answers 429 was not asked: it is not the first")
+    return took

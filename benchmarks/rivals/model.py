@@ -2,7 +2,7 @@
 
 It reads of a request only its key, whether to stream, and the last mark in the body, which the
 answer repeats: so an answer in a transcript says which message it belongs to. `POST /limit` makes
-every key that begins with `limited` answer 429 from then on.
+every key that begins with `limited` answer 429 from then on; `POST /refused` says how many did.
 
     python -m benchmarks.rivals.model SECONDS      # before each answer; prints its address
 """
@@ -18,7 +18,7 @@ from typing import cast
 import uvloop
 
 from benchmarks.rivals.marks import LENGTH, NONE, last_mark
-from gateway.simulate.answers import Raw, Reply, refusal
+from gateway.simulate.answers import Raw, Reply, document, refusal
 
 LIMITED = "limited"
 HEALTHY = "healthy"
@@ -49,6 +49,7 @@ class Behaviour:
 
     seconds: float = 0.0
     limiting: bool = False
+    refused: int = 0
 
 
 class Model(asyncio.Protocol):
@@ -90,7 +91,10 @@ class Model(asyncio.Protocol):
         if head.startswith(b"post /limit "):
             self._behaviour.limiting = True
             self._write(self.whole)
+        elif head.startswith(b"post /refused "):
+            self._write(_bytes(document(self._behaviour.refused)))
         elif self._behaviour.limiting and b"bearer " + LIMITED.encode() in head:
+            self._behaviour.refused += 1
             self._write(self.refused)
         else:
             answer = self.streamed if _STREAM.search(body) else self.whole

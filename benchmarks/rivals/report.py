@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.rivals.marks import Survival
@@ -30,20 +30,21 @@ class Figures:
 
 
 def tables(found: Sequence[Figures], chats: int, failover_bound_s: float) -> list[Table]:
-    """The figures with how many times turngate's, and what became of messages."""
-    columns = ("", *(f"{each.name} {each.version}" for each in found))
-    rows: list[tuple[Cell, ...]] = [
-        _row(f"turns/s, {chats} chats", found, lambda each: each.per_s),
-        _row("CPU of a turn, ms", found, lambda each: each.cpu_ms),
-        _row("added latency, ms", found, lambda each: each.added_ms),
-        _row("ready after, s", found, lambda each: statistics.median(each.ready_s)),
-        _row("memory, MiB", found, lambda each: each.memory_mib),
-        (
-            "one key answers 429: answer after, s",
-            *(_within(each.failover_s, failover_bound_s) for each in found),
-        ),
+    """The figures, each with how many times the first gateway's it is; what became of messages."""
+    first, *others = found
+    columns = ["", f"{first.name} {first.version}"]
+    for each in others:
+        columns += [f"{each.name} {each.version}", "times"]
+    rows = [
+        _row(f"turns/s, {chats} chats", [each.per_s for each in found]),
+        _row("CPU of a turn, ms", [each.cpu_ms for each in found]),
+        _row("added latency, ms", [each.added_ms for each in found]),
+        _row("ready after, s", [statistics.median(each.ready_s) for each in found]),
+        _row("memory, MiB", [each.memory_mib for each in found]),
+        _row("one key answers 429: answer after, s", [each.failover_s for each in found]),
     ]
-    note = "\n".join(f"{each.name}: {each.changed}." for each in found)
+    notes = [f"A dash: no answer in {failover_bound_s:g} s."]
+    notes += [f"{each.name}: {each.changed}." for each in found]
     kills = [
         (
             each.name,
@@ -56,9 +57,7 @@ def tables(found: Sequence[Figures], chats: int, failover_bound_s: float) -> lis
         for each in found
     ]
     return [
-        Table(
-            "Gateways beside each other; in brackets, how many times the first", columns, rows, note
-        ),
+        Table("Gateways beside each other", tuple(columns), rows, "\n".join(notes)),
         Table(
             "Killed while messages are in: what became of the acknowledged ones",
             ("", "kills", "acknowledged", "answered once", "twice", "never"),
@@ -68,21 +67,9 @@ def tables(found: Sequence[Figures], chats: int, failover_bound_s: float) -> lis
     ]
 
 
-def _row(
-    name: str, found: Sequence[Figures], figure: Callable[[Figures], float]
-) -> tuple[Cell, ...]:
-    first, *others = map(figure, found)
-    return (
-        name,
-        rounded(first),
-        *(f"{rounded(each)} ({rounded(each / first)}x)" for each in others),
-    )
-
-
-def _within(seconds: float | None, bound_s: float) -> str:
-    return f"none in {bound_s:g}" if seconds is None else rounded(seconds)
-
-
-def rounded(value: float) -> str:
-    """Two significant digits, or whole numbers."""
-    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+def _row(name: str, found: Sequence[float | None]) -> tuple[Cell, ...]:
+    first, *others = found
+    cells: list[Cell] = [name, first]
+    for each in others:
+        cells += [each, each / first if each and first else None]
+    return tuple(cells)
