@@ -16,6 +16,7 @@ from gateway.conversations.conversations import Conversations
 from gateway.core.errors import Bug
 from gateway.core.tasks import TaskOwner
 from gateway.identity.principal import Principal
+from gateway.rpc.entries import Entries
 from gateway.running import Gateway
 from gateway.runs.gate import Use
 from gateway.telemetry.tasks import task_failed_unasked
@@ -137,6 +138,7 @@ class Shared:
         self.max_frame_bytes = max_frame_bytes
         self.network: Callable[[], Sequence[Use]] = tuple
         """How far the bounds of the network surface are used, where there is one."""
+        self.entries = Entries()
         self.streams: Counter[str] = Counter()
         """Subscriptions by credential."""
         self.present: dict[Presence, None] = {}  # a set that keeps its order

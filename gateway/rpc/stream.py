@@ -12,17 +12,15 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, assert_never, cast
 
-import orjson
 import structlog
 
-from agents.base import messages
-from gateway.core import parts
 from gateway.core.errors import StoreUnavailable
 from gateway.core.retrying import until_answered
 from gateway.events.log import CaughtUp, Entry, Event, Filter, Gap, Notification
 from gateway.events.previews import Preview
 from gateway.identity.principal import Scope
 from gateway.rpc.call import Client
+from gateway.rpc.entries import Entries
 from gateway.running import Gateway
 from gateway.wire.methods.events import EventFilter
 
@@ -46,8 +44,9 @@ class Wish:
 class Stream:
     """The source of one subscription's notifications."""
 
-    def __init__(self, gateway: Gateway, client: Client, wish: Wish) -> None:
+    def __init__(self, gateway: Gateway, entries: Entries, client: Client, wish: Wish) -> None:
         self._gateway = gateway
+        self._entries = entries
         self._connection = client.connection
         self._wish = wish
         self._cursor = self._told = wish.after_seq
@@ -95,14 +94,14 @@ class Stream:
         )
 
     async def _tell(self, id: str, seq: int, row: Entry) -> None:
-        entry = entry_of(row)
-        params: dict[str, Any] = {"seq": seq, "prev_seq": self._told, "result": entry}
+        entry = self._entries.encoded(row)
+        params: dict[str, Any] = {"seq": seq, "prev_seq": self._told, "result": entry.json}
         if self._wish.plain:
             await self._connection.notify(row.kind, params)
         else:
             await self._connection.notify("events.event", {"subscription": id, **params})
         self._advance(seq)
-        self._gateway.fetched.mark_sent(entry["data"].get("delivery_key", ""))
+        self._gateway.fetched.mark_sent(entry.delivery_key)
 
     async def _caught_up(self, id: str) -> None:
         if not self._wish.plain:
@@ -161,22 +160,6 @@ def filter_of(wanted: EventFilter) -> Filter:
     )
 
 
-def entry_of(row: Entry) -> dict[str, Any]:
-    """An entry of the log as JSON: `gateway.wire.methods.events.EventEntry`."""
-    said = _said(row.body)
-    return {
-        "seq": row.seq,
-        "at": row.at,
-        "kind": row.kind,
-        "session_key": row.session_key,
-        "agent_id": row.agent_id,
-        "turn_id": row.turn_id,
-        "data": orjson.loads(row.data),
-        "text": parts.text_of(said) if said is not None else None,
-        "parts": parts.to_json(said or ()),
-    }
-
-
 def restart_of(id: str, preview: Preview) -> dict[str, Any]:
     """A step that begins anew as JSON: pieces with a lower `attempt` are void."""
     return {
@@ -191,16 +174,3 @@ def restart_of(id: str, preview: Preview) -> dict[str, Any]:
 def delta_of(id: str, preview: Preview) -> dict[str, Any]:
     """A piece of an answer as JSON."""
     return restart_of(id, preview) | {"offset": preview.offset, "text": preview.text}
-
-
-def _said(body: str | None) -> parts.Parts | None:
-    """The words of a content row; None where there are none or they are gone."""
-    if body is None:
-        return None
-    value = orjson.loads(body)
-    if "role" not in value:
-        return (parts.Text(str(value["text"])),)
-    message = messages.from_json(value)
-    if isinstance(message, messages.UserMessage):
-        return message.parts
-    return (parts.Text(message.text),)

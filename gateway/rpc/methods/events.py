@@ -11,8 +11,9 @@ from gateway.events.log import Filter
 from gateway.identity.principal import Scope
 from gateway.rpc.call import Call
 from gateway.rpc.cursors import Room
+from gateway.rpc.entries import entry_of
 from gateway.rpc.method import Method
-from gateway.rpc.stream import Stream, Wish, entry_of, filter_of
+from gateway.rpc.stream import Stream, Wish, filter_of
 from gateway.wire.methods import events as wire
 from gateway.wire.methods.connection import EventAnswers, EventNames
 
@@ -85,7 +86,7 @@ async def off(call: Call, params: EventNames) -> EventAnswers:
 
 def _open(call: Call, wish: Wish, *, id: str = "") -> str:
     client = call.lasting
-    stream = Stream(call.gateway, client, wish)
+    stream = Stream(call.gateway, call.shared.entries, client, wish)
     opened = client.subscriptions.add(stream.pump, id=id)
     # The client must know the id before the first notification names it.
     call.written.append(lambda: client.subscriptions.start(opened))

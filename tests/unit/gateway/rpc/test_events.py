@@ -18,6 +18,7 @@ from gateway.events.kinds import Kind
 from gateway.events.log import EventLog, Filter
 from gateway.events.previews import Preview
 from gateway.rpc.call import Client
+from gateway.rpc.entries import Entries
 from gateway.rpc.stream import CAUGHT_UP_S, Stream, Wish
 from gateway.rpc.subscriptions import MAX_OF_CREDENTIAL, MAX_STREAMS, ConnectionSubscriptions
 from gateway.store.base.query import Query
@@ -414,7 +415,7 @@ async def test_a_store_that_is_away_for_a_while_loses_nothing(world: World) -> N
     gateway = replace(world.gateway, log=log)
     wish = Wish(0, Filter())
     client = Client(talk.connection, ConnectionSubscriptions(gateway.ids, OWNER), lambda _: None)
-    stream = Stream(gateway, client, wish)
+    stream = Stream(gateway, Entries(), client, wish)
     task = asyncio.get_running_loop().create_task(stream.pump("s"))
     await settle()
     assert seqs(talk) == []
