@@ -33,7 +33,6 @@ from benchmarks.people import accepting, cancelling
 from benchmarks.processes import PROBES, TOKEN, cpu_s, pace, resident_mib, started
 from benchmarks.tables import Aim, Cell, Found, Progress, Table
 from gateway.app import open_gateway
-from gateway.config import Settings
 from gateway.core.clock import SystemClock
 from gateway.core.ids import SystemIds
 from gateway.http.admission import Admission
@@ -46,6 +45,7 @@ from gateway.identity.token_file import TokenFile
 from gateway.rpc.catalog import METHODS
 from gateway.rpc.dispatch import Dispatcher
 from gateway.rpc.rpc import Rpc
+from gateway.settings.settings import Settings
 from gateway.telemetry import logs
 from gateway.telemetry.health import Health
 from gateway.telemetry.metrics import Metrics

@@ -28,11 +28,11 @@ from benchmarks.tables import Found, Progress, Table
 from channels.base.channel import Capabilities, Intake
 from channels.base.messages import Inbound, Outbound, Receipt
 from gateway.app import open_gateway
-from gateway.config import Settings
 from gateway.core.clock import SystemClock
 from gateway.core.keys import RouteKey
 from gateway.core.parts import Text
 from gateway.running import Gateway
+from gateway.settings.settings import Settings
 from gateway.telemetry import logs
 
 CONVERSATIONS = 200

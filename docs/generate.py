@@ -23,13 +23,14 @@ from pydantic.fields import FieldInfo
 
 from agents.failures import SENTENCES
 from agents.settings import AgentSettings
-from gateway import setting_words
 from gateway.cli.doctor.catalog import CHECKS
 from gateway.cli.main import everything
-from gateway.config import KNOWN, Settings
 from gateway.core import errors
 from gateway.core.keys import DM_SCOPES, SessionScope
-from gateway.setting_sources import FILE_SUFFIX, OTHER_VARIABLES
+from gateway.settings import words as setting_words
+from gateway.settings.section import Section
+from gateway.settings.settings import KNOWN, SECTIONS, Settings
+from gateway.settings.sources import FILE_SUFFIX, OTHER_VARIABLES
 from gateway.simulate.catalog import GROUPS as FAULT_GROUPS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -135,17 +136,7 @@ def configuration() -> str:
             "What a setting takes: turngate config explain NAME",
             "```",
             "",
-            "## Settings",
-            "",
-            *_table(
-                ("variable", "option", "takes", "default", "example", "meaning"),
-                (
-                    _setting(name, field, _options().get(name.upper(), ""))
-                    for name, field in KNOWN.items()
-                    if name in Settings.model_fields
-                ),
-            ),
-            "",
+            *(line for section in SECTIONS for line in _section(section)),
             "## Further keys",
             "",
             "`LLM_API_KEY_1`, `LLM_API_KEY_2` and so on up to 99 are further keys. What is said of "
@@ -188,6 +179,20 @@ def configuration() -> str:
             "",
         ]
     )
+
+
+def _section(section: type[Section]) -> Iterator[str]:
+    """The settings of one subject."""
+    yield from (f"## {section.title}", "")
+    yield from _table(
+        ("variable", "option", "takes", "default", "example", "meaning"),
+        (
+            _setting(name, field, _options().get(name.upper(), ""))
+            for name, field in section.model_fields.items()
+            if name in KNOWN
+        ),
+    )
+    yield ""
 
 
 def errors_page() -> str:

@@ -21,9 +21,10 @@ from agents.models.scripted import ScriptedModel
 from agents.models.weights import SMOLLM2, WeightsCache
 from agents.resilience.budgets import Budget, Budgeted
 from agents.resilience.policy import Endpoint, Resilient
-from gateway.config import OPENAI_URL, NumberedKey, Settings
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.ids import Ids, SystemIds
+from gateway.settings.keys import OPENAI_URL, NumberedKey
+from gateway.settings.settings import Settings
 from gateway.store.base.store import Store
 from gateway.turns.opening import Opening, OpeningModel
 from gateway.turns.profile_state import StoredProfileState

@@ -33,7 +33,6 @@ from channels.stdio.ndjson import NdjsonDialect
 from channels.stdio.plain import for_streams
 from channels.websocket import WebSocketChannel
 from gateway.answering import Answering, answering, models, who_answers
-from gateway.config import Settings
 from gateway.conversations.conversations import conversations
 from gateway.core import home
 from gateway.core.clock import Clock, SystemClock
@@ -61,6 +60,7 @@ from gateway.runs.gate import UNBOUNDED
 from gateway.runs.operating import Operations
 from gateway.runs.queue import RunQueue
 from gateway.sessions.live import MAX_LIVE, LiveSessions
+from gateway.settings.settings import Settings
 from gateway.store.base.shared import SharedInspection, SharedStore
 from gateway.store.base.store import Store
 from gateway.store.postgres.opening import inspect_postgres, open_postgres

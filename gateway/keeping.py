@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from gateway.config import Settings
 from gateway.core.errors import ConfigError
+from gateway.settings.settings import Settings
 from gateway.store.postgres.opening import check_postgres, migrate_postgres
 from gateway.store.soundness import Report
 from gateway.store.sqlite import upkeep

@@ -14,7 +14,6 @@ import structlog
 
 from channels.base.channel import Channel
 from gateway.app import Chosen, client_channel, open_gateway, open_store
-from gateway.config import TOKEN_FILE, Settings
 from gateway.core import home
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import StoreUnavailable
@@ -33,6 +32,8 @@ from gateway.identity.token_file import TokenFile
 from gateway.rpc.catalog import METHODS
 from gateway.rpc.rpc import open_rpc
 from gateway.running import Gateway
+from gateway.settings.network import TOKEN_FILE
+from gateway.settings.settings import Settings
 from gateway.store.base.store import Store, Unit
 from gateway.telemetry.health import Health
 from gateway.telemetry.metrics import Metrics

@@ -15,14 +15,14 @@ import structlog
 from agents.base.agents import Agents
 from agents.misplaced import misplaced
 from agents.workspace import AGENTS_DIR, DEFAULT_ID, Workspace, default_agent, load
-from gateway.config import Settings, secret_files
 from gateway.core.errors import ConfigError
 from gateway.core.ids import AgentId
 from gateway.routing.file import FILE_NAME, Routes, load_routes, read_routes
 from gateway.routing.folders import AgentFolders, Protected
 from gateway.routing.router import Router
 from gateway.routing.table import Table
-from gateway.setting_sources import DOTENV, TOML
+from gateway.settings.settings import Settings, secret_files
+from gateway.settings.sources import DOTENV, TOML
 
 SHIPPED_ROUTES = Path(__file__).parent.parent / "routes.json"
 """The default route file of a checkout; an installed wheel has the same text built in."""

@@ -24,10 +24,10 @@ from benchmarks.first_words.judge import fault
 from benchmarks.first_words.messages import MESSAGES, Message
 from benchmarks.tables import Aim, Found, Progress, Table
 from gateway.answering import local_weights
-from gateway.config import load_settings
 from gateway.core.clock import SystemClock
 from gateway.core.ids import AgentId, SystemIds
 from gateway.core.parts import Text
+from gateway.settings.settings import load_settings
 
 TRIES = 5
 AIM = 0.9

@@ -33,7 +33,7 @@ from benchmarks.rivals.openclaw import OpenClaw
 from benchmarks.rivals.ours import Turngate
 from benchmarks.rivals.report import Figures, tables
 from benchmarks.tables import Found, Progress
-from gateway.config import load_settings
+from gateway.settings.settings import load_settings
 
 GATEWAYS: tuple[Gateway, ...] = (Turngate(), Nanobot(), OpenClaw())
 

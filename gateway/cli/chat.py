@@ -27,11 +27,11 @@ from gateway.cli.hosting import AGAIN_S, COMMAND, hosting, take_over, tell_of_ot
 from gateway.cli.options import HOME, LOG_LEVEL, MODEL, WORKSPACE
 from gateway.cli.target import Target, running
 from gateway.client import Client
-from gateway.config import Settings, doubts, load_settings
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import GatewayUnreachable, StoreLocked, TurngateError
 from gateway.http.signals import stop_on_signals
 from gateway.serving import Served
+from gateway.settings.settings import Settings, doubts, load_settings
 from gateway.telemetry import logs
 
 INTERRUPTED = 130

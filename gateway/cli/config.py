@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 import click
 
-from gateway import setting_words
 from gateway.cli.options import JSON, Group
 from gateway.cli.output import show
-from gateway.config import KNOWN, Settings, load_settings, sources
 from gateway.core.errors import InvalidInput
 from gateway.core.suggestions import did_you_mean
-from gateway.setting_sources import FILE_SUFFIX, Given
+from gateway.settings import words
+from gateway.settings.settings import KNOWN, Settings, load_settings, sources
+from gateway.settings.sources import FILE_SUFFIX, Given
 
 
 def command(name: str) -> click.Group:
@@ -57,21 +57,21 @@ def _explain(key: str, as_json: bool) -> None:
         hint = did_you_mean(
             name,
             map(str.upper, KNOWN),
-            prefix=setting_words.PREFIX,
+            prefix=words.PREFIX,
             otherwise="see them all: turngate config show",
         )
         raise InvalidInput(f"there is no setting {key!r}; {hint}")
     settings, sourced = load_settings(), sources()
     field, given = KNOWN[name], sourced.get(name)
-    secret = setting_words.is_secret(field)
+    secret = words.is_secret(field)
     facts = {
         "setting": name.upper(),
         "meaning": field.description or "",
-        "takes": setting_words.takes(field),
+        "takes": words.takes(field),
         "value": _value(settings, name, sourced),
         "source": f"{given.name} ({given.place})" if given else "default",
-        "default": setting_words.default(field),
-        "example": setting_words.example(field),
+        "default": words.default(field),
+        "example": words.example(field),
         "in turngate.toml": name,
         "from a file": f"{name.upper()}{FILE_SUFFIX}" if secret else "",
     }
@@ -80,9 +80,7 @@ def _explain(key: str, as_json: bool) -> None:
 
 def _value(settings: Settings, name: str, given: Mapping[str, Given]) -> str:
     if name in Settings.model_fields:
-        return setting_words.masked(getattr(settings, name))
+        return words.masked(getattr(settings, name))
     if name not in given:  # a numbered one, which has no field of its own
-        return setting_words.masked(KNOWN[name].default)
-    return (
-        "(set)" if setting_words.is_secret(KNOWN[name]) else setting_words.masked(given[name].value)
-    )
+        return words.masked(KNOWN[name].default)
+    return "(set)" if words.is_secret(KNOWN[name]) else words.masked(given[name].value)

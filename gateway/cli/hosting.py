@@ -21,11 +21,11 @@ from gateway.cli.nearby import nearby
 from gateway.cli.progress import FetchProgress
 from gateway.cli.visible import fitted, visible
 from gateway.client import Client
-from gateway.config import Settings
 from gateway.core.clock import Clock
 from gateway.core.errors import ConfigError, StoreLocked
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.serving import Served, serving
+from gateway.settings.settings import Settings
 from gateway.telemetry.tasks import task_failed
 
 COMMAND = "chat"

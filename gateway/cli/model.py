@@ -12,8 +12,8 @@ from gateway.answering import local_weights, try_local
 from gateway.cli.options import JSON, Group
 from gateway.cli.output import show
 from gateway.cli.progress import FetchProgress
-from gateway.config import load_settings
 from gateway.core.errors import NotFound
+from gateway.settings.settings import load_settings
 
 
 def command(name: str) -> click.Group:

@@ -17,8 +17,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import orjson
 
-from gateway.config import Settings
 from gateway.core import known_homes
+from gateway.settings.settings import Settings
 
 GATEWAY_FILE = "gateway.json"
 USUAL_HOME: Path = Settings.model_fields["turngate_home"].default

@@ -11,8 +11,8 @@ from gateway import keeping
 from gateway.cli.options import JSON, RUNNING_HOME, Group
 from gateway.cli.output import show
 from gateway.cli.progress import copied
-from gateway.config import Settings, load_settings
 from gateway.core import home as home_folder
+from gateway.settings.settings import Settings, load_settings
 
 
 def command(name: str) -> click.Group:

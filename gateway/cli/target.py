@@ -18,11 +18,12 @@ import orjson
 
 from gateway.cli.nearby import GATEWAY_FILE, nearby
 from gateway.client import Client
-from gateway.config import TOKEN_FILE, Settings, load_settings
 from gateway.core import home as home_folder
 from gateway.core.addresses import url_problem
 from gateway.core.errors import ConfigError, GatewayUnreachable, InvalidInput
 from gateway.http.listeners import is_own_listener
+from gateway.settings.network import TOKEN_FILE
+from gateway.settings.settings import Settings, load_settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,10 @@ from gateway.cli.processes import stop_with_parent, supervise
 from gateway.cli.progress import FetchProgress
 from gateway.cli.target import said_by
 from gateway.cli.visible import fitted
-from gateway.config import Settings, doubts, load_settings
 from gateway.core.errors import ConfigError, StoreLocked
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.serving import serving
+from gateway.settings.settings import Settings, doubts, load_settings
 from gateway.telemetry import logs
 from gateway.telemetry.tasks import task_failed
 from gateway.turns.lanes import Lanes

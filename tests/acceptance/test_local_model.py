@@ -25,7 +25,7 @@ import pytest
 from websockets.sync.client import connect
 
 from gateway.answering import local_weights
-from gateway.config import Settings
+from gateway.settings.settings import Settings
 from gateway.simulate.server import simulating
 from tests.support.machine import listening, processes
 

@@ -15,9 +15,10 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from gateway.app import Chosen
-from gateway.config import TOKEN_FILE, Settings
 from gateway.intake.limits import MAX_MESSAGE_BYTES
 from gateway.serving import serving
+from gateway.settings.network import TOKEN_FILE
+from gateway.settings.settings import Settings
 from tests.acceptance.manifest import shows
 
 pytestmark = pytest.mark.timeout(60)  # megabytes, in the loop's debug mode

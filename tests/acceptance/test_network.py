@@ -21,7 +21,6 @@ from websockets.exceptions import ConnectionClosed
 
 from gateway.app import Chosen
 from gateway.client import Client
-from gateway.config import TOKEN_FILE, Settings
 from gateway.core.clock import SystemClock
 from gateway.core.errors import (
     Conflict,
@@ -35,6 +34,8 @@ from gateway.core.ids import seeded_chance
 from gateway.http.bounds import Bounds, Deadlines
 from gateway.link import ConnectionLost
 from gateway.serving import Served, serving
+from gateway.settings.network import TOKEN_FILE
+from gateway.settings.settings import Settings
 from tests.support.house import PatientModel
 from tests.support.patience import PATIENCE_S
 from tests.support.standins import Brisk

@@ -46,10 +46,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("gateway.events", "gateway.retention"),
     ("channels.base", "agents.base", "gateway.store.base", "gateway.wire"),
     ("gateway.net",),
-    ("gateway.config", "gateway.telemetry"),
-    ("gateway.setting_trust",),
-    ("gateway.setting_sources",),
-    ("gateway.setting_words",),
+    ("gateway.settings", "gateway.telemetry"),
     ("gateway.core",),
 )
 """Top first. A module imports its own family and the lines below; a line's names are strangers."""
@@ -336,18 +333,8 @@ REASONS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "*",
-        "gateway.config",
+        "gateway.settings",
         "telemetry is handed its settings, so that a test can log without a configuration",
-    ),
-    (
-        "*",
-        "gateway.setting_trust",
-        "whether a secret may go to an address is settled while the settings are read",
-    ),
-    (
-        "*",
-        "gateway.setting_sources",
-        "where a setting came from is for gateway.config to ask; everybody else gets the settings",
     ),
     (
         "*",
@@ -512,7 +499,7 @@ def test_a_planted_edge_is_reported_with_its_reason() -> None:
         ("gateway.cli", "channels.discord"): "gateway.app alone",
         ("channels.discord", "gateway.sessions.keys"): "a port in channels.base",
         ("agents.turn", "channels.base"): "a port in agents.base",
-        ("gateway.store.sqlite", "gateway.config"): "another store must be able",
+        ("gateway.store.sqlite", "gateway.settings"): "another store must be able",
         ("gateway.rpc.methods.turns", "gateway.store.base.inputs"): "a handler converts shapes",
     }
     for importer, imported in [*legal, *planted]:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from gateway.client import Client
-from gateway.config import TOKEN_FILE
+from gateway.settings.network import TOKEN_FILE
 from gateway.simulate.asked import Asked
 from gateway.simulate.server import simulating
 from gateway.wire.methods.turns import Answer

@@ -19,12 +19,13 @@ from agents.tools.catalog import TOOLS
 from benchmarks.__main__ import BENCHMARKS
 from channels.stdio.plain import HELP
 from gateway.cli.main import everything
-from gateway.config import KNOWN, NumberedKey, Settings
 from gateway.core.crashpoints import POINTS
 from gateway.core.errors import TABLE
 from gateway.core.keys import DM_SCOPES
 from gateway.events.kinds import Kind
 from gateway.runs.task import Finish
+from gateway.settings.keys import NumberedKey
+from gateway.settings.settings import KNOWN, Settings
 from gateway.store.base.store import Durability
 from tests.docs import pages
 from tests.docs.playing import MAKE

@@ -110,7 +110,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "security/test_foreign_folder.py::test_our_own_gateway_is_recognised_without_a_word_more",
         "security/test_foreign_folder.py::test_a_key_of_the_environment_is_not_sent_by_any_command",
         "security/test_foreign_folder.py::test_the_home_of_another_user_is_refused_by_every_command",
-        "unit/gateway/test_setting_trust.py"
+        "unit/gateway/settings/test_trust.py"
         "::test_a_folder_cannot_name_a_file_elsewhere_and_have_it_sent",
     ),
     "2.9": (

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.config import Settings
+from gateway.settings.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 3000.0

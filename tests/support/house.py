@@ -23,13 +23,13 @@ from channels.base.channel import Capabilities
 from channels.base.messages import Accepted, Inbound, Outbound
 from channels.memory import Gate, MemoryChannel
 from gateway.app import Chosen, open_gateway
-from gateway.config import Settings
 from gateway.core.clock import ManualClock
 from gateway.core.ids import AgentId, SequentialIds, seeded_chance
 from gateway.core.keys import RouteKey, SessionScope
 from gateway.core.parts import Part, Text, text_of
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.running import Gateway
+from gateway.settings.settings import Settings
 from gateway.store.base.conversations import LoadTranscript
 from gateway.store.base.events import EventRow, ReadEvents
 from gateway.store.base.inputs import GetInput, InputRow

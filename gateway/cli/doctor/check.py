@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from gateway.cli.target import Target
-from gateway.config import Settings
+from gateway.settings.settings import Settings
 
 
 class Level(StrEnum):

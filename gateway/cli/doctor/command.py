@@ -17,10 +17,10 @@ from gateway.cli.output import show
 from gateway.cli.progress import counted
 from gateway.cli.target import Target, running, said_by
 from gateway.cli.visible import fitted, visible
-from gateway.config import Settings, read_settings
 from gateway.core.clock import SystemClock
 from gateway.core.errors import ConfigError
 from gateway.core.terminal import wants_colour
+from gateway.settings.settings import Settings, read_settings
 
 COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
 

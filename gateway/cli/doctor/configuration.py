@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from gateway.cli.doctor.check import Finding, Scene, fail, ok, warn
-from gateway.config import KNOWN
 from gateway.core.errors import ConfigError
 from gateway.http.listening import check_open_bind, tls_context
 from gateway.serving import listen_of
-from gateway.setting_sources import look
+from gateway.settings.settings import KNOWN
+from gateway.settings.sources import look
 from gateway.workspace import read_workspace
 
 

@@ -9,9 +9,9 @@ import stat
 from pathlib import Path
 
 from gateway.cli.doctor.check import Finding, Scene, fail, ok, warn
-from gateway.config import TOKEN_FILE
 from gateway.core import home as home_folder
-from gateway.setting_sources import DOTENV, FILE_SUFFIX
+from gateway.settings.network import TOKEN_FILE
+from gateway.settings.sources import DOTENV, FILE_SUFFIX
 from gateway.watching import LEAST_BYTES
 
 LOW_BYTES = 1 << 30

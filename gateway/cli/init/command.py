@@ -155,7 +155,7 @@ def _steps(folder: Path, found: list[Offer], answers: Answers, done: Put) -> lis
     if missing := missing_ignores(folder):
         steps.append(f"add {' and '.join(missing)} to .gitignore, which was kept as it is")
     if answers.key_variable:
-        # The key comes from the environment, so the address has to, too: see `setting_trust`.
+        # The key comes from the environment, so the address has to, too: see `settings.trust`.
         url = answers.settings.get("llm_base_url", "")
         steps.append(f'export LLM_API_KEY="${answers.key_variable}" LLM_BASE_URL={url}')
     if not answers.settings and folder / SETTINGS not in done.kept:

@@ -10,8 +10,9 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from gateway import setting_words
-from gateway.config import Settings
+from gateway.settings import words
+from gateway.settings.section import Section
+from gateway.settings.settings import KNOWN, SECTIONS
 
 HEAD = """\
 # Settings of turngate. What is commented out has its default; remove the "# " to change it.
@@ -27,28 +28,30 @@ ENV_HEAD = """\
 def settings_file(chosen: Mapping[str, Any]) -> str:
     """Every setting that is no secret, with what it does; those that were chosen are in force."""
     lines = [HEAD]
-    for name, field in _fields():
-        if setting_words.is_secret(field):
-            continue
-        lines += [*_comment(field), _line(name, field, chosen), ""]
+    for section in SECTIONS:
+        lines += [f"# --- {section.title} ---", ""]
+        for name, field in _fields(section):
+            if not words.is_secret(field):
+                lines += [*_comment(field), _line(name, field, chosen), ""]
     return "\n".join(lines)
 
 
 def secrets_file() -> str:
     """Every secret, empty."""
     lines = [ENV_HEAD]
-    for name, field in _fields():
-        if setting_words.is_secret(field):
-            lines += [*_comment(field), f"# {name.upper()}=", ""]
+    for section in SECTIONS:
+        for name, field in _fields(section):
+            if words.is_secret(field):
+                lines += [*_comment(field), f"# {name.upper()}=", ""]
     return "\n".join(lines)
 
 
-def _fields() -> Iterator[tuple[str, FieldInfo]]:
-    yield from ((n, field) for n, field in Settings.model_fields.items() if n != "llm_keys")
+def _fields(section: type[Section]) -> Iterator[tuple[str, FieldInfo]]:
+    return ((name, field) for name, field in section.model_fields.items() if name in KNOWN)
 
 
 def _comment(field: FieldInfo) -> list[str]:
-    takes = setting_words.takes(field)
+    takes = words.takes(field)
     text = f"{field.description} Takes {takes}.".replace("`", "").replace("\n", " ")
     return textwrap.wrap(re.sub(r" +", " ", text), 96, initial_indent="# ", subsequent_indent="# ")
 

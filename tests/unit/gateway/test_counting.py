@@ -15,12 +15,13 @@ from agents.base.messages import UserMessage
 from agents.base.models import ModelContext, ModelRequest
 from channels.memory import MemoryChannel
 from gateway.app import Chosen
-from gateway.config import TOKEN_FILE, Settings
 from gateway.core.clock import ManualClock
 from gateway.core.parts import Text
 from gateway.counting import CountedModel
 from gateway.running import Gateway
 from gateway.serving import serving
+from gateway.settings.network import TOKEN_FILE
+from gateway.settings.settings import Settings
 from gateway.telemetry.health import REASONS, Thresholds
 from gateway.telemetry.metrics import Metrics
 from tests.support.house import PatientModel

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from gateway.app import keep_for
-from gateway.config import Settings
 from gateway.core.clock import ManualClock
 from gateway.core.errors import StoreUnavailable
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.retention import DAY_MS, HOUR_MS, PIECE, Keep, forget
+from gateway.settings.settings import Settings
 from gateway.store.base.conversations import AppendEntry, LoadTranscript, PutContent, TouchSession
 from gateway.store.base.events import GetLogBounds, ReadEvents
 from gateway.store.base.inputs import EndQueued, FindKey, GetInput, RememberKey

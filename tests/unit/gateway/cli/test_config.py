@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from gateway.config import Settings
+from gateway.settings.settings import Settings
 from tests.unit.gateway.cli.shell import Shell
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from gateway.cli.nearby import Nearby, answers, nearby
 from gateway.cli.target import find
-from gateway.config import Settings, load_settings
 from gateway.core import known_homes
 from gateway.core.errors import GatewayUnreachable
+from gateway.settings.settings import Settings, load_settings
 from tests.support.canned import Canned, canned
 
 ALIVE = b'{"status":"ok"}'

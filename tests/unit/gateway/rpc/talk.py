@@ -24,7 +24,6 @@ from channels.base.channel import Channel
 from channels.memory import MemoryChannel
 from channels.websocket import WebSocketChannel
 from gateway.app import Chosen, open_gateway
-from gateway.config import Settings
 from gateway.core.clock import ManualClock
 from gateway.core.errors import Conflict
 from gateway.core.ids import Ids, SequentialIds, seeded_chance
@@ -34,6 +33,7 @@ from gateway.rpc.rpc import Rpc
 from gateway.rpc.session import RpcSession
 from gateway.running import Gateway
 from gateway.runs.functions import TaskFunction
+from gateway.settings.settings import Settings
 from gateway.store.base.credentials import PutCredential
 from gateway.store.base.store import Unit
 from gateway.store.sqlite.store import open_sqlite

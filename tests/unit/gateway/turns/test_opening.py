@@ -11,10 +11,11 @@ import pytest
 from agents.models.scripted import ScriptedModel
 from gateway.app import Chosen
 from gateway.client import Client
-from gateway.config import TOKEN_FILE, Settings
 from gateway.core.clock import SystemClock
 from gateway.core.errors import ModelFailed
 from gateway.serving import serving
+from gateway.settings.network import TOKEN_FILE
+from gateway.settings.settings import Settings
 from gateway.turns.opening import MB, Opening
 
 pytestmark = pytest.mark.timeout(20)

@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.cli.doctor.check import Scene
 from gateway.cli.target import Target
-from gateway.config import Settings
+from gateway.settings.settings import Settings
 
 NOW_S = 1_800_000_000.0
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.init.settings_file import secrets_file, settings_file
-from gateway.config import Settings
-from gateway.setting_sources import look
-from gateway.setting_words import is_secret
+from gateway.settings.settings import Settings
+from gateway.settings.sources import look
+from gateway.settings.words import is_secret
 
 PLAIN = {n for n, f in Settings.model_fields.items() if not is_secret(f)} - {"llm_keys"}
 SECRET = {n for n, f in Settings.model_fields.items() if is_secret(f)}

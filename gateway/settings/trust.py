@@ -12,8 +12,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from gateway import setting_words
-from gateway.setting_sources import DOTENV, TOML, Given
+from gateway.settings import words
+from gateway.settings.sources import DOTENV, TOML, Given
 
 _KEY = "llm_api_key"
 _ADDRESS = "llm_base_url"
@@ -54,7 +54,7 @@ def misdirected_keys(given: Mapping[str, Given], folder: Path) -> dict[str, str]
 def refusal(address: Given, secret: Given) -> str:
     """What is wrong when that address would receive that secret, with the fix."""
     place = address.place
-    value = setting_words.masked(address.value)
+    value = words.masked(address.value)
     moved = f"move {secret.name} to .env of this folder"
     if secret.file is not None and secret.place == DOTENV:
         moved = f"keep the file of {secret.name} in this folder"

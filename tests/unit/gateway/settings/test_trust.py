@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import Settings, load_settings, read_settings
 from gateway.core.errors import ConfigError
+from gateway.settings.settings import Settings, load_settings, read_settings
 
 EVIL = "http://evil.example/v1"
 KEY = "the-key-of-the-environment"

@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, Field, SecretStr
 
-from gateway import setting_words
+from gateway.settings import words
 
 
 class Shape(BaseModel):
@@ -40,21 +40,21 @@ FIELDS = Shape.model_fields
 )
 def test_a_field_is_told_in_words(name: str, takes: str, default: str, example: str) -> None:
     field = FIELDS[name]
-    assert setting_words.takes(field) == takes
-    assert setting_words.default(field) == default
-    assert setting_words.example(field) == example
+    assert words.takes(field) == takes
+    assert words.default(field) == default
+    assert words.example(field) == example
 
 
 def test_secrets_and_passwords_in_addresses_are_masked() -> None:
-    assert setting_words.masked(SecretStr("sk-1")) == "(set)"
-    assert setting_words.masked(SecretStr("")) == "(not set)"
-    shown = setting_words.masked("postgresql://me:p@ss:w/rd@db/turngate")
+    assert words.masked(SecretStr("sk-1")) == "(set)"
+    assert words.masked(SecretStr("")) == "(not set)"
+    shown = words.masked("postgresql://me:p@ss:w/rd@db/turngate")
     assert shown == "postgresql://me:***@db/turngate"
-    shown = setting_words.masked("postgresql://me:p@ss w?rd@db/turngate?password=s3&x=1")
+    shown = words.masked("postgresql://me:p@ss w?rd@db/turngate?password=s3&x=1")
     assert shown == "postgresql://me:***@db/turngate?password=***&x=1"
 
 
 def test_passwords_in_an_address_are_found_as_written_and_unescaped() -> None:
-    found = setting_words.passwords("postgresql://me:p%40ss/w@db/gate?sslpassword=s%33&x=1")
+    found = words.passwords("postgresql://me:p%40ss/w@db/gate?sslpassword=s%33&x=1")
     assert found == ["p%40ss/w", "s%33", "p@ss/w", "s3"]
-    assert setting_words.passwords("/var/lib/turngate.db") == []
+    assert words.passwords("/var/lib/turngate.db") == []

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from gateway.config import OPENAI_URL, Settings, load_settings, sources
 from gateway.core.errors import ConfigError
+from gateway.settings.keys import OPENAI_URL
+from gateway.settings.settings import Settings, load_settings, sources
 
 
 @pytest.fixture(autouse=True)

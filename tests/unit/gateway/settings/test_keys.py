@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from gateway.answering import profiles
-from gateway.config import load_settings
 from gateway.core.errors import ConfigError
+from gateway.settings.settings import load_settings
 
 
 @pytest.fixture(autouse=True)

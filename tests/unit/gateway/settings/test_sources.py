@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import Settings
-from gateway.setting_sources import DOTENV, ENVIRONMENT, TOML, Found, look
+from gateway.settings.settings import Settings
+from gateway.settings.sources import DOTENV, ENVIRONMENT, TOML, Found, look
 
 
 def looked(folder: Path, **environ: str) -> Found:

@@ -20,7 +20,7 @@ from dotenv.parser import parse_stream
 from pydantic.fields import FieldInfo
 
 from gateway.core.suggestions import did_you_mean
-from gateway.setting_words import PREFIX, is_secret
+from gateway.settings.words import PREFIX, is_secret
 
 ENVIRONMENT = "environment"
 DOTENV = ".env"
