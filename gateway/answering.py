@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TypedDict
 
 from agents.base.models import Limits, Model, ModelRequest
-from agents.base.profiles import Keyless, Profiles
+from agents.base.profiles import Keyless, Profiles, Told
 from agents.models.fetching import Fetcher, Progress
+from agents.models.introduction import ask_server
 from agents.models.local import LocalModel
 from agents.models.local_trial import Trial, try_start
 from agents.models.openai import OpenAIModel
@@ -56,9 +57,11 @@ class Answering:
     """Whether the model came from outside, so that its servers are not the settings'."""
 
     async def introduce(self) -> None:
-        """Ask the model servers what they tell of themselves; nothing waits for it."""
-        if self.policy is not None and not self.given:
+        """Ask the model servers what they tell of themselves, whenever one is due, until
+        cancelled; nothing waits for it."""
+        while self.policy is not None and not self.given:
             await self.policy.introduce()
+            await self.policy.introductions.wanted.wait()
 
     async def refresh(self, now_ms: int) -> None:
         """Hear what other processes have learnt of keys and used of budgets."""
@@ -147,6 +150,11 @@ def who_answers(settings: Settings) -> tuple[str, ...]:
 def local_weights(settings: Settings) -> Fetcher:
     """The weights of the local model in this machine's cache, and how to get them there."""
     return Fetcher(WeightsCache(settings.cache / "models"), SystemClock())
+
+
+async def told_by(profile: Profile, model: str) -> list[Told]:
+    """What the server of a profile tells of one of its models, asked now; empty for nothing."""
+    return await ask_server(profile, [model])
 
 
 async def try_local(weights: Path | None) -> Trial:

@@ -29,6 +29,7 @@ from agents.models.profile import LOCAL, Profile
 from agents.resilience import abilities, choosing, cooldown, limiter, plain
 from agents.resilience.abilities import Abilities
 from agents.resilience.choosing import Candidate
+from agents.resilience.introductions import Introductions
 from agents.resilience.limiter import Room
 from agents.resilience.line import Line
 from agents.resilience.memory import Memory
@@ -88,6 +89,9 @@ class Resilient(Memory):
         self._watching: list[Watch] = []
         self._scales: dict[str, Scale] = {}
         self._lines: dict[str, Line] = {}
+        self.introductions = Introductions(
+            profile.name for profile in self.profiles if profile.name != LOCAL
+        )
         self._abilities: dict[tuple[str, str], tuple[Learnt, Abilities]] = {}
         """Worked out once for what was learnt."""
 
@@ -204,12 +208,16 @@ class Resilient(Memory):
         return self.standings.clear(profile, now_ms=self._clock.now_ms())
 
     async def introduce(self) -> None:
-        """Ask every server what it tells of the models asked for there; all at the same time."""
-        asked = [profile for profile in self.profiles if profile.name != LOCAL]
+        """Ask the servers that are due what they tell of the models asked for there; all at the
+        same time."""
+        due = self.introductions.due(self._clock.now_ms())
+        asked = [profile for profile in self.profiles if profile.name in due]
         said = await asyncio.gather(
             *(ask_server(profile, filter(profile.serves, self.models)) for profile in asked)
         )
         for profile, told in zip(asked, said, strict=True):
+            if not told:
+                self.introductions.silent(profile.name)
             for one in told:
                 self.standings.told(profile.name, one, now_ms=self._clock.now_ms())
 
@@ -219,6 +227,7 @@ class Resilient(Memory):
 
     def ended(self, attempt: ModelAttempt, input_tokens: int = 0, output_tokens: int = 0) -> None:
         """A request has ended."""
+        self.introductions.ended(attempt)
         for watch in self._watching:
             watch(attempt, input_tokens, output_tokens)
 

@@ -5,13 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 
-from gateway.answering import local_weights, profiles, try_local
+from agents.base.profiles import Told
+from gateway.answering import local_weights, profiles, told_by, try_local
 from gateway.cli.doctor.check import Finding, Level, Scene, fail, ok, warn
 from gateway.cli.doctor.machine import SET_CLOCK, SKEW_S
 from gateway.cli.model_servers import Listing, Way, find_base, list_models, other_bases
 from gateway.core.errors import ConfigError
 from gateway.core.suggestions import did_you_mean
 
+WORDS = {
+    "tools": "tools",
+    "images": "pictures",
+    "parallel_calls": "parallel calls",
+    "system": "system messages",
+}
+"""Members of a request, in the words of people."""
 FAR_S = 10.0
 """For a server anywhere: slow ones answer a list within a second or two."""
 
@@ -41,7 +49,10 @@ async def model(scene: Scene) -> Finding:
             findings.append(_misplaced(key.name, listing, meant))
         else:
             name = key.models[0] if key.models else settings.llm_model
-            findings.append(_judged(name, key.name, listing))
+            judged = _judged(name, key.name, listing)
+            if judged.level is Level.OK:
+                judged = ok(f"{judged.saw}; {_described(await told_by(key, name))}")
+            findings.append(judged)
         findings.extend(_clocks(listing, scene.now_s))
     return _together(findings)
 
@@ -101,6 +112,21 @@ async def _local(scene: Scene) -> Finding:
     return ok("the small local model, whole, and it starts")
 
 
+def _described(told: Sequence[Told]) -> str:
+    """What a server tells of one of its models."""
+    said = []
+    for one in told:
+        said += [f"a window of {one.window} tokens"] if one.window else []
+        said += [f"{one.slots} at a time"] if one.slots else []
+        said += [f"{'' if takes else 'no '}{WORDS[member]}" for member, takes in one.takes]
+    return f"it tells: {', '.join(said)}" if said else "it tells nothing else of it"
+
+
+def _others(listing: Listing) -> str:
+    more = len(listing.models) - 1
+    return f" with {more} more" if more else ""
+
+
 def _misplaced(key: str, listing: Listing, meant: Listing) -> Finding:
     """Every call of a model would end in the same 404."""
     return fail(
@@ -152,4 +178,4 @@ def _judged(model_name: str, key: str, listing: Listing) -> Finding:
             model_name, listing.models, otherwise=f"it has {', '.join(listing.models[:5])}"
         )
         return warn(f"{url} does not list {model_name}", f"set LLM_MODEL; {hint}")
-    return ok(f"{model_name} at {url}, which takes the key and lists it")
+    return ok(f"{model_name} at {url}, which takes the key and lists it{_others(listing)}")

@@ -94,7 +94,28 @@ async def test_its_answer_is_judged(
     assert finding.level is level
     assert said in finding.saw + finding.fix
     assert "sk-not" not in finding.saw + finding.fix
-    assert server.asked == [("/v1/models", "Bearer sk-not-to-be-seen")]
+    assert server.asked[0] == ("/v1/models", "Bearer sk-not-to-be-seen")
+
+
+async def test_what_the_server_tells_of_the_model_is_shown(tmp_path: Path) -> None:
+    listed = {"data": [{"id": "small", "max_context_length": 32_768,
+                        "capabilities": {"function_calling": True, "vision": False}},
+                       {"id": "large"}]}  # fmt: skip
+    with canned(json.dumps(listed).encode(), only="/v1/models") as server:
+        finding = await model(
+            scene(
+                tmp_path,
+                online=True,
+                llm_model="small",
+                llm_base_url=server.base_url,
+                now_s=now_s(),
+            )
+        )
+    assert finding.level is Level.OK
+    assert finding.saw.endswith(
+        "which takes the key and lists it with 1 more; it tells: a window of 32768 tokens, tools, "
+        "no pictures"
+    )
 
 
 @pytest.mark.parametrize("wrong", ["", "/", "/v1/chat/completions", "/v1/models"])
