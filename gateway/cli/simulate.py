@@ -20,6 +20,7 @@ from gateway.core.ids import SystemIds, seeded_chance
 from gateway.simulate import file
 from gateway.simulate.answers import MODEL, Reply
 from gateway.simulate.catalog import FAULTS
+from gateway.simulate.clouds import CLOUD_MODEL, CLOUDS
 from gateway.simulate.rules import Rule
 from gateway.simulate.server import simulating
 from gateway.simulate.simulator import Simulator
@@ -53,7 +54,9 @@ def command(name: str) -> click.Group:
                 default="",
                 help="Token for steering it; made up where other machines can connect.",
             ),
-            click.Option(["--list", "listing"], is_flag=True, help="Show every fault and end."),
+            click.Option(
+                ["--list", "listing"], is_flag=True, help="Show every fault and cloud, and end."
+            ),
             JSON,
         ],
         callback=_simulate,
@@ -86,6 +89,10 @@ def _simulate(context: click.Context, /, **given: Any) -> None:
         rows = [
             {"fault": found.name, "leads_to": found.leads_to, "shows": found.shows}
             for found in FAULTS.values()
+        ]
+        rows += [
+            {"fault": f"{CLOUD_MODEL}{cloud.name}", "leads_to": "answer", "shows": cloud.shows}
+            for cloud in CLOUDS.values()
         ]
         show(rows, as_json=options.as_json)
         return

@@ -1,8 +1,8 @@
 """A simulated model: decides what each request is answered with, and remembers the requests.
 
-What a request is answered with is decided by, first that applies: the model name `fault:NAME`,
-the answers in `simulator.script`, the rules, the `answer` function. It starts no turn and knows
-nothing of the gateway it plays for. `gateway.simulate.server` puts it on a port.
+What a request is answered with is decided by, first that applies: the model name `fault:NAME` or
+`cloud:NAME`, the answers in `simulator.script`, the rules, the `answer` function. It starts no turn
+and knows nothing of the gateway it plays for. `gateway.simulate.server` puts it on a port.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from gateway.core.errors import ConfigError
 from gateway.simulate.answers import MODEL, Raw, Reply, refusal
 from gateway.simulate.asked import Asked
 from gateway.simulate.catalog import FAULTS, find
+from gateway.simulate.clouds import CLOUD_MODEL, CLOUDS
+from gateway.simulate.clouds import find as find_cloud
 from gateway.simulate.fault import Fault
 from gateway.simulate.rules import FAULT_MODEL, Rule, Rules, When
 from gateway.simulate.sending import Sending
@@ -115,7 +117,8 @@ class Simulator:
 
     async def models(self, _request: Request) -> Response:
         """`GET /v1/models`."""
-        names = (MODEL, *(f"{FAULT_MODEL}{name}" for name in FAULTS))
+        clouds = (f"{CLOUD_MODEL}{name}" for name in CLOUDS)
+        names = (MODEL, *clouds, *(f"{FAULT_MODEL}{name}" for name in FAULTS))
         data = [{"id": n, "object": "model", "created": 0, "owned_by": "turngate"} for n in names]
         return JSONResponse({"object": "list", "data": data})
 
@@ -160,6 +163,8 @@ class Simulator:
         return answer
 
     async def _choose(self, asked: Asked) -> Answer:
+        if asked.model.startswith(CLOUD_MODEL):
+            return find_cloud(asked.model.removeprefix(CLOUD_MODEL)).exchange(asked)
         if self.script and not asked.model.startswith(FAULT_MODEL):
             return self.script.popleft()
         found = self._rules.choose(asked, now_s=self._clock.monotonic())

@@ -233,7 +233,7 @@ class WholeFailover(Failover):
         await self.house.wait(seconds)
 
 
-class _Timed(Resilient):
+class Timed(Resilient):
     """Waits on the patient clock; the gateway around it does not."""
 
     async def complete(self, request: ModelRequest, context: ModelContext) -> ModelReply:
@@ -272,7 +272,7 @@ async def open_failover(
             for n, key in enumerate(keys)
         ]
         timeouts = Timeouts(idle_s=0.2)
-        policy = _Timed(
+        policy = Timed(
             [Endpoint(profile, OpenAIModel(profile, timeouts=timeouts)) for profile in profiles],
             clock=clock,
             state=state,
