@@ -184,7 +184,8 @@ async def _killed(
 
     async with running(gateway, place) as instance:
         starts.append(instance.ready_s)
-        await _turn(instance.client, "warm")
+        # In chats that exist: OpenClaw keeps a message before it acknowledges it, if not the first.
+        await asyncio.gather(*(_turn(instance.client, chat) for chat in said))
 
         async def tell(chat: str) -> None:
             def heard() -> None:

@@ -17,6 +17,22 @@ from benchmarks.rivals.sockets import Message, Socket, open_socket, probe
 NODE = "26.10.0"
 """OpenClaw 2026.9.6 wants 24.16 or more of 24, or 26.1 or more; few systems have either."""
 
+SCOPES = ["operator.read", "operator.write"]
+SIGN = """
+const crypto = require("crypto"), fs = require("fs"), [, file, ...parts] = process.argv;
+if (!fs.existsSync(file)) {
+  const made = crypto.generateKeyPairSync("ed25519").privateKey;
+  fs.writeFileSync(file, made.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
+}
+const key = crypto.createPrivateKey(fs.readFileSync(file));
+const publicKey = crypto.createPublicKey(key).export({ format: "jwk" }).x;
+const id = crypto.createHash("sha256").update(Buffer.from(publicKey, "base64url")).digest("hex");
+const text = Buffer.from(["v3", id, ...parts].join("|"));
+const signature = crypto.sign(null, text, key).toString("base64url");
+console.log(JSON.stringify({ id, publicKey, signature }));
+"""
+"""In Node, which is there anyway: Python has no Ed25519 of its own."""
+
 
 class OpenClaw:
     """`openclaw gateway`; its own protocol, version 4, over a WebSocket."""
@@ -80,26 +96,31 @@ class OpenClaw:
 
     async def connect(self, place: Place) -> Client:
         await probe(f"http://127.0.0.1:{place.port}/readyz")
-        client = _Client()
-        await client.open(f"ws://127.0.0.1:{place.port}/")
+        client = _Client(str(self._bin / "node"), place.home / "device.pem")
+        await client.open(f"127.0.0.1:{place.port}")
         return client
 
 
 class _Client:
-    """What its pages call a backend client: on loopback, with the shared token, no device."""
+    """The same as its web interface, with a device of its own: what that sends, and nothing else,
+    is kept in a way that survives a restart."""
 
-    def __init__(self) -> None:
+    def __init__(self, node: str, device: Path) -> None:
+        self._node = node
+        self._device = device
         self._ids = itertools.count()
         self._socket: Socket
 
-    async def open(self, url: str) -> None:
-        self._socket = Socket(await open_socket(url), self._read)
-        await self._socket.wait("challenge")
+    async def open(self, address: str) -> None:
+        socket = await open_socket(f"ws://{address}/", Origin=f"http://{address}")
+        self._socket = Socket(socket, self._read)
+        challenge = await self._socket.wait("challenge")
         client = {
-            "id": "gateway-client",
-            "version": "1.0.0",
+            "id": "openclaw-control-ui",
+            "version": OpenClaw.version,
+            "buildId": "dev",  # any other must be the one it serves
             "platform": "linux",
-            "mode": "backend",
+            "mode": "webchat",
         }
         await self._ask(
             "connect",
@@ -107,10 +128,20 @@ class _Client:
             maxProtocol=4,
             client=client,
             role="operator",
-            scopes=["operator.read", "operator.write"],
+            scopes=SCOPES,
             caps=[],
             auth={"token": TOKEN},
+            device=self._signed(client, challenge["payload"]),
         )
+
+    def _signed(self, client: dict[str, str], challenge: Message) -> dict[str, Any]:
+        """The device's answer to a challenge; its key is made at the first start of a home."""
+        signed_at, nonce = challenge["ts"], challenge["nonce"]
+        scopes = ",".join(SCOPES)
+        parts = [client["id"], client["mode"], "operator", scopes, str(signed_at), TOKEN, nonce]
+        words = [self._node, "-e", SIGN, str(self._device), *parts, client["platform"], ""]
+        done = subprocess.run(words, stdout=subprocess.PIPE, check=True)
+        return {**json.loads(done.stdout), "signedAt": signed_at, "nonce": nonce}
 
     async def say(
         self, chat: str, text: str, acknowledged: Callable[[], None] = lambda: None
