@@ -57,7 +57,7 @@ class Branching:
     async def rewind(self, principal: Principal, session_key: str, count: int) -> Rewound:
         """Take the last `count` turns back; raises `Conflict` while a turn has not ended."""
         await self.ownership.session(principal, session_key)
-        return await self.changes.whole("rewind", self._rewind(session_key, count))
+        return await self.changes.run_to_completion("rewind", self._rewind(session_key, count))
 
     async def fork(
         self, principal: Principal, session_key: str, *, turn_id: str = "", label: str = ""

@@ -46,7 +46,7 @@ class Changes:
         self._live.forget(session_key)
         return receipt
 
-    async def whole(self, name: str, work: Coroutine[Any, Any, T]) -> T:
+    async def run_to_completion(self, name: str, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`; see `TaskOwner.run_to_completion`."""
         return await self._owner.run_to_completion(name, work)
 

@@ -92,7 +92,7 @@ class Lifecycle:
         """
         await self.ownership.session(principal, session_key)
         clearing = self.changes.when_idle(session_key, store.ClearTranscript(session_key))
-        receipt = await self.changes.whole("reset", clearing)
+        receipt = await self.changes.run_to_completion("reset", clearing)
         return receipt.touched[1]
 
     async def delete(self, principal: Principal, session_key: str) -> int:
@@ -101,7 +101,7 @@ class Lifecycle:
         Raises `Conflict` while a turn of it has not ended.
         """
         await self.ownership.session(principal, session_key)
-        receipt = await self.changes.whole("delete", self._delete(session_key))
+        receipt = await self.changes.run_to_completion("delete", self._delete(session_key))
         return receipt.touched[1]
 
     async def _delete(self, key: str) -> Receipt:

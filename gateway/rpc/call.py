@@ -144,7 +144,7 @@ class Shared:
         self.present: dict[Presence, None] = {}  # a set that keeps its order
         self._owner = TaskOwner("rpc", task_failed_unasked)
 
-    async def whole(self, name: str, work: Coroutine[Any, Any, T]) -> T:
+    async def run_to_completion(self, name: str, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`, which goes on to its end even when the caller is cancelled."""
         return await self._owner.run_to_completion(name, work)
 

@@ -51,7 +51,7 @@ async def register(call: Call, params: wire.RegisterAgent) -> wire.AgentRegister
         SessionScope(params.dm_scope),
         directory,
     )
-    replaced = await call.shared.whole("agents.register", rules.add_agent(agent))
+    replaced = await call.shared.run_to_completion("agents.register", rules.add_agent(agent))
     return wire.AgentRegistered(id=agent_id, replaced=replaced)
 
 
@@ -59,7 +59,7 @@ async def remove(call: Call, params: wire.OneAgent) -> wire.AgentRemoved:
     """Take an added agent away; what it said stays."""
     agent_id = normalise_agent_id(params.id)
     rules = call.gateway.added
-    await call.shared.whole("agents.remove", rules.remove_agent(agent_id))
+    await call.shared.run_to_completion("agents.remove", rules.remove_agent(agent_id))
     return wire.AgentRemoved(id=agent_id)
 
 

@@ -19,7 +19,7 @@ from gateway.wire.methods.base import NoParams
 async def set_(call: Call, params: wire.SetBinding) -> wire.BindingSet:
     """Let messages that match go to an agent."""
     rules = call.gateway.added
-    added = await call.shared.whole("bindings.set", rules.set(_rule(params)))
+    added = await call.shared.run_to_completion("bindings.set", rules.set(_rule(params)))
     return wire.BindingSet(
         id=added.binding.id, replaced=added.replaced, warnings=list(added.warnings)
     )
@@ -34,7 +34,7 @@ async def remove(call: Call, params: wire.RemoveBinding) -> wire.BindingRemoved:
         work = rules.remove(_rule(params))
     else:
         raise InvalidInput("give either id, or agent_id with match or match_key and match_value")
-    gone = await call.shared.whole("bindings.remove", work)
+    gone = await call.shared.run_to_completion("bindings.remove", work)
     return wire.BindingRemoved(removed=bool(gone), ids=[binding.id for binding in gone])
 
 

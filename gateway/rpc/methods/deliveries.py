@@ -45,7 +45,7 @@ async def get(call: Call, params: wire.OneDelivery) -> wire.DeliveryDetail:
 async def retry(call: Call, params: wire.OneDelivery) -> wire.Retried:
     """Send again what failed; what may have been shown may be shown twice."""
     work = call.gateway.deliveries.retry(params.delivery_id)
-    expires_at = await call.shared.whole("deliveries.retry", work)
+    expires_at = await call.shared.run_to_completion("deliveries.retry", work)
     return wire.Retried(delivery_id=params.delivery_id, expires_at=expires_at)
 
 
@@ -54,7 +54,7 @@ async def purge(call: Call, params: wire.Purge) -> wire.Purged:
     deliveries = call.gateway.deliveries
     if params.delivery_id is None:
         work = deliveries.purge_failed()
-        return wire.Purged(purged=await call.shared.whole("deliveries.purge", work))
+        return wire.Purged(purged=await call.shared.run_to_completion("deliveries.purge", work))
     await deliveries.purge(params.delivery_id)
     return wire.Purged(purged=1)
 

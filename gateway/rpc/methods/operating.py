@@ -36,13 +36,13 @@ async def start(call: Call, params: wire.StartRun) -> wire.StartedRun:
     work = call.gateway.operations.start(
         manifest, by=call.principal.name, key=params.key, root=params.root
     )
-    return wire.StartedRun(run_id=await call.shared.whole("runs.start", work))
+    return wire.StartedRun(run_id=await call.shared.run_to_completion("runs.start", work))
 
 
 async def resume(call: Call, params: OneRun) -> wire.StartedRun:
     """Let a run that failed, was stopped or is parked go on where it stopped."""
     work = call.gateway.operations.resume(RunId(params.run_id), by=call.principal.name)
-    await call.shared.whole("runs.resume", work)
+    await call.shared.run_to_completion("runs.resume", work)
     return wire.StartedRun(run_id=params.run_id)
 
 
@@ -54,7 +54,7 @@ async def retry(call: Call, params: wire.RepeatRun) -> wire.StartedRun:
         by=call.principal.name,
         repeat_unsafe=params.repeat_unsafe,
     )
-    await call.shared.whole("runs.retry", work)
+    await call.shared.run_to_completion("runs.retry", work)
     return wire.StartedRun(run_id=params.run_id)
 
 
@@ -66,7 +66,7 @@ async def fork(call: Call, params: wire.ForkRun) -> wire.StartedRun:
         by=call.principal.name,
         repeat_unsafe=params.repeat_unsafe,
     )
-    return wire.StartedRun(run_id=await call.shared.whole("runs.fork", work))
+    return wire.StartedRun(run_id=await call.shared.run_to_completion("runs.fork", work))
 
 
 async def decide(call: Call, params: wire.Decide) -> wire.Decided:
@@ -78,7 +78,7 @@ async def decide(call: Call, params: wire.Decide) -> wire.Decided:
         step=params.step,
         result=params.result,
     )
-    step = await call.shared.whole("runs.decide", work)
+    step = await call.shared.run_to_completion("runs.decide", work)
     return wire.Decided(run_id=params.run_id, step=step)
 
 
@@ -87,7 +87,7 @@ async def emit(call: Call, params: wire.Emit) -> Done:
     work = call.gateway.operations.emit(
         RunId(params.run_id), params.key, params.payload, by=call.principal.name
     )
-    await call.shared.whole("runs.emit", work)
+    await call.shared.run_to_completion("runs.emit", work)
     return Done()
 
 
@@ -144,7 +144,7 @@ async def import_(call: Call, params: wire.ImportRun) -> wire.StartedRun:
     if document is None:
         document = _document(await call.gateway.copies.pieces.load(params.pieces))
     work = call.gateway.copies.take_in(document, by=call.principal.name)
-    return wire.StartedRun(run_id=await call.shared.whole("runs.import", work))
+    return wire.StartedRun(run_id=await call.shared.run_to_completion("runs.import", work))
 
 
 def _document(text: str) -> RunDocument:
@@ -161,7 +161,7 @@ async def prune(call: Call, params: wire.Prune) -> wire.Pruned:
     """Forget runs that ended long enough ago."""
     before = call.gateway.clock.now_ms() - params.older_than_s * 1000
     work = call.gateway.operations.prune(before=before, by=call.principal.name)
-    return wire.Pruned(runs=await call.shared.whole("runs.prune", work))
+    return wire.Pruned(runs=await call.shared.run_to_completion("runs.prune", work))
 
 
 START = Method(

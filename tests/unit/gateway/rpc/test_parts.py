@@ -76,7 +76,7 @@ async def test_what_must_not_be_cut_goes_on(world: World) -> None:
 
     loop = asyncio.get_running_loop()
     errors = (None, Conflict("moved on"), RuntimeError("a bug"))
-    asking = [loop.create_task(shared.whole("work", work(error))) for error in errors]
+    asking = [loop.create_task(shared.run_to_completion("work", work(error))) for error in errors]
     await settle()
     for task in asking:
         task.cancel()
