@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 
 def declared_agents(settings: Settings, tools: Collection[str]) -> Agents:
-    """The agents of the workspace, and a plain one where nobody declared the default.
+    """The agents of the workspace, and a plain one where the default is not declared.
 
     There is no plain one where every declared agent is broken: it would answer in their place.
     `tools` are the names an agent may deny itself.

@@ -23,7 +23,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 os.environ.setdefault("TURNGATE_MODEL", "scripted")
 
 
-# Gateways remember their homes for this user; those of tests are no homes of anybody.
+# Gateways remember their homes for this user; those of tests are not remembered.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="turngate-tests-state-")
 
 

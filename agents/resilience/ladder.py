@@ -44,7 +44,7 @@ class Talk:
     """A conversation in a turn: `added` is what the transcript gets, `sent` what models see."""
 
     def __init__(self, snapshot: Snapshot, history: Messages) -> None:
-        # Told as a line where nobody sees them, and measured as that: they are most of a window.
+        # A line where the model cannot see them, and measured as that: they are most of a window.
         self._history = history if snapshot.images else plain.without_images(history)
         self.sent: Messages = summaries.view(self._history, snapshot.window)
         self.added: list[Message] = []

@@ -212,6 +212,6 @@ def _images_in(message: Message) -> int:
 def _blind(message: Message) -> Message:
     if not _images_in(message):
         return message
-    assert isinstance(message, UserMessage)  # nobody else sends any
+    assert isinstance(message, UserMessage)  # the only role that has any
     parts = (Text(NO_IMAGE) if isinstance(part, Image) else part for part in message.parts)
     return UserMessage(tuple(parts))

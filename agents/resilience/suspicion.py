@@ -21,7 +21,7 @@ Key = tuple[str, str]
 
 
 class Finding(NamedTuple):
-    """Whom a failure speaks against: `unclear` where only this session met it, `server` where
+    """What a failure speaks against: `unclear` where only this session met it, `server` where
     another one did too, `request` where others are answered. `earlier` are the failures of other
     sessions that have turned out to be the server's: category and wall milliseconds."""
 
@@ -76,7 +76,7 @@ class Suspicions:
         began_ms: int,
         hint_ms: int | None = None,
     ) -> Finding:
-        """One more failure without a reason; whom it speaks against."""
+        """One more failure without a reason; what it speaks against."""
         self._events += 1
         met, answered = self._met.setdefault(key, OrderedDict()), self._answered.get(key, 0)
         record = met.pop(session, None)

@@ -60,6 +60,12 @@ def nearby(settings: Settings) -> list[Nearby]:
     return list(found.values())
 
 
+def at_port(settings: Settings) -> Nearby | None:
+    """The gateway of another home that answers at the port of the settings; None for none."""
+    port = settings.turngate_port
+    return next((one for one in nearby(settings) if urlsplit(one.url).port == port), None)
+
+
 def answers(url: str) -> bool:
     """Whether a gateway is at this loopback address: asked without any credential."""
     try:

@@ -28,7 +28,7 @@ def fit() -> None:
 
 
 def finish(code: int) -> int:
-    """Write out what is buffered; the exit code, which is 1 when nobody read all of it.
+    """Write out what is buffered; the exit code, which is 1 when the reader closed the pipe early.
 
     Python itself would do this after the last of our code, and print a traceback.
     """

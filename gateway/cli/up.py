@@ -15,11 +15,11 @@ import uvloop
 
 from gateway.answering import who_answers
 from gateway.app import Chosen
+from gateway.cli.holder import with_holder, with_owner
 from gateway.cli.init.files import put, workspace_files
 from gateway.cli.options import HOME, LOG_LEVEL, MODEL, WORKSPACE
 from gateway.cli.processes import stop_with_parent, supervise
 from gateway.cli.progress import FetchProgress
-from gateway.cli.target import said_by
 from gateway.cli.visible import fitted
 from gateway.core.errors import ConfigError, StoreLocked
 from gateway.core.tasks import Ending, TaskOwner
@@ -67,12 +67,15 @@ def _up(workspace: str | None, **given: object) -> None:
     settings = load_settings(workspace_dir=workspace, **flags)
     logs.configure(level=settings.turngate_log_level, secrets=settings.secrets())
     made = _make_workspace(settings.workspace_dir)
-    if settings.turngate_processes > 1:
-        listening = partial(_hints, settings, made)
-        sys.exit(asyncio.run(supervise(settings, sys.argv[1:], listening=listening)))
-    sys.setswitchinterval(SWITCH_S)
-    gc.set_threshold(*GARBAGE)
-    uvloop.run(_serve(settings, made))
+    try:
+        if settings.turngate_processes > 1:
+            listening = partial(_hints, settings, made)
+            sys.exit(asyncio.run(supervise(settings, sys.argv[1:], listening=listening)))
+        sys.setswitchinterval(SWITCH_S)
+        gc.set_threshold(*GARBAGE)
+        uvloop.run(_serve(settings, made))
+    except ConfigError as error:
+        raise with_holder(error, settings) from error.__cause__
 
 
 async def _serve(settings: Settings, made: Sequence[Path]) -> None:
@@ -80,13 +83,7 @@ async def _serve(settings: Settings, made: Sequence[Path]) -> None:
     try:
         await _served(settings, progress, made)
     except StoreLocked as error:
-        if other := said_by(settings.turngate_home):
-            raise StoreLocked(
-                f"{other.command or 'up'} in another terminal already runs the gateway of this "
-                f"home, at {other.url}; use that one (turngate chat), or end it and start again. "
-                f"{error}"
-            ) from error
-        raise
+        raise with_owner(error, settings) from error.__cause__
 
 
 async def _served(settings: Settings, progress: FetchProgress, made: Sequence[Path]) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 def url_problem(url: str) -> str:
     """Why nothing can be at a URL, in a few words; empty where that can be tried.
 
-    Whoever connects with one that has a problem gets one of six exceptions of as many libraries.
+    A connection with one that has a problem raises one of six exceptions of as many libraries.
     """
     try:
         parts = urlsplit(url)

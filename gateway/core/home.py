@@ -90,6 +90,17 @@ def is_open(home: Path, group: str = "") -> bool:
     return bool(found.st_mode & OTHERS_WRITE) and not _is_of_trusted_group(found, group)
 
 
+def is_written_by_others(file: Path) -> bool:
+    """Whether a user besides this one and root may write to a file; False where it is not there."""
+    try:
+        found = file.stat()
+    except OSError:
+        return False
+    if _is_of_trusted_group(found, ""):
+        return False
+    return found.st_uid not in (os.geteuid(), 0) or bool(found.st_mode & OTHERS_WRITE)
+
+
 def is_readable(path: Path, group: str = "") -> bool:
     """Whether other users may read a file or a folder of ours; False for one that is not there."""
     try:

@@ -1,4 +1,4 @@
-"""Which tokens of an operator's own nobody guesses, at the speed a gateway answers."""
+"""Which tokens of an operator's own withstand guessing at the speed a gateway answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MIN_DIFFERENT_CHARS = 10
 
 
 def is_strong(token: str) -> bool:
-    """Neither a repetition nor a row; four words nobody else puts together are many enough."""
+    """Neither a repetition nor a row; four unrelated words are many enough."""
     steps = sum(abs(ord(one) - ord(next_one)) <= 1 for one, next_one in pairwise(token))
     return (
         MIN_TOKEN_CHARS <= len(token) <= MAX_TOKEN_CHARS

@@ -108,7 +108,7 @@ class Gate:
         return Use(name, self.used, self.rules.total, self.waiting)
 
     def enter(self, claim: Claim) -> bool:
-        """Whether a claim holds a place from now on, because there is one and nobody waits."""
+        """Whether a claim holds a place from now on, because there is one and no claim waits."""
         if claim.alone or self.waiting or not self._has_room() or not self._fits(claim):
             return False
         self._hold(claim)
@@ -170,7 +170,7 @@ class Gate:
             if claim is not None or (alone is not None and self._people):
                 return claim
         if alone is not None:
-            # Nobody else begins until the holders have left: else it would never be alone.
+            # No claim begins until the holders have left: else it would never be alone.
             return None if self._holders else self._alone.popleft()
         return self._background.pop(self._fits)
 

@@ -1,1 +1,1 @@
-"""Conversations: what was said, kept at hand while somebody is talking."""
+"""Conversations: what was said, kept in memory while one is active."""

@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gateway.core.errors import ConfigError
+from gateway.core.home import is_written_by_others
 from gateway.settings import trust, words
 from gateway.settings.folders import FolderSettings
 from gateway.settings.keys import MAX_KEYS, NumberedKey
@@ -183,8 +184,10 @@ def read_settings(**flags: Any) -> tuple[Settings, tuple[str, ...]]:
     store = given.get("turngate_store")
     if store and settings.postgres_url and not words.passwords(settings.turngate_store):
         together.update(trust.password_refusal(store, os.environ, HERE))
-    if keys:  # a caller that goes on in spite of problems must not be able to send them
-        defaults = {name: KNOWN[name].default for name in {*wrong, *keys.values()}}
+    planted = trust.planted(given, lambda place: is_written_by_others(HERE / place))
+    together.update(planted)
+    if keys or planted:  # a caller that goes on in spite of problems must not be able to use them
+        defaults = {name: KNOWN[name].default for name in {*wrong, *keys.values(), *planted}}
         settings = Settings(**_assembled({**values, **defaults}))
     home = () if "turngate_home" in given else ("turngate_home",)
     settings = settings.located(trust.of_folder(given, HERE).union(home))

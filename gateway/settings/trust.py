@@ -1,15 +1,16 @@
 """Which addresses a secret may be sent to: those of its own source, or of a more trusted one.
 
 Options and the environment are the user's own. `.env` and `turngate.toml` belong to the folder
-turngate is started in, which may be a repository that somebody else filled: their addresses receive
-the secrets of that folder and no others. Pure; owners and modes are no help here, because files
-that were cloned or unpacked belong to the user.
+turngate is started in, which may be a repository that was cloned: their addresses and
+proxies receive the secrets of that folder and no others. Owners and modes are no help there,
+because files that were cloned or unpacked belong to the user. On a shared machine they are: a file
+that another user may write sets nothing that runs code or lets callers in. Pure.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gateway.settings import words
@@ -17,6 +18,13 @@ from gateway.settings.sources import DOTENV, TOML, Given
 
 _KEY = "llm_api_key"
 _ADDRESS = "llm_base_url"
+_PROXY = "llm_proxy"
+_GRANTING = {
+    "turngate_tasks": "runs code as you",
+    "turngate_token": "lets its holder in",
+    "turngate_store": "names a database whose tokens are accepted",
+}
+"""Settings that another user of the machine must not make, and what each does."""
 POSTGRES_PASSWORD = "PGPASSWORD"
 """What a client of PostgreSQL sends where its address has no password."""
 
@@ -44,10 +52,27 @@ def misdirected_keys(given: Mapping[str, Given], folder: Path) -> dict[str, str]
     for name in given:
         if name != _KEY and not name.startswith(f"{_KEY}_"):
             continue
-        own = _ADDRESS + name.removeprefix(_KEY)
-        address = own if own in given else _ADDRESS
-        if name not in local and address in local:
-            found.setdefault(address, name)
+        for kind in (_ADDRESS, _PROXY):
+            own = kind + name.removeprefix(_KEY)
+            address = own if own in given else kind
+            if name not in local and address in local:
+                found.setdefault(address, name)
+    return found
+
+
+def planted(
+    given: Mapping[str, Given], is_written_by_others: Callable[[str], bool]
+) -> dict[str, str]:
+    """What is wrong with settings of a file that other users may write, by the setting's name."""
+    found: dict[str, str] = {}
+    for name, does in _GRANTING.items():
+        each = given.get(name)
+        if each is not None and each.place in (DOTENV, TOML) and is_written_by_others(each.place):
+            found[name] = (
+                f"this setting {does}, and another user of this machine may write to {each.place}. "
+                f"If you trust that, set {each.name.upper()} in the environment as well; else make "
+                f"the file yours: chown {os.geteuid()} {each.place} && chmod go-w {each.place}"
+            )
     return found
 
 

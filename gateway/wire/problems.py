@@ -34,7 +34,7 @@ def in_words(
 
     `noun` is what readers call a member, `whole` the value itself where a rule is about all of it.
     """
-    # A hint costs more than finding the problem, so nobody asks for a hundred thousand.
+    # A hint costs more than finding the problem, so their number is bounded.
     told = list(islice(_problems(model, error, noun, whole), most))
     more = error.error_count() - len(told)
     return "; ".join([*told, f"and {more} more"] if more else told)

@@ -14,7 +14,7 @@ ATTACKS: dict[str, str] = {
     "2.4": "guessing a credential",
     "2.5": "a port open to everybody",
     "2.7": "a model that reads what belongs to the gateway",
-    "2.8": "a folder that somebody else made, and the user's secrets",
+    "2.8": "a folder of a stranger, and the user's secrets",
     "2.9": "frames and texts that are giant, endless, deep or broken",
     "2.10": "peers that are slow, idle or many",
     "2.11": "queues without end",

@@ -1,4 +1,4 @@
-"""Commands in a folder that somebody else made: a clone, an archive, a shared machine."""
+"""Commands in a folder of a stranger: a clone, an archive, a shared machine."""
 
 from __future__ import annotations
 
@@ -175,3 +175,26 @@ def test_the_home_of_another_user_is_refused_by_every_command(shell: Shell) -> N
     assert seen.returncode == 1
     assert "belongs to another user" in seen.stdout
     assert not list(shell.home.iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_another_user_of_the_machine_runs_no_code_and_plants_no_credentials(shell: Shell) -> None:
+    """Their `.env` names their task, and their database holds a token they know."""
+    ran = shell.folder / "ran"
+    (shell.folder / "evil.py").write_text(
+        f"from pathlib import Path\nPath({str(ran)!r}).touch()\nasync def task(ctx, input): ...\n"
+    )
+    env, database = shell.folder / ".env", shell.folder / "planted.db"
+    env.write_text(f"TURNGATE_TASKS={shell.folder}/evil.py:task\n")
+    os.chown(env, 12_345, 12_345)
+    refused = shell.run("up", "--port", "0")
+    assert refused.returncode == 78
+    assert "runs code as you" in refused.stderr
+    env.unlink()
+    database.write_bytes(b"")
+    os.chown(database, 12_345, 12_345)
+    for words in (("up", "--port", "0"), ("store", "check")):
+        refused = shell.run(*words, TURNGATE_STORE=str(database))
+        assert refused.returncode == 78, words
+        assert "whose tokens would be accepted" in refused.stderr
+    assert not ran.exists()

@@ -2,7 +2,7 @@
 
 Its name has to lead to a whole database at every moment, so it gets a second name before the new
 file takes the first. Killed in between, both names are left, and through the second one a program
-could write past the locks of the first: whoever owns the database next takes it back.
+could write past the locks of the first: the next owner of the database takes it back.
 """
 
 from __future__ import annotations

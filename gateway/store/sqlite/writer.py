@@ -112,7 +112,7 @@ class Writer:
             self._lock.release()
 
     def _tell(self, batch: Sequence[Submitted], committed: Committed | None) -> bool:
-        """Hand a batch back to the loop; False when nobody is left to tell."""
+        """Hand a batch back to the loop; False when the loop is closed."""
         try:
             self._loop.call_soon_threadsafe(self._settle, batch, committed)
         except RuntimeError:  # the loop is closed

@@ -1,4 +1,4 @@
-"""Failures without a reason, by hand: whom they speak against."""
+"""Failures without a reason, by hand: what they speak against."""
 
 from __future__ import annotations
 

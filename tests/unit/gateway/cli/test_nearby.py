@@ -28,7 +28,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.chdir(here)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    # A gateway of whoever runs the tests may be there.
+    # A gateway of the user who runs the tests may be there.
     monkeypatch.setattr("gateway.cli.nearby.USUAL_PORT", port)
     return load_settings(turngate_port=port)
 

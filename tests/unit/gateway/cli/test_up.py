@@ -65,6 +65,18 @@ def test_a_port_that_is_taken_is_named(shell: Shell) -> None:
     assert "Traceback" not in refused.stderr
 
 
+def test_the_home_whose_gateway_holds_the_port_is_named(shell: Shell) -> None:
+    """Of a gateway of this user in another folder."""
+    with shell.up() as (_, url):
+        other = shell.folder / "other"
+        port = url.rpartition(":")[2]
+        refused = shell.run("up", "--port", port, TURNGATE_HOME=str(other))
+    assert refused.returncode == 78
+    assert f"port {port} is taken by the gateway of {shell.home.resolve()}" in refused.stderr
+    assert f"turngate chat --home {shell.home.resolve()}" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
 def test_a_weak_preset_token_is_refused(shell: Shell) -> None:
     refused = shell.run("up", "--port", "0", TURNGATE_TOKEN="short")
     assert refused.returncode == 78

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ MODEL = {"LLM_MODEL": "m"}
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that somebody else made, to be in."""
+    """A folder of a stranger, as the working directory."""
     inside = tmp_path / "cloned"
     inside.mkdir()
     monkeypatch.chdir(inside)
@@ -152,3 +153,50 @@ def test_a_database_with_its_own_password_gets_no_other(
     environ(monkeypatch, PGPASSWORD=KEY)
     put(folder, ".env", TURNGATE_STORE="postgresql://me:own@there.example/t")
     assert load_settings().postgres_url
+
+
+@pytest.mark.parametrize("proxy", ["LLM_PROXY", "LLM_PROXY_2"])
+def test_a_key_of_the_environment_goes_through_no_proxy_of_the_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    """A proxy reads what is sent to an `http` address."""
+    environ(monkeypatch, **MODEL, LLM_API_KEY_2=KEY, LLM_BASE_URL_2="http://good.example/v1")
+    assert load_settings().llm_keys
+    put(folder, ".env", **{proxy: "http://user:hidden@evil.example"})
+    said = refused()
+    assert "LLM_API_KEY_2 (environment) would be sent there" in said
+    assert "hidden" not in said
+    assert KEY not in read_settings()[0].secrets()
+
+
+GRANTING = {
+    "TURNGATE_TASKS": "tasks.py:evil",
+    "TURNGATE_TOKEN": "a-token-that-another-user-knows-0123456789",
+    "TURNGATE_STORE": "planted.db",
+}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("place", [".env", "turngate.toml"])
+@pytest.mark.parametrize("name", GRANTING)
+def test_a_file_of_another_user_runs_no_code_and_lets_no_caller_in(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, place: str, name: str
+) -> None:
+    """On a shared machine: the attacker waits until the user starts turngate in that folder."""
+    default = getattr(Settings(), name.lower())
+    put(folder, place, **{name: GRANTING[name]})
+    assert getattr(load_settings(), name.lower()) != default
+    os.chown(folder / place, 12_345, 12_345)
+    said = refused()
+    assert f"another user of this machine may write to {place}" in said
+    assert f"set {name} in the environment" in said
+    assert getattr(read_settings()[0], name.lower()) == default
+    monkeypatch.setenv(name, GRANTING[name])
+    load_settings()
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o646])
+def test_a_file_that_everybody_may_write_is_no_better(folder: Path, mode: int) -> None:
+    put(folder, ".env", TURNGATE_TASKS="tasks.py:evil")
+    (folder / ".env").chmod(mode)
+    assert "runs code as you" in refused()
