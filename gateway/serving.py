@@ -19,7 +19,6 @@ from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import StoreUnavailable
 from gateway.core.ids import SystemIds
 from gateway.core.tasks import Ending, TaskOwner
-from gateway.counting import CountedModel, count
 from gateway.http.admission import Admission, Rates
 from gateway.http.bounds import Bounds, Limits, Sizes
 from gateway.http.gated import gated
@@ -29,6 +28,8 @@ from gateway.http.ports import Surface
 from gateway.http.server import Server, Stopping, serve
 from gateway.identity.credentials import Credentials
 from gateway.identity.token_file import TokenFile
+from gateway.observing.metrics_bridge import CountedModel, count
+from gateway.observing.self_check import free_around, look, watch
 from gateway.rpc.catalog import METHODS
 from gateway.rpc.rpc import open_rpc
 from gateway.running import Gateway
@@ -38,7 +39,6 @@ from gateway.store.base.store import Store, Unit
 from gateway.telemetry.health import Health
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tasks import task_failed
-from gateway.watching import free_around, look, watch
 
 LOAD_S = 0.5
 """How often the share of requests being worked on is looked at."""

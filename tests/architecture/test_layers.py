@@ -32,8 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "gateway.simulate",
         "gateway.client",
         "gateway.conformance",
-        "gateway.counting",
-        "gateway.watching",
+        "gateway.observing",
     ),
     ("gateway.rpc", "gateway.commands", "gateway.link"),
     ("gateway.running",),
@@ -208,13 +207,9 @@ REASONS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "*",
-        "gateway.counting",
-        "the network root feeds the numbers; a part that counts itself would know Prometheus",
-    ),
-    (
-        "*",
-        "gateway.watching",
-        "the network root has the parts looked at; they answer questions and know no health",
+        "gateway.observing",
+        "the network root has the parts observed; a part that counts or checks itself would know "
+        "Prometheus and health",
     ),
     (
         "*",

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from gateway.cli.doctor.check import Finding, Scene, fail, ok, warn
 from gateway.core import home as home_folder
+from gateway.observing.self_check import LEAST_BYTES
 from gateway.settings.network import TOKEN_FILE
 from gateway.settings.sources import DOTENV, FILE_SUFFIX
-from gateway.watching import LEAST_BYTES
 
 LOW_BYTES = 1 << 30
 """Less than this and a busy gateway may run out within a day."""

@@ -1,7 +1,7 @@
-"""What ails a running gateway, looked at again and again and told to its health.
+"""Periodic self-checks (store, models, agents, disk), reported to the gateway's health.
 
-Facts in memory, and the room on the disk. A store which refused the last write is asked whether it
-takes one again: nobody else may write for a long time.
+They read facts in memory, and the room on the disk. A store that refused the last write is sent an
+empty one, because it may be a long time until another part writes.
 """
 
 from __future__ import annotations

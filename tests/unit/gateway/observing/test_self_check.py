@@ -15,10 +15,19 @@ from agents.base.models import ModelContext, ModelReply, ModelRequest
 from agents.models.profile import Profile
 from agents.resilience.policy import Endpoint, Resilient
 from gateway.core.errors import ModelFailed, StoreUnavailable
+from gateway.observing.self_check import (
+    EVERY_S,
+    GONE_S,
+    LEAST_BYTES,
+    STUCK_S,
+    Free,
+    free_around,
+    look,
+    watch,
+)
 from gateway.running import Gateway
 from gateway.store.base.store import Loss, Meter, Receipt, Unit
 from gateway.telemetry.health import DISK, MISSING
-from gateway.watching import EVERY_S, GONE_S, LEAST_BYTES, STUCK_S, Free, free_around, look, watch
 from tests.support.cutting import CuttableStore
 from tests.support.house import House, open_house
 

@@ -17,7 +17,7 @@ from channels.memory import MemoryChannel
 from gateway.app import Chosen
 from gateway.core.clock import ManualClock
 from gateway.core.parts import Text
-from gateway.counting import CountedModel
+from gateway.observing.metrics_bridge import CountedModel
 from gateway.running import Gateway
 from gateway.serving import serving
 from gateway.settings.network import TOKEN_FILE

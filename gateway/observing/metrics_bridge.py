@@ -1,4 +1,4 @@
-"""What a running gateway does, told to the metrics: events that count, depths read at a scrape.
+"""Metrics of a running gateway: events that are counted, depths that are read at a scrape.
 
 The parts of the gateway know nothing of it: ends of turns and deliveries are read from the log, and
 model calls are seen by a wrapper, or told of by the profiles. Nothing here keeps a number itself.

@@ -1,0 +1,1 @@
+"""What a running gateway does, for its metrics, and what is wrong with it, for its health."""
