@@ -184,7 +184,7 @@ def _not_json(constant: str) -> None:
 
 def _marked(message: AssistantMessage) -> str:
     if not message.partial or message.text.endswith(CUT_SHORT):
-        return message.text
+        return message.text if message.text.strip() else ""
     return f"{message.text.rstrip()}\n{CUT_SHORT}".lstrip()
 
 

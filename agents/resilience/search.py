@@ -12,6 +12,7 @@ import structlog
 
 from agents.base.models import PATIENCE_S, ModelContext, ModelReply, ModelRequest
 from agents.base.profiles import Standing
+from agents.failures import EMPTY
 from agents.resilience import (
     answers,
     choosing,
@@ -288,6 +289,8 @@ class Search:
             if own and self._again is None:
                 shorter = self._shorter(candidate, error, own=True)
                 raise shorter or giving_up.own_fault(error, tuple(self.attempts))
+            if error.told == EMPTY and not self._tried.count[candidate.key]:
+                self._again = Choice(candidate, 0, "again")  # thinking models do that at times
             self._tried.note(candidate, error.category, rests=consequence != "nothing")
             self._failures.append((candidate, error))
         if self._again is not None or not isinstance(self._choose(), Nobody):

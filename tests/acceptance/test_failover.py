@@ -18,6 +18,7 @@ from gateway.core.errors import ModelAttempt, ModelFailed
 from gateway.simulate.answers import Raw, Reply, document, refusal
 from gateway.simulate.catalog import find
 from gateway.simulate.server import simulating
+from gateway.simulate.simulator import Answer
 from gateway.store.base.store import Unit
 from gateway.store.postgres.opening import open_postgres
 from gateway.turns.profile_state import StoredProfileState
@@ -305,6 +306,21 @@ async def test_an_answer_that_broke_off_is_asked_for_once_more() -> None:
         failover.upstream.script.extend([find("no-finish"), find("no-finish")])
         assert (await failure(failover)).category == "truncated"
         assert (len(failover.asked), failover.clock.monotonic()) == (4, 0)
+
+
+async def test_an_empty_answer_is_asked_for_once_more_before_another_model_is() -> None:
+    async with open_failover("k1") as failover:
+        failover.on("k1", find("no-text"), model="big")
+        assert (await failover.ask(fallbacks=("small",))).model == "small"
+        assert failover.asked == ["k1/big", "k1/big", "k1/small"]
+
+
+async def test_a_model_that_was_silent_once_keeps_the_turn() -> None:
+    async with open_failover("k1", "k2") as failover:
+        answers: list[Answer] = [find("no-text"), Reply("fine").render(1, "big", stream=True)]
+        failover.upstream.answer = lambda call: answers[len(failover.upstream.asked) - 1]
+        assert (await failover.ask()).text == "fine"
+        assert failover.asked == ["k1/big", "k1/big"]
 
 
 async def test_a_model_that_cannot_do_all_says_so_and_is_not_taken_for_one_that_cuts() -> None:

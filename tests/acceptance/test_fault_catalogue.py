@@ -148,8 +148,11 @@ async def test_whatever_the_first_key_does_there_is_one_answer_or_one_sentence(g
             elif category in HOPELESS - {"bad_request"}:
                 found = _differences(fault, met, [bad], [category], [("model.failed", category)])
             else:
-                line = ("model.failed_over", category)
-                found = _differences(fault, met, [bad, good], [category, ""], [line])
+                # An empty answer is asked for once more before another key is.
+                times = 2 if fault.name == "no-text" else 1
+                lines = [("model.failed_over", category)] * times
+                ends = [*[category] * times, ""]
+                found = _differences(fault, met, [*[bad] * times, good], ends, lines)
                 found += [] if met.said == "You said: hello" else [f"answered {met.said!r}"]
             found += [] if not any(one.waited_ms for one in met.attempts) else ["waited"]
             wrong += [f"{fault.name}: {what}" for what in found]
