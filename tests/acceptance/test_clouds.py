@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,35 @@ from agents.models.openai import OpenAIModel
 from agents.models.profile import Profile
 from agents.resilience.policy import Endpoint
 from agents.tools.current_time import CurrentTime
+from gateway.simulate.asked import Asked
 from gateway.simulate.clouds import CLOUDS, Cloud
 from gateway.simulate.server import simulating
 from tests.support.failover import PatientClock, Timed
 from tests.support.house import House, inbound, open_house
+
+
+WANTED_BACK = {
+    "deepseek": ("reasoning_content", "The clock knows."),
+    "moonshot": ("reasoning_content", "I ask the clock."),
+    "gemini": ("extra_content", "EjQKMgEMOdbHO0Gd+eDxV2jqk8Tn"),
+    "openrouter": ("reasoning_details", "gAAAAABn"),
+}
+"""What these sent beside a call, and refuse or forget a conversation without."""
+
+
+def assert_accepted(name: str, asked: Asked) -> None:
+    """The provider would take this request."""
+    calling = [said for said in asked.messages if said.get("tool_calls")]
+    ids = [call["id"] for said in calling for call in said["tool_calls"]]
+    assert len(ids) == len(set(ids)) == len([m for m in asked.messages if m["role"] == "tool"])
+    for id in ids:
+        assert re.fullmatch(r"[a-zA-Z0-9]{9}", id) or name != "mistral"
+    if name in WANTED_BACK:
+        member, value = WANTED_BACK[name]
+        for said in calling:
+            told = json.dumps(said)
+            assert member in told
+            assert value in told
 
 
 @pytest.mark.parametrize("cloud", CLOUDS.values(), ids=lambda cloud: cloud.name)
@@ -38,6 +65,8 @@ async def test_a_conversation_goes_on_through_a_tool_and_a_refusal(
             assert await say("good morning") == "Good morning."
             assert await say("what time is it?") == "It is late."
             assert await say("and the time now?") == "It is late."
+            for asked in upstream.asked:
+                assert_accepted(cloud.name, asked)
             refused = await say("please refuse this")
             assert refused not in ("Good morning.", "It is late.")
             [info] = policy.seen()

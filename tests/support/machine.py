@@ -33,14 +33,6 @@ def processes(command: bytes = b"") -> list[tuple[int, int]]:
     return found
 
 
-def family(pid: int) -> list[int]:
-    """A process and all that descend from it."""
-    known = [pid]
-    for parent in known:
-        known += children_of(parent)
-    return known
-
-
 def listening(pid: int) -> list[tuple[str, int]]:
     """Address and port of each TCP socket a process listens on; Linux alone tells, of IPv4."""
     links: list[str] = []
