@@ -18,7 +18,6 @@ from gateway.simulate.server import simulating
 from tests.support.failover import PatientClock, Timed
 from tests.support.house import House, inbound, open_house
 
-
 WANTED_BACK = {
     "deepseek": ("reasoning_content", "The clock knows."),
     "moonshot": ("reasoning_content", "I ask the clock."),

