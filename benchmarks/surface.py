@@ -32,7 +32,7 @@ from websockets.exceptions import ConnectionClosed
 from benchmarks.people import accepting, cancelling
 from benchmarks.processes import PROBES, TOKEN, cpu_s, pace, resident_mib, started
 from benchmarks.tables import Aim, Cell, Found, Progress, Table
-from gateway.app import open_gateway
+from gateway.composition.root import open_gateway
 from gateway.core.clock import SystemClock
 from gateway.core.ids import SystemIds
 from gateway.http.admission import Admission

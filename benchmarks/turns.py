@@ -27,7 +27,7 @@ from agents.workspace import default_agent
 from benchmarks.tables import Found, Progress, Table
 from channels.base.channel import Capabilities, Intake
 from channels.base.messages import Inbound, Outbound, Receipt
-from gateway.app import open_gateway
+from gateway.composition.root import open_gateway
 from gateway.core.clock import SystemClock
 from gateway.core.keys import RouteKey
 from gateway.core.parts import Text

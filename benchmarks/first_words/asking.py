@@ -23,7 +23,7 @@ from agents.models.weights import WeightsCache
 from benchmarks.first_words.judge import fault
 from benchmarks.first_words.messages import MESSAGES, Message
 from benchmarks.tables import Aim, Found, Progress, Table
-from gateway.answering import local_weights
+from gateway.composition.answering import local_weights
 from gateway.core.clock import SystemClock
 from gateway.core.ids import AgentId, SystemIds
 from gateway.core.parts import Text

@@ -19,18 +19,18 @@ import click
 
 from channels.base.channel import Intake, Terminal
 from channels.base.messages import TurnEnd
-from gateway.answering import who_answers
-from gateway.app import open_terminal
 from gateway.cli.attached import Attached
 from gateway.cli.ends import Ends
 from gateway.cli.hosting import AGAIN_S, COMMAND, hosting, take_over, tell_of_others
 from gateway.cli.options import HOME, LOG_LEVEL, MODEL, WORKSPACE
 from gateway.cli.target import Target, running
 from gateway.client import Client
+from gateway.composition.answering import who_answers
+from gateway.composition.channels import open_terminal
+from gateway.composition.serving import Served
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import GatewayUnreachable, StoreLocked, TurngateError
 from gateway.http.signals import stop_on_signals
-from gateway.serving import Served
 from gateway.settings.settings import Settings, doubts, load_settings
 from gateway.telemetry import logs
 

@@ -15,16 +15,16 @@ from urllib.parse import urlsplit
 import click
 
 from channels.base.channel import PROMPT, Channel
-from gateway.answering import who_answers
-from gateway.app import Chosen
 from gateway.cli.nearby import nearby
 from gateway.cli.progress import FetchProgress
 from gateway.cli.visible import fitted, visible
 from gateway.client import Client
+from gateway.composition.answering import who_answers
+from gateway.composition.root import Chosen
+from gateway.composition.serving import Served, serving
 from gateway.core.clock import Clock
 from gateway.core.errors import ConfigError, StoreLocked
 from gateway.core.tasks import Ending, TaskOwner
-from gateway.serving import Served, serving
 from gateway.settings.settings import Settings
 from gateway.telemetry.tasks import task_failed
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from gateway.answering import local_weights, try_local
 from gateway.cli.options import JSON, Group
 from gateway.cli.output import show
 from gateway.cli.progress import FetchProgress
+from gateway.composition.answering import local_weights, try_local
 from gateway.core.errors import NotFound
 from gateway.settings.settings import load_settings
 

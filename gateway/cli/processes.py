@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 import click
 import structlog
 
+from gateway.composition.serving import listen_of, prepare
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.http.listening import open_sockets, url_of
-from gateway.serving import listen_of, prepare
 from gateway.settings.settings import Settings
 from gateway.telemetry.tasks import task_failed
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from gateway import keeping
 from gateway.cli.options import JSON, RUNNING_HOME, Group
 from gateway.cli.output import show
 from gateway.cli.progress import copied
+from gateway.composition import keeping
 from gateway.core import home as home_folder
 from gateway.settings.settings import Settings, load_settings
 

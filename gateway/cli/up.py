@@ -13,17 +13,17 @@ from pathlib import Path
 import click
 import uvloop
 
-from gateway.answering import who_answers
-from gateway.app import Chosen
 from gateway.cli.holder import with_holder, with_owner
 from gateway.cli.init.files import put, workspace_files
 from gateway.cli.options import HOME, LOG_LEVEL, MODEL, WORKSPACE
 from gateway.cli.processes import stop_with_parent, supervise
 from gateway.cli.progress import FetchProgress
 from gateway.cli.visible import fitted
+from gateway.composition.answering import who_answers
+from gateway.composition.root import Chosen
+from gateway.composition.serving import serving
 from gateway.core.errors import ConfigError, StoreLocked
 from gateway.core.tasks import Ending, TaskOwner
-from gateway.serving import serving
 from gateway.settings.settings import Settings, doubts, load_settings
 from gateway.telemetry import logs
 from gateway.telemetry.tasks import task_failed

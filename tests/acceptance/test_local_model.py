@@ -24,7 +24,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from gateway.answering import local_weights
+from gateway.composition.answering import local_weights
 from gateway.settings.settings import Settings
 from gateway.simulate.server import simulating
 from tests.support.machine import listening, processes

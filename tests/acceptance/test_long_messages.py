@@ -14,9 +14,9 @@ import orjson
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from gateway.app import Chosen
+from gateway.composition.root import Chosen
+from gateway.composition.serving import serving
 from gateway.intake.limits import MAX_MESSAGE_BYTES
-from gateway.serving import serving
 from gateway.settings.network import TOKEN_FILE
 from gateway.settings.settings import Settings
 from tests.acceptance.manifest import shows

@@ -19,8 +19,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from gateway.app import Chosen
 from gateway.client import Client
+from gateway.composition.root import Chosen
+from gateway.composition.serving import Served, serving
 from gateway.core.clock import SystemClock
 from gateway.core.errors import (
     Conflict,
@@ -33,7 +34,6 @@ from gateway.core.errors import (
 from gateway.core.ids import seeded_chance
 from gateway.http.bounds import Bounds, Deadlines
 from gateway.link import ConnectionLost
-from gateway.serving import Served, serving
 from gateway.settings.network import TOKEN_FILE
 from gateway.settings.settings import Settings
 from tests.support.house import PatientModel
@@ -461,7 +461,7 @@ async def test_a_hundred_turns_on_one_socket_are_answered_and_a_cancel_gets_thro
     """Waiting requests hold up nobody: not the cancel of one turn, not the question how it is, and
     not the answers to pings, without which the client would be given up."""
     hasty = partial(Bounds, Deadlines(ping_s=PING_S))
-    monkeypatch.setattr("gateway.serving.Bounds", hasty)
+    monkeypatch.setattr("gateway.composition.serving.Bounds", hasty)
     async with listening(tmp_path) as place, place.client() as client:
         loop = asyncio.get_running_loop()
         few = asyncio.Semaphore(16)  # as many as a gateway works on side by side

@@ -18,14 +18,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("gateway", "channels", "agents")
-COMPOSITION_ROOT = "gateway.app"
+COMPOSITION = "gateway.composition"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("gateway.__main__",),
     ("gateway.cli",),
-    ("gateway.serving",),
-    (COMPOSITION_ROOT, "gateway.keeping"),
-    ("gateway.answering", "gateway.workspace"),
+    (COMPOSITION,),
     (
         "gateway.http",
         "gateway.console",
@@ -77,9 +75,8 @@ FAN_OUT = 15
 
 The files of one seam count as one: who speaks to the store speaks to one thing.
 """
-CHOOSERS = (COMPOSITION_ROOT, "gateway.answering", "gateway.workspace", "gateway.keeping")
-"""The composition root and its parts: who may name concrete adapters."""
-ROOTS = (*CHOOSERS, "gateway.serving")
+ROOTS = (f"{COMPOSITION}.root", f"{COMPOSITION}.answering", f"{COMPOSITION}.serving")
+"""Modules that put parts together: knowing many is their purpose."""
 LISTS = ("gateway.running", "gateway.rpc.catalog", "gateway.conversations.conversations")
 """Modules that list things and do nothing: each line is one import, and that is their purpose."""
 
@@ -119,33 +116,13 @@ REASONS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "*",
-        "gateway.serving",
-        "the network root builds on the inner one; only commands start it",
-    ),
-    (
-        "*",
-        COMPOSITION_ROOT,
+        COMPOSITION,
         "the root knows every part; a part that knows the root knows every part too",
-    ),
-    (
-        "*",
-        "gateway.keeping",
-        "keeping a store is for commands while no gateway needs it; a gateway has its own store",
-    ),
-    (
-        "*",
-        "gateway.answering",
-        "who answers is chosen by the root and told by commands; a part is handed a model",
-    ),
-    (
-        "*",
-        "gateway.workspace",
-        "files of the workspace are read by the root; a part is handed agents and rules",
     ),
     (
         "gateway.*",
         "channels",
-        "concrete channels are chosen in gateway.app alone; speak to channels.base",
+        "concrete channels are chosen in gateway.composition alone; speak to channels.base",
     ),
     (
         "gateway.*",
@@ -155,7 +132,7 @@ REASONS: tuple[tuple[str, str, str], ...] = (
     (
         "gateway.*",
         "gateway.store",
-        "a store is chosen in gateway.app alone; hand units to gateway.store.base",
+        "a store is chosen in gateway.composition alone; hand units to gateway.store.base",
     ),
     (
         "channels.base",
@@ -171,13 +148,13 @@ REASONS: tuple[tuple[str, str, str], ...] = (
         "channels*",
         "*",
         "a channel can be read and tested by itself: what it needs of the gateway is a port in "
-        "channels.base, injected by gateway.app",
+        "channels.base, injected by gateway.composition",
     ),
     (
         "agents*",
         "*",
         "an agent can be read and tested by itself: what it needs of the gateway is a port in "
-        "agents.base, injected by gateway.app",
+        "agents.base, injected by gateway.composition",
     ),
     (
         "gateway.store",
@@ -370,7 +347,7 @@ def allows(importer: Family, imported: Family) -> bool:
     if importer == imported:
         return True
     if imported.rank is None:
-        return importer.name in CHOOSERS
+        return importer.name == COMPOSITION
     if importer.rank is None:
         return imported.name in (ADAPTERS[importer.name], *ADAPTERS_MAY_IMPORT)
     return importer.rank < imported.rank and (importer.name, imported.name) not in APART
@@ -480,7 +457,7 @@ def test_a_planted_edge_is_reported_with_its_reason() -> None:
     """The rules themselves: one forbidden edge of each kind, and the edges that must stay legal."""
     graph = grimp.ImportGraph()
     legal = [
-        ("gateway.app", "channels.discord"),
+        ("gateway.composition.root", "channels.discord"),
         ("gateway.rpc.sessions", "gateway.runs.engine"),
         ("gateway.runs.engine", "gateway.runs.state"),
         ("agents.tools.fetch", "agents.turn"),
@@ -491,7 +468,7 @@ def test_a_planted_edge_is_reported_with_its_reason() -> None:
         ("gateway.core.clock", "gateway.runs.engine"): "standard library alone",
         ("gateway.runs.engine", "gateway.delivery.worker"): "never by a call to delivery",
         ("gateway.intake", "gateway.turns.task"): "creating a run",
-        ("gateway.cli", "channels.discord"): "gateway.app alone",
+        ("gateway.cli", "channels.discord"): "gateway.composition alone",
         ("channels.discord", "gateway.sessions.keys"): "a port in channels.base",
         ("agents.turn", "channels.base"): "a port in agents.base",
         ("gateway.store.sqlite", "gateway.settings"): "another store must be able",

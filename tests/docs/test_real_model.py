@@ -11,7 +11,7 @@ import pytest
 from agents.base.messages import UserMessage
 from agents.base.models import ModelContext, ModelRequest
 from agents.models.openai import OpenAIModel
-from gateway.answering import profiles
+from gateway.composition.answering import profiles
 from gateway.core.clock import SystemClock
 from gateway.core.parts import Text
 from gateway.settings.settings import load_settings

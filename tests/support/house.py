@@ -22,7 +22,7 @@ from agents.models.scripted import Rule, ScriptedModel
 from channels.base.channel import Capabilities
 from channels.base.messages import Accepted, Inbound, Outbound
 from channels.memory import Gate, MemoryChannel
-from gateway.app import Chosen, open_gateway
+from gateway.composition.root import Chosen, open_gateway
 from gateway.core.clock import ManualClock
 from gateway.core.ids import AgentId, SequentialIds, seeded_chance
 from gateway.core.keys import RouteKey, SessionScope

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from gateway.cli.doctor.check import Finding, Scene, fail, ok, warn
+from gateway.composition.serving import listen_of
+from gateway.composition.workspace import read_workspace
 from gateway.core.errors import ConfigError
 from gateway.http.listening import check_open_bind, tls_context
-from gateway.serving import listen_of
 from gateway.settings.settings import KNOWN
 from gateway.settings.sources import look
-from gateway.workspace import read_workspace
 
 
 async def settings(scene: Scene) -> Finding:

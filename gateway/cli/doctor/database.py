@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.app import inspect_database, inspect_shared
 from gateway.cli.doctor.check import Finding, Scene, fail, ok, warn
+from gateway.composition.store import inspect_database, inspect_shared
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import ConfigError, SchemaMismatch, StoreUnavailable
 from gateway.store.base.shared import SharedInspection

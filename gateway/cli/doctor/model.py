@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Iterator, Sequence
 
 from agents.base.profiles import Told
-from gateway.answering import local_weights, profiles, told_by, try_local
 from gateway.cli.doctor.check import Finding, Level, Scene, fail, ok, warn
 from gateway.cli.doctor.machine import SET_CLOCK, SKEW_S
 from gateway.cli.model_servers import Listing, Way, find_base, list_models, other_bases
+from gateway.composition.answering import local_weights, profiles, told_by, try_local
 from gateway.core.errors import ConfigError
 from gateway.core.suggestions import did_you_mean
 

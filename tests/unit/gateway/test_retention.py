@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.app import keep_for
+from gateway.composition.upkeep import keep_for
 from gateway.core.clock import ManualClock
 from gateway.core.errors import StoreUnavailable
 from gateway.core.tasks import Ending, TaskOwner

@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from gateway.answering import who_answers
 from gateway.cli.chat import HINTS
+from gateway.composition.answering import who_answers
 from gateway.settings.settings import load_settings
 from tests.support.patience import PATIENCE_S
 from tests.unit.gateway.cli.shell import Shell

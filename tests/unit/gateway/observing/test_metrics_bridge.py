@@ -14,12 +14,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from agents.base.messages import UserMessage
 from agents.base.models import ModelContext, ModelRequest
 from channels.memory import MemoryChannel
-from gateway.app import Chosen
+from gateway.composition.root import Chosen
+from gateway.composition.serving import serving
 from gateway.core.clock import ManualClock
 from gateway.core.parts import Text
 from gateway.observing.metrics_bridge import CountedModel
 from gateway.running import Gateway
-from gateway.serving import serving
 from gateway.settings.network import TOKEN_FILE
 from gateway.settings.settings import Settings
 from gateway.telemetry.health import REASONS, Thresholds

@@ -23,7 +23,7 @@ from agents.workspace import Workspace, default_agent, load
 from channels.base.channel import Channel
 from channels.memory import MemoryChannel
 from channels.websocket import WebSocketChannel
-from gateway.app import Chosen, open_gateway
+from gateway.composition.root import Chosen, open_gateway
 from gateway.core.clock import ManualClock
 from gateway.core.errors import Conflict
 from gateway.core.ids import Ids, SequentialIds, seeded_chance

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.answering import profiles
+from gateway.composition.answering import profiles
 from gateway.core.errors import ConfigError
 from gateway.settings.settings import load_settings
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from agents.models.scripted import ScriptedModel
-from gateway.app import Chosen
 from gateway.client import Client
+from gateway.composition.root import Chosen
+from gateway.composition.serving import serving
 from gateway.core.clock import SystemClock
 from gateway.core.errors import ModelFailed
-from gateway.serving import serving
 from gateway.settings.network import TOKEN_FILE
 from gateway.settings.settings import Settings
 from gateway.turns.opening import MB, Opening

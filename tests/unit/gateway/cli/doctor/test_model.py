@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from gateway.answering import local_weights, who_answers
 from gateway.cli.doctor.check import Level
 from gateway.cli.doctor.model import model
+from gateway.composition.answering import local_weights, who_answers
 from gateway.core.clock import SystemClock
 from tests.support.canned import canned
 from tests.unit.gateway.cli.doctor.scene import scene

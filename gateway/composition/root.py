@@ -1,6 +1,6 @@
 """The composition root: builds a gateway from settings, starts it, and stops it in order.
 
-With `answering` and `workspace`, which it stands on, the only importer of concrete adapters. Every
+With its neighbours in this package the only importer of concrete adapters. Every
 long-lived task is started here or by the part named in `open_gateway`: the writer (store), renew
 and watch (runs), one task a busy lane (turns), one a busy destination (delivery), one a run of a
 task (tasks), those of `_start`, one reader a channel (whoever owns it).
@@ -8,15 +8,11 @@ task (tasks), those of `_start`, one reader a channel (whoever owns it).
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from inspect import isawaitable
-from pathlib import Path
 
 import structlog
 
@@ -24,19 +20,15 @@ from agents.base.agents import Agents
 from agents.base.models import Model
 from agents.base.tools import Tool
 from agents.models.fetching import Progress
-from agents.resilience.policy import Resilient
 from agents.tools.catalog import TOOLS
 from agents.turn import ToolLoop
-from channels.base.channel import Channel, Terminal
-from channels.stdio.channel import StdioChannel, Streams
-from channels.stdio.ndjson import NdjsonDialect
-from channels.stdio.plain import for_streams
-from channels.websocket import WebSocketChannel
-from gateway.answering import Answering, answering, models, who_answers
+from channels.base.channel import Channel
+from gateway.composition.answering import Answering, answering, models, who_answers
+from gateway.composition.store import open_store
+from gateway.composition.upkeep import admit, every, greet, keep_for, refresh
+from gateway.composition.workspace import agent_folders, declared_agents, declared_router
 from gateway.conversations.conversations import conversations
-from gateway.core import home
 from gateway.core.clock import Clock, SystemClock
-from gateway.core.errors import ConfigError, ModelFailed, StoreUnavailable
 from gateway.core.ids import Chance, Ids, SystemIds, system_chance
 from gateway.core.tasks import Ending, TaskOwner
 from gateway.delivery.fetched import FetchedAnswers
@@ -48,7 +40,7 @@ from gateway.events.previews import Previews
 from gateway.events.relay import relay
 from gateway.identity.credentials import Credentials
 from gateway.intake.intake import Intake
-from gateway.retention import DAY_MS, Keep, forget
+from gateway.retention import Keep, forget
 from gateway.routing.added import AddedRules
 from gateway.routing.agents import KnownAgents
 from gateway.running import About, Gateway
@@ -61,11 +53,8 @@ from gateway.runs.operating import Operations
 from gateway.runs.queue import RunQueue
 from gateway.sessions.live import MAX_LIVE, LiveSessions
 from gateway.settings.settings import Settings
-from gateway.store.base.shared import SharedInspection, SharedStore
+from gateway.store.base.shared import SharedStore
 from gateway.store.base.store import Store
-from gateway.store.postgres.opening import inspect_postgres, open_postgres
-from gateway.store.sqlite.inspection import Inspection, inspect
-from gateway.store.sqlite.store import open_sqlite
 from gateway.telemetry.health import Health
 from gateway.telemetry.tasks import task_failed
 from gateway.turns.boundary import Boundary
@@ -73,7 +62,6 @@ from gateway.turns.lanes import Lanes
 from gateway.turns.slots import SlotRules, TurnSlots
 from gateway.turns.task import TurnTask
 from gateway.turns.world import Compacting, World, by_name
-from gateway.workspace import agent_folders, declared_agents, declared_router
 
 DRAIN_S = 20.0
 """How long running turns may go on after the gateway was told to stop."""
@@ -266,20 +254,20 @@ async def _start(
     await lanes.start(gateway.engine, task)
     upkeep = TaskOwner("upkeep", task_failed)
     stack.push_async_callback(upkeep.close)
-    upkeep.start("admit", _admit(answers.model, lanes), ending=Ending.CANCELLABLE)
+    upkeep.start("admit", admit(answers.model, lanes), ending=Ending.CANCELLABLE)
     upkeep.start("introduce", answers.introduce(), ending=Ending.CANCELLABLE)
-    every = partial(_every, upkeep, clock)
-    every("sweep", SWEEP_S, gateway.sessions.sweep)
-    every("forget", FORGET_S, partial(forget, store, clock, keep))
+    repeat = partial(every, upkeep, clock)
+    repeat("sweep", SWEEP_S, gateway.sessions.sweep)
+    repeat("forget", FORGET_S, partial(forget, store, clock, keep))
     if shared is not None:
         relay(shared, gateway.previews, gateway.log)
         shared.hear(LEAVING, lambda _: lanes.take_over())
-        every("adopt", ADOPT_S, gateway.outbox.adopt)
-        every("refresh", REFRESH_S, partial(_refresh, gateway, answers))
+        repeat("adopt", ADOPT_S, gateway.outbox.adopt)
+        repeat("refresh", REFRESH_S, partial(refresh, gateway, answers))
         if answers.policy is not None:
-            greet = partial(_greet, Company(shared, clock, gateway.ids.new("p")), answers.policy)
-            greet()
-            every("greet", REFRESH_S, greet)
+            company = Company(shared, clock, gateway.ids.new("p"))
+            greet(company, answers.policy)
+            repeat("greet", REFRESH_S, partial(greet, company, answers.policy))
     stack.push_async_callback(gateway.intake.close)
     stack.push_async_callback(gateway.conversations.close)
 
@@ -292,98 +280,3 @@ def _about(settings: Settings, clock: Clock) -> About:
         clock.monotonic(),
         "" if settings.uses_openai else " ".join(who_answers(settings)),
     )
-
-
-async def open_store(settings: Settings, clock: Clock) -> Store:
-    """The store of the settings; raises what `open_gateway` raises."""
-    strict = settings.turngate_durability == "strict"
-    if settings.postgres_url:
-        home.make(
-            settings.turngate_home, settings.home_group
-        )  # its token and its address are kept there
-        return await open_postgres(settings.postgres_url, clock=clock, strict=strict)
-    database = settings.database
-    if database is not None:
-        home.make(settings.turngate_home, settings.home_group)
-        home.check_database(database, settings.home_group)
-    return await open_sqlite(database, strict=strict)
-
-
-def inspect_database(path: Path) -> Inspection:
-    """A database file as it looks from outside; raises `SchemaMismatch`, `StoreUnavailable`."""
-    return inspect(path)
-
-
-async def inspect_shared(url: str, clock: Clock) -> SharedInspection:
-    """A PostgreSQL database as it looks from here; changes nothing.
-
-    Raises `SchemaMismatch`, `ConfigError` or `StoreUnavailable`.
-    """
-    return await inspect_postgres(url, clock)
-
-
-def client_channel() -> Channel:
-    """The channel of everybody who speaks JSON-RPC; the network surface carries it."""
-    return WebSocketChannel()
-
-
-def open_terminal(*, as_json: bool) -> Terminal:
-    """The channel over this process's own streams."""
-    streams = Streams(sys.stdin, sys.stdout, sys.stderr)
-    dialect = NdjsonDialect() if as_json else for_streams(sys.stdin, sys.stdout, os.environ)
-    return StdioChannel(streams, dialect, clock=SystemClock(), on_failure=task_failed)
-
-
-async def _admit(model: Model, lanes: Lanes) -> None:
-    """Importing a client or loading weights takes seconds; messages are accepted meanwhile."""
-    try:
-        await model.open()
-    except ModelFailed as error:
-        log.error("model.not_opened", reason=str(error))
-    except Exception:  # a boundary: turns that fail with a sentence are better than silence
-        log.exception("model.not_opened")
-    lanes.admit()
-
-
-def _every(
-    upkeep: TaskOwner,
-    clock: Clock,
-    name: str,
-    pause_s: float,
-    work: Callable[[], object],
-) -> None:
-    """Do this for ever; what the store refuses is done the next time."""
-
-    async def repeated() -> None:
-        while True:
-            await clock.sleep(pause_s)
-            try:
-                if isawaitable(working := work()):
-                    await working
-            except (StoreUnavailable, ConfigError) as error:
-                log.warning("upkeep.put_off", work=name, reason=str(error))
-
-    upkeep.start(name, repeated(), ending=Ending.ETERNAL)
-
-
-def keep_for(settings: Settings) -> Keep:
-    """How long things are kept that nobody will ask for again."""
-    ended_ms = settings.turngate_keep_days * DAY_MS
-    return Keep(
-        events_ms=settings.turngate_keep_event_days * DAY_MS,
-        events=settings.turngate_keep_events,
-        runs_ms=ended_ms,
-        ended_ms=ended_ms,
-    )
-
-
-async def _refresh(gateway: Gateway, answers: Answering) -> None:
-    """What other processes have changed, learnt or used: who may come in, rules, agents, keys."""
-    await gateway.credentials.refresh()
-    await gateway.added.open()
-    await answers.refresh(gateway.clock.now_ms())
-
-
-def _greet(company: Company, policy: Resilient) -> None:
-    """Limits of a key are shared by all processes that use it."""
-    policy.processes = company.greet()

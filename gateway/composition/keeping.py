@@ -1,7 +1,6 @@
 """Keeping a store beside a gateway: what `turngate store` does, on the store the settings name.
 
-The second composition root: it chooses between kinds of stores as `gateway.app` does, and starts
-nothing.
+It chooses between kinds of stores as the composition root does, and starts nothing.
 """
 
 from __future__ import annotations

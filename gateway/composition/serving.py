@@ -13,7 +13,9 @@ from pathlib import Path
 import structlog
 
 from channels.base.channel import Channel
-from gateway.app import Chosen, client_channel, open_gateway, open_store
+from gateway.composition.channels import client_channel
+from gateway.composition.root import Chosen, open_gateway
+from gateway.composition.store import open_store
 from gateway.core import home
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import StoreUnavailable
@@ -49,7 +51,7 @@ ANSWERED_S = 0.01
 """How often it is looked whether everybody who waited has been answered."""
 DRAIN_S = 18.0
 """The same, and giving back those that did not end. With goodbyes to clients and the sends under
-way (`gateway.app`) it stays below what the watchdog allows."""
+way (`root`) it stays below what the watchdog allows."""
 
 log = structlog.get_logger(__name__)
 
