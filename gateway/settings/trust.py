@@ -1,10 +1,10 @@
 """Which addresses a secret may be sent to: those of its own source, or of a more trusted one.
 
 Options and the environment are the user's own. `.env` and `turngate.toml` belong to the folder
-turngate is started in, which may be a repository that was cloned: their addresses and
-proxies receive the secrets of that folder and no others. Owners and modes are no help there,
-because files that were cloned or unpacked belong to the user. On a shared machine they are: a file
-that another user may write sets nothing that runs code or lets callers in. Pure.
+turngate is started in, which may be a repository that was cloned: their addresses, proxies and
+certificate authorities get to the secrets of that folder and no others. Owners and modes are no
+help there, because files that were cloned or unpacked belong to the user. On a shared machine they
+are: a file that another user may write sets nothing that runs code or lets callers in. Pure.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from gateway.settings.sources import DOTENV, TOML, Given
 _KEY = "llm_api_key"
 _ADDRESS = "llm_base_url"
 _PROXY = "llm_proxy"
+_AUTHORITY = "llm_ca_file"
 _GRANTING = {
     "turngate_tasks": "runs code as you",
     "turngate_token": "lets its holder in",
@@ -46,13 +47,13 @@ def of_folder(given: Mapping[str, Given], folder: Path) -> frozenset[str]:
 
 
 def misdirected_keys(given: Mapping[str, Given], folder: Path) -> dict[str, str]:
-    """Addresses of the folder that would receive a key from outside: the address, then the key."""
+    """Settings of the folder that decide who receives a key from outside, each with that key."""
     local = of_folder(given, folder)
     found: dict[str, str] = {}
     for name in given:
         if name != _KEY and not name.startswith(f"{_KEY}_"):
             continue
-        for kind in (_ADDRESS, _PROXY):
+        for kind in (_ADDRESS, _PROXY, _AUTHORITY):
             own = kind + name.removeprefix(_KEY)
             address = own if own in given else kind
             if name not in local and address in local:
@@ -83,10 +84,13 @@ def refusal(address: Given, secret: Given) -> str:
     moved = f"move {secret.name} to .env of this folder"
     if secret.file is not None and secret.place == DOTENV:
         moved = f"keep the file of {secret.name} in this folder"
+    where, which = "there", "address"
+    if address.name.lower() == _AUTHORITY:
+        where, which = "to servers that it vouches for", "authority"
     return (
-        f"{secret.name} ({secret.place}) would be sent there, but that address comes from {place} "
-        f"of this folder and the secret does not. If you trust it, set {address.name.upper()}="
-        f"{value} in the environment as well, or {moved}"
+        f"{secret.name} ({secret.place}) would be sent {where}, but that {which} comes from "
+        f"{place} of this folder and the secret does not. If you trust it, set "
+        f"{address.name.upper()}={value} in the environment as well, or {moved}"
     )
 
 

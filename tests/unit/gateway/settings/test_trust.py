@@ -169,6 +169,19 @@ def test_a_key_of_the_environment_goes_through_no_proxy_of_the_folder(
     assert KEY not in read_settings()[0].secrets()
 
 
+@pytest.mark.parametrize("key", ["LLM_API_KEY", "LLM_API_KEY_2"])
+def test_a_key_of_the_environment_is_not_vouched_for_by_the_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """Its authority could sign for any server that answers on the way."""
+    environ(monkeypatch, **MODEL, **{key: KEY}, LLM_BASE_URL="https://good.example/v1")
+    put(folder, ".env", LLM_CA_FILE="evil.pem")
+    said = refused()
+    assert f"{key} (environment) would be sent to servers that it vouches for" in said
+    assert "set LLM_CA_FILE=evil.pem in the environment" in said
+    assert KEY not in read_settings()[0].secrets()
+
+
 GRANTING = {
     "TURNGATE_TASKS": "tasks.py:evil",
     "TURNGATE_TOKEN": "a-token-that-another-user-knows-0123456789",
