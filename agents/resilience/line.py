@@ -10,11 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
 from gateway.core.fairness import FairQueue
 
 RAISE_AFTER = 10
 """Answers under a full load after which one more request is sent at a time."""
+EXACT = 8
+"""The first so many always know their exact place. The others hear of it once the line has changed
+by one part in so many, so a line of n that empties tells 2 * EXACT * n places, not n * n / 2."""
 UNBOUNDED = 64
 """An own bound that has grown to this says nothing any more; it is the client's own maximum."""
 
@@ -26,7 +30,7 @@ class Ticket:
     path: tuple[str, ...]
     background: bool = False
     place: int = 0
-    """How many are sent before it, itself included; 0 once it may be sent."""
+    """How many are sent before it, itself included, as last told; 0 once it may be sent."""
     changed: Callable[[], None] = field(default=lambda: None)
 
 
@@ -40,9 +44,10 @@ class Line:
         self._own = 0
         self._answers = 0
         self._pressed_ms = -1
-        self._waiting: dict[Ticket, None] = {}
-        self._people: FairQueue[Ticket] = FairQueue()
-        self._background: FairQueue[Ticket] = FairQueue()
+        self._unnumbered = 0
+        # People, then background work: in the order they came, and in that they are sent.
+        self._waiting: tuple[dict[Ticket, None], dict[Ticket, None]] = ({}, {})
+        self._queues: tuple[FairQueue[Ticket], FairQueue[Ticket]] = (FairQueue(), FairQueue())
 
     @property
     def bound(self) -> int:
@@ -52,28 +57,31 @@ class Line:
     @property
     def waiting(self) -> int:
         """How many wait to be sent."""
-        return len(self._waiting)
+        return len(self._waiting[0]) + len(self._waiting[1])
 
     @property
     def has_room(self) -> bool:
         """Whether a request that came now would be sent at once."""
-        return not self._waiting and (not self.bound or self.active < self.bound)
+        return not self.waiting and (not self.bound or self.active < self.bound)
 
     def enter(self, ticket: Ticket) -> bool:
         """Take a place; whether the request may be sent at once."""
         if self.has_room:
             self.active += 1
             return True
-        self._queue(ticket).push(ticket, ticket.path)
-        self._waiting[ticket] = None
+        self._queues[ticket.background].push(ticket, ticket.path)
+        self._waiting[ticket.background][ticket] = None
+        ticket.place = self.waiting if ticket.background else len(self._waiting[0])
+        ticket.changed()
+        self._unnumbered += 1
         self._number()
         return False
 
     def leave(self, ticket: Ticket) -> None:
         """The request has ended, or is not wanted any more; the next ones may be sent."""
-        if ticket in self._waiting:
-            self._queue(ticket).remove(ticket, ticket.path)
-            del self._waiting[ticket]
+        if ticket in self._waiting[ticket.background]:
+            self._queues[ticket.background].remove(ticket, ticket.path)
+            self._forget(ticket)
         else:
             self.active -= 1
         self._admit()
@@ -99,21 +107,26 @@ class Line:
         self._admit()
 
     def _admit(self) -> None:
-        while self._waiting and (not self.bound or self.active < self.bound):
-            ticket = self._people.pop() or self._background.pop()
+        while self.waiting and (not self.bound or self.active < self.bound):
+            ticket = self._queues[0].pop() or self._queues[1].pop()
             assert ticket is not None  # all that wait are in one of both
-            del self._waiting[ticket]
+            self._forget(ticket)
             self.active += 1
             ticket.place = 0
             ticket.changed()
         self._number()
 
+    def _forget(self, ticket: Ticket) -> None:
+        del self._waiting[ticket.background][ticket]
+        self._unnumbered += 1
+
     def _number(self) -> None:
         """Places by arrival, people first: what people are told; turns within it may swap two."""
-        for place, ticket in enumerate(sorted(self._waiting, key=lambda one: one.background), 1):
+        every = EXACT * self._unnumbered >= self.waiting
+        if every:
+            self._unnumbered = 0
+        order = chain(*self._waiting)
+        for place, ticket in enumerate(tuple(order if every else islice(order, EXACT)), 1):
             if ticket.place != place:
                 ticket.place = place
                 ticket.changed()
-
-    def _queue(self, ticket: Ticket) -> FairQueue[Ticket]:
-        return self._background if ticket.background else self._people

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.resilience.line import RAISE_AFTER, UNBOUNDED, Line, Ticket
+from agents.resilience.line import EXACT, RAISE_AFTER, UNBOUNDED, Line, Ticket
 
 
 def line_of(cap: int) -> Line:
@@ -31,6 +31,34 @@ def test_ten_at_one_slot_are_sent_in_the_order_they_came_and_know_their_place() 
         line.leave(ticket)
         assert [one.place for one in tickets[number + 1 :]] == list(range(9 - number))
     assert (line.active, line.has_room) == (0, True)
+
+
+def test_a_long_line_tells_few_places_and_none_that_is_far_off() -> None:
+    line, told, many = line_of(1), list[int](), 500
+    tickets = [person(f"p{number}") for number in range(many + 1)]
+    for ticket in tickets:
+        ticket.changed = lambda ticket=ticket: told.append(ticket.place)  # type: ignore[misc]
+        line.enter(ticket)
+    assert [one.place for one in tickets] == list(range(many + 1))
+    assert told == list(range(1, many + 1)), "a request that comes moves none before it"
+    told.clear()
+    for number, ticket in enumerate(tickets):
+        line.leave(ticket)
+        for place, behind in enumerate(tickets[number + 2 :], 1):
+            assert 0 <= behind.place - place <= (line.waiting / EXACT if place > EXACT else 0)
+    assert len(told) <= (2 * EXACT + 1) * many
+    assert told.count(0) == many
+
+
+def test_a_long_line_of_background_work_hears_of_people_that_came() -> None:
+    line = line_of(1)
+    line.enter(person("first"))
+    jobs = [Ticket(("job",), background=True) for _ in range(EXACT)]
+    for job in jobs:
+        line.enter(job)
+    for number in range(10 * EXACT):
+        line.enter(person(f"p{number}"))
+    assert jobs[0].place > 9 * EXACT
 
 
 def test_one_with_many_requests_does_not_hold_up_another() -> None:
