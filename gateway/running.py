@@ -18,6 +18,7 @@ from gateway.delivery.operating import Deliveries
 from gateway.delivery.outbox import Outbox
 from gateway.events.log import EventLog
 from gateway.events.previews import Previews
+from gateway.hosting.host import ChannelHost
 from gateway.identity.credentials import Credentials
 from gateway.intake.intake import Intake
 from gateway.routing.added import AddedRules
@@ -69,6 +70,7 @@ class Gateway:
     operations: Operations
     copies: Copies
     outbox: Outbox
+    channels: ChannelHost
     deliveries: Deliveries
     fetched: FetchedAnswers
     conversations: Conversations

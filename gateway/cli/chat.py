@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from channels.base.channel import Intake, Terminal
+from channels.base.channel import Terminal
 from channels.base.messages import TurnEnd
 from gateway.cli.attached import Attached
 from gateway.cli.ends import Ends
@@ -173,7 +173,7 @@ async def _attached(sitting: Sitting, target: Target, client: Client) -> bool:
         )
     _say(sitting, f"A gateway runs on this home and answers; {HINTS}")
     try:
-        await _converse(sitting, ends, attached.idle, beside)
+        await _converse(sitting, partial(sitting.terminal.run, ends), attached.idle, beside)
     finally:
         await sitting.terminal.close()
     return ends.failed
@@ -198,20 +198,28 @@ async def _alone(sitting: Sitting, served: Served) -> bool:
         await gateway.idle()
         await ends.told()
 
+    async def read() -> None:
+        here = sitting.terminal.name, sitting.terminal.account
+        try:
+            await gateway.channels.start(*here, intake=ends)
+            await gateway.channels.ended(*here)
+        finally:
+            await gateway.channels.silence()
+
     _say(sitting, *who_answers(sitting.settings), HINTS)
     try:
-        await _converse(sitting, ends, idle, [end_with_it])
+        await _converse(sitting, read, idle, [end_with_it])
     finally:
         await ends.close()
     return ends.failed or gave_up
 
 
-async def _converse(sitting: Sitting, intake: Intake, idle: Step, beside: Sequence[Step]) -> None:
+async def _converse(sitting: Sitting, read: Step, idle: Step, beside: Sequence[Step]) -> None:
     """Read to the end of input or to a signal; what was said is answered before the end."""
     stop = sitting.stop
     async with asyncio.TaskGroup() as group:
         helping = [group.create_task(each(), name="beside") for each in beside]
-        reading = group.create_task(sitting.terminal.run(intake), name="terminal")
+        reading = group.create_task(read(), name="terminal")
         stopping = group.create_task(stop.wait(), name="signals")
         await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if reading.done() and not stop.is_set():

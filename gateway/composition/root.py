@@ -3,7 +3,7 @@
 With its neighbours in this package the only importer of concrete adapters. Every
 long-lived task is started here or by the part named in `open_gateway`: the writer (store), renew
 and watch (runs), one task a busy lane (turns), one a busy destination (delivery), one a run of a
-task (tasks), those of `_start`, one reader a channel (whoever owns it).
+task (tasks), those of `_start`, one reader a channel that was started (hosting).
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from gateway.events.company import Company
 from gateway.events.log import EventLog
 from gateway.events.previews import Previews
 from gateway.events.relay import relay
+from gateway.hosting.host import ChannelHost
 from gateway.identity.credentials import Credentials
 from gateway.intake.intake import Intake
 from gateway.retention import Keep, forget
@@ -106,11 +107,13 @@ async def open_gateway(
     """A gateway for the length of the block.
 
     On entry everything an earlier process left is taken up again. On exit nothing new is accepted,
-    running turns get `DRAIN_S`, the rest is kept for the next start. Channels are closed, but run
-    by the caller. Raises `ConfigError`, `StoreLocked`, `SchemaMismatch` or `StoreUnavailable`.
+    running turns get `DRAIN_S`, the rest is kept for the next start. Channels read once `channels`
+    of the gateway is told to start them. Raises `ConfigError`, `StoreLocked`, `SchemaMismatch` or
+    `StoreUnavailable`.
     """
     clock = chosen.clock or SystemClock()
     ids = chosen.ids or SystemIds(clock)
+    chance = chosen.chance or system_chance()
     agents = KnownAgents(
         chosen.agents or declared_agents(settings, [*by_name(chosen.tools)]),
         settings.workspace_dir.resolve(),
@@ -135,8 +138,6 @@ async def open_gateway(
             progress=chosen.progress,
         )
         stack.push_async_callback(answers.model.close)
-        for channel in channels:
-            stack.push_async_callback(channel.close)
         events, previews = EventLog(store), Previews()
         shared = store if isinstance(store, SharedStore) else None
         # Where others may have answered the last message, nobody remembers what was said.
@@ -145,7 +146,7 @@ async def open_gateway(
             store=store,
             clock=clock,
             ids=ids,
-            chance=chosen.chance or system_chance(),
+            chance=chance,
             channels=channels,
             shared=shared is not None,
         )
@@ -194,6 +195,8 @@ async def open_gateway(
         )
         copies = Copies(store=store, clock=clock, ids=ids, engine=engine, operations=operations)
         intake = Intake(store=store, clock=clock, ids=ids, router=router, turns=lanes)
+        host = ChannelHost(channels, intake=intake, outbox=outbox, clock=clock, chance=chance)
+        stack.push_async_callback(host.close)
         gateway = Gateway(
             about=_about(settings, clock),
             health=Health(clock),
@@ -215,6 +218,7 @@ async def open_gateway(
             operations=operations,
             copies=copies,
             outbox=outbox,
+            channels=host,
             deliveries=Deliveries(store, clock, outbox),
             fetched=FetchedAnswers(store.post, clock),
             conversations=conversations(
@@ -270,6 +274,7 @@ async def _start(
             repeat("greet", REFRESH_S, partial(greet, company, answers.policy))
     stack.push_async_callback(gateway.intake.close)
     stack.push_async_callback(gateway.conversations.close)
+    stack.push_async_callback(gateway.channels.silence)
 
 
 def _about(settings: Settings, clock: Clock) -> About:

@@ -78,7 +78,8 @@ async def serving(
     """A gateway with its port open for the length of the block.
 
     Leaving it refuses new work, lets running turns end, answers who waits, and says goodbye to
-    every client. Raises what `open_gateway` raises, and `ConfigError` for what cannot be bound.
+    every client. `channels` are started by the caller. Raises what `open_gateway` raises, and
+    `ConfigError` for what cannot be bound.
     """
     chosen = chosen or Chosen()
     clock = chosen.clock or SystemClock()
@@ -96,8 +97,10 @@ async def serving(
     preset = settings.turngate_token.get_secret_value()
     if warning := check_open_bind(listen, token_was_set=bool(preset)):
         log.warning("http.open_bind", problem=warning)
-    channels = (*channels, client_channel())
+    clients = client_channel()
+    channels = (*channels, clients)
     async with open_gateway(settings, channels=channels, chosen=chosen) as gateway:
+        await gateway.channels.start(clients.name, clients.account)
         count(gateway, metrics)
         await _open_credentials(gateway.credentials, settings)
         health, pace = gateway.health, Pace()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import orjson
@@ -76,18 +77,44 @@ class Outbox:
         self._ids = ids
         self._chance = chance
         self._shared = shared
-        self._channels = {(channel.name, channel.account): channel for channel in channels}
-        self._pulled = {
-            channel.name: channel for channel in channels if channel.capabilities.pulled
-        }
+        self._channels: dict[tuple[str, str], Channel] = {}
+        self._pulled: dict[str, Channel] = {}
+        self._appeared = asyncio.Event()
         self._waiting: dict[Destination, deque[Delivery]] = {}
         self._owner = TaskOwner("delivery", task_failed)
         self._resting: set[asyncio.Task[object]] = set()
         self._stopping = False
+        for channel in channels:
+            self.attach(channel)
 
     def __len__(self) -> int:
         """How many destinations have something on its way."""
         return len(self._waiting)
+
+    def attach(self, channel: Channel) -> None:
+        """Send over this channel from now on; again is nothing.
+
+        What waited for it is looked at again at once. Raises `Conflict` where another channel has
+        its name and account.
+        """
+        key = (channel.name, channel.account)
+        if self._channels.setdefault(key, channel) is not channel:
+            raise Conflict(f"another channel {key[0]!r} with account {key[1]!r} runs here")
+        if channel.capabilities.pulled:
+            self._pulled[channel.name] = channel
+        # Those who wait now hold the old event; who comes later waits for the next channel.
+        self._appeared.set()
+        self._appeared = asyncio.Event()
+
+    def detach(self, channel: Channel) -> None:
+        """Begin no more sends over this channel; one under way ends, the others wait.
+
+        What waits is kept as if the channel had never run here: until its time to live.
+        """
+        key = (channel.name, channel.account)
+        if self._channels.get(key) is channel:
+            del self._channels[key]
+            self._pulled.pop(channel.name, None)
 
     def plan(self, answer: Answer) -> Planned:
         """The writes that put an answer into the outbox; `wake` sends it once they hold."""
@@ -181,7 +208,7 @@ class Outbox:
                 if channel is None:
                     delivery = replace(delivery, error=_absent(delivery.destination))
                     log.warning("delivery.no_channel", destination=str(delivery.destination))
-                await self._rest((at - now) / 1000)
+                await self._rest((at - now) / 1000, absent=channel is None)
                 return delivery
         assert channel is not None  # without one there is no sending now
         if now > delivery.made_at + FRESH_MS and await self._is_deleted(delivery):
@@ -270,13 +297,21 @@ class Outbox:
         """Write a mark, however long the store refuses: what was sent must not be forgotten."""
         await until_answered(lambda: self._store.commit(unit), self._clock, _put_off)
 
-    async def _rest(self, seconds: float) -> None:
-        """Wait for the next attempt; `stop` ends it, and nothing is lost by that."""
+    async def _rest(self, seconds: float, *, absent: bool) -> None:
+        """Wait for the next attempt, or where the channel is absent, for one to appear.
+
+        `stop` ends it, and nothing is lost by that.
+        """
         task = asyncio.current_task()
         assert task is not None
         self._resting.add(task)
         try:
-            await self._clock.sleep(seconds)
+            if not absent:
+                await self._clock.sleep(seconds)
+                return
+            with suppress(TimeoutError):
+                async with self._clock.timeout(seconds):
+                    await self._appeared.wait()
         finally:
             self._resting.discard(task)
 

@@ -37,7 +37,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("gateway.conversations",),
     ("gateway.turns",),
     ("gateway.schedules", "gateway.network", "gateway.work"),
-    ("gateway.intake",),
+    ("gateway.intake", "gateway.hosting"),
     ("gateway.runs", "gateway.delivery"),
     ("gateway.sessions", "gateway.routing", "gateway.identity"),
     ("gateway.events", "gateway.retention"),
@@ -252,6 +252,11 @@ REASONS: tuple[tuple[str, str, str], ...] = (
         "*",
         "gateway.intake",
         "the one way in is called from above; what it calls must work without it",
+    ),
+    (
+        "*",
+        "gateway.hosting",
+        "channels are started by the root and by operators; what is sent or accepted works without",
     ),
     (
         "*",

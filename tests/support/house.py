@@ -215,11 +215,9 @@ class House:
         )
         async with open_gateway(self.settings, channels=[self.channel], chosen=chosen) as gateway:
             self.gateway = gateway
-            async with asyncio.TaskGroup() as group:
-                reading = group.create_task(self.channel.run(gateway.intake))
-                self._up.set()
-                await self._down.wait()
-                reading.cancel()
+            await gateway.channels.start(self.channel.name, self.channel.account)
+            self._up.set()
+            await self._down.wait()
 
     def _failed(self, _: str, error: BaseException) -> None:
         self.failures.append(error)

@@ -1,0 +1,1 @@
+"""Running channels: started, stopped and, after a failure, started again, each by itself."""
