@@ -2,8 +2,9 @@
 
 Gateway, model server and this driver are processes of their own. Messages come in an open loop, as
 people do: whether or not there are answers. What is stopped are turns of one client that has a
-hundred under way on one socket and follows all of them; a turn is stopped when its own request is
-answered so. That client reads everything, so a gateway that closes it is wrong.
+hundred under way on one socket, a quarter of them behind another one of their session, and follows
+all of them; a turn is stopped when its own request is answered so. That client reads everything, so
+a gateway that closes it is wrong.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ WARM_S = 2.0
 IN_FLIGHT = 100
 CANCELS = 240
 CANCELS_S = 20
-RUNNING = 12
-"""Turns that run at once; the others wait for a slot."""
+ALONE = IN_FLIGHT // 2
+"""Turns without another one in their session; of those that run, only these are stopped: a waiting
+turn that begins while a new message comes is answered together with it."""
 TOKENS_S = 25
 WORDS = "please go on " * 1000
 """Said and echoed: more than a turn streams before it is stopped."""
@@ -159,7 +161,7 @@ class _Canceller:
         self.running: list[float] = []
         self.waiting: list[float] = []
         self._flight: dict[str, asyncio.Future[Any]] = {}
-        self._peers = itertools.count()
+        self._peer: dict[str, str] = {}
         self._client: _Client
 
     async def run(self, address: str) -> int:
@@ -178,29 +180,36 @@ class _Canceller:
 
     async def _work(self) -> None:
         await self._client.ask("events.subscribe", previews=True)
-        for _ in range(IN_FLIGHT):
-            await self._start()
+        pairs = [f"pair{number}" for number in range((IN_FLIGHT - ALONE) // 2)]
+        for peer in (*(f"alone{number}" for number in range(ALONE)), *pairs):
+            await self._start(peer)
+        while not self._begun().issuperset(self._flight):  # noqa: ASYNC110 - first the SDK is loaded
+            await asyncio.sleep(1 / CANCELS_S)
+        for peer in pairs:
+            await self._start(peer)
         chance = random.Random(SEED)
         while (number := len(self.running) + len(self.waiting)) < CANCELS:
             await asyncio.sleep(1 / CANCELS_S)
-            known = self._running()
-            if len(known) < RUNNING:  # the first ones wait for the model's SDK
-                continue
-            waits = [turn for turn in self._flight if turn not in known]
-            await self._stop(chance.choice(known if number % 2 else waits), known)
+            begun = self._begun()
+            running = [turn for turn in self._flight if turn in begun and self._is_alone(turn)]
+            waits = [t for t in self._flight if t not in begun and not self._is_alone(t)]
+            await self._stop(chance.choice(running if number % 2 else waits), running)
 
-    def _running(self) -> list[str]:
-        """Those in flight that have begun, by what the client was told."""
-        begun = {
+    def _begun(self) -> set[str]:
+        """Turns that have begun, by the events the client received."""
+        return {
             message["params"]["result"]["turn_id"]
             for message in self._client.told
             if message["method"] == "events.event"
             and message["params"]["result"]["kind"] == "turn.started"
         }
-        return [turn for turn in self._flight if turn in begun]
 
-    async def _start(self) -> None:
-        started = await self._client.ask("turns.start", text=WORDS, peer_id=f"p{next(self._peers)}")
+    def _is_alone(self, turn: str) -> bool:
+        return self._peer[turn].startswith("alone")
+
+    async def _start(self, peer: str) -> None:
+        started = await self._client.ask("turns.start", text=WORDS, peer_id=peer)
+        self._peer[started["turn_id"]] = peer
         waiting = self._client.ask("turns.wait", turn_id=started["turn_id"], wait_ms=600_000)
         self._flight[started["turn_id"]] = asyncio.ensure_future(waiting)
 
@@ -212,4 +221,4 @@ class _Canceller:
         if answer["state"] != "cancelled":
             raise SystemExit(f"a cancelled turn ended as {answer}")
         (self.running if turn in running else self.waiting).append(took)
-        await self._start()
+        await self._start(self._peer.pop(turn))

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from gateway.simulate.catalog import FAULTS
+from gateway.simulate.clouds import CLOUD_MODEL, CLOUDS
 from tests.support.canned import canned
 from tests.support.patience import PATIENCE_S
 from tests.unit.gateway.cli.shell import Shell
@@ -92,9 +93,10 @@ def test_steering_something_else_is_a_sentence(shell: Shell, status: int) -> Non
     assert "start one with: turngate simulate" in refused.stderr
 
 
-def test_every_fault_is_listed(shell: Shell) -> None:
+def test_every_fault_and_cloud_is_listed(shell: Shell) -> None:
     listed = json.loads(shell.run("simulate", "--list", "--json").stdout)
-    assert [row["fault"] for row in listed] == list(FAULTS)
+    clouds = [f"{CLOUD_MODEL}{name}" for name in CLOUDS]
+    assert [row["fault"] for row in listed] == [*FAULTS, *clouds]
 
 
 @pytest.mark.parametrize("words", [("--fault", "sever"), ("--rules", "nowhere.toml")])
