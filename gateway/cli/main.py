@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "events": ("gateway.cli.events", "The event log: list, follow."),
     "runs": ("gateway.cli.runs", "Durable runs: list, start, follow, decide, retry, fork, …"),
     "deliveries": ("gateway.cli.methods", "Answers on their way: list, get, retry, purge, stats."),
+    "channels": ("gateway.cli.methods", "Channels: list, status, start, stop."),
     "profiles": ("gateway.cli.methods", "Keys and how they do: list, clear."),
     "models": ("gateway.cli.methods", "Models in the order they are asked for."),
     "tokens": ("gateway.cli.methods", "Credentials: create, list, revoke."),

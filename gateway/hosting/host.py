@@ -95,10 +95,12 @@ class ChannelHost:
 
     def seen(self) -> tuple[ChannelInfo, ...]:
         """How every channel does, in the order they were given."""
-        return tuple(
-            ChannelInfo(*key, seat.state, seat.since, seat.error, seat.restarts)
-            for key, seat in self._seats.items()
-        )
+        return tuple(self.one(*key) for key in self._seats)
+
+    def one(self, name: str, account: str) -> ChannelInfo:
+        """How this channel does; raises `NotFound`."""
+        seat = self._seat(name, account)
+        return ChannelInfo(name, account, seat.state, seat.since, seat.error, seat.restarts)
 
     async def start(self, name: str, account: str, intake: Intake | None = None) -> None:
         """Let a channel read, and send; one that does already goes on.

@@ -8,6 +8,7 @@ from gateway.rpc.method import Method
 from gateway.rpc.methods import (
     agents,
     bindings,
+    channels,
     connection,
     deliveries,
     events,
@@ -82,6 +83,10 @@ METHODS: tuple[Method[Any], ...] = (
     deliveries.GET,
     deliveries.RETRY,
     deliveries.PURGE,
+    channels.LIST,
+    channels.STATUS,
+    channels.STOP,
+    channels.START,
     profiles.LIST,
     profiles.CLEAR,
     profiles.MODELS,

@@ -289,6 +289,7 @@ async def open_world(  # noqa: PLR0913  # one keyword for each side of the world
             with suppress(Conflict):  # the store was used before
                 await gateway.store.commit(Unit((row,)))
         await gateway.credentials.open(Kept(), preset="the-0-token-nobody-has-1-here")
+        await gateway.channels.start("websocket", "default")
         gateway.health.ready()
         dispatcher = Dispatcher(gateway, max_result_bytes=max_result_bytes)
         world = World(gateway, dispatcher, clock, memory)
