@@ -9,9 +9,6 @@ from typing import Protocol
 from channels.base.messages import Accepted, Inbound, Outbound, Receipt, TurnEnd
 from gateway.core.ids import TurnId
 
-PROMPT = "> "
-"""What a person at a terminal is shown while they may type."""
-
 
 class TextUnit(StrEnum):
     """How a destination counts the length of a message."""

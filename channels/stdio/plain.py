@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from math import ceil
 from typing import TextIO
 
-from channels.base.channel import PROMPT
 from channels.base.messages import Accepted, Inbound, Outbound, TurnEnd
 from channels.stdio.dialect import (
     ACCOUNT,
@@ -31,6 +30,10 @@ from gateway.core.ids import TurnId
 from gateway.core.keys import RouteKey
 from gateway.core.parts import Text
 from gateway.core.terminal import redraws, wants_colour
+
+PROMPT = "> "
+"""What a person at a terminal is shown while they may type."""
+
 
 HELP = """\
 /stop   stop the newest unfinished turn

@@ -14,12 +14,13 @@ from urllib.parse import urlsplit
 
 import click
 
-from channels.base.channel import PROMPT, Channel
+from channels.base.channel import Channel
 from gateway.cli.nearby import nearby
 from gateway.cli.progress import FetchProgress
 from gateway.cli.visible import fitted, visible
 from gateway.client import Client
 from gateway.composition.answering import who_answers
+from gateway.composition.channels import terminal_prompt
 from gateway.composition.root import Chosen
 from gateway.composition.serving import Served, serving
 from gateway.core.clock import Clock
@@ -59,7 +60,7 @@ async def hosting(
             channels=channels,
             announce=_quietly,
             own_process=False,
-            chosen=Chosen(progress=FetchProgress(sys.stderr, prompt=_prompt())),
+            chosen=Chosen(progress=FetchProgress(sys.stderr, prompt=terminal_prompt())),
             command=COMMAND,
         ) as served:
             owner.start("hurry", _hurry(hurry, served), ending=Ending.CANCELLABLE)
@@ -101,11 +102,6 @@ async def take_over(
 async def _hurry(hurry: asyncio.Event, served: Served) -> None:
     await hurry.wait()
     served.server.hurry()
-
-
-def _prompt() -> str:
-    """What a person in front of this terminal is shown while they may type."""
-    return PROMPT if sys.stdin.isatty() and sys.stdout.isatty() else ""
 
 
 def _quietly(url: str) -> None:

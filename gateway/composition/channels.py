@@ -24,3 +24,8 @@ def open_terminal(*, as_json: bool) -> Terminal:
     streams = Streams(sys.stdin, sys.stdout, sys.stderr)
     dialect = NdjsonDialect() if as_json else for_streams(sys.stdin, sys.stdout, os.environ)
     return StdioChannel(streams, dialect, clock=SystemClock(), on_failure=task_failed)
+
+
+def terminal_prompt() -> str:
+    """What a person in front of this terminal is shown while they may type; empty without one."""
+    return for_streams(sys.stdin, sys.stdout, os.environ).prompt()
