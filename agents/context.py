@@ -22,6 +22,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 from agents.base.messages import (
     AssistantMessage,
@@ -63,7 +64,13 @@ _NOT_WORD = re.compile(r"[^a-zA-Z0-9_-]+")
 
 def repair(history: Messages) -> Messages:
     """The history in a form any provider accepts."""
-    said = _merged(_paired(view(history)))
+    said: list[Said] = []
+    taken: set[str] = set()
+    for piece in pieces(view(history)):
+        if len(piece) == 2 and type(piece[0]) is UserMessage and _is_whole(piece[1]):
+            said += (_filled(piece[0]), piece[1])
+        else:
+            said += _merged(_paired(piece, taken))
     if said and not isinstance(said[0], UserMessage):
         return (UserMessage((Text(STARTED_BY_AGENT),)), *said)
     return tuple(said)
@@ -104,12 +111,32 @@ def interrupted(call: ToolCall) -> ToolMessage:
     return ToolMessage(call.id, call.name, INTERRUPTED, is_error=True)
 
 
-def _paired(history: tuple[Said, ...]) -> Iterator[Said]:
+def pieces(history: tuple[Said, ...]) -> Iterator[tuple[Said, ...]]:
+    """The history cut wherever a user speaks behind a whole answer: what is before is not changed
+    by what comes behind. Most pieces are a question and its answer, which stay as they are, and
+    long conversations are repaired for each call."""
+    begin = 0
+    for place, (last, message) in enumerate(pairwise(history), 1):
+        if type(message) is UserMessage and _is_whole(last):
+            yield history[begin:place]
+            begin = place
+    yield history[begin:]
+
+
+def _is_whole(message: Said) -> bool:
+    return (
+        type(message) is AssistantMessage
+        and not message.tool_calls
+        and not message.partial
+        and bool(message.text.strip())
+    )
+
+
+def _paired(history: tuple[Said, ...], taken: set[str]) -> Iterator[Said]:
     """Each call with its result right behind it; results that belong to no call are gone."""
-    taken: set[str] = set()
     for head, tail in _stretches(history):
         if head is not None and not head.tool_calls and not head.partial:
-            yield head  # most are like that, and long conversations are repaired for each call
+            yield head
         elif head is not None:
             calls = tuple(_valid_calls(head.tool_calls, taken))
             yield replace(head, text=_marked(head), tool_calls=calls)
@@ -208,7 +235,7 @@ def _merged(messages: Iterable[Said]) -> list[Said]:
 
 def _filled(message: UserMessage) -> UserMessage:
     """Without blank text, which some providers refuse; with a word where nothing is left."""
-    kept = tuple([p for p in message.parts if not isinstance(p, Text) or p.text.strip()])
+    kept = [part for part in message.parts if not isinstance(part, Text) or part.text.strip()]
     if kept and len(kept) == len(message.parts):
         return message
-    return UserMessage(kept or (Text(EMPTY_MESSAGE),))
+    return UserMessage(tuple(kept) or (Text(EMPTY_MESSAGE),))

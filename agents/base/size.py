@@ -14,6 +14,8 @@ IMAGE_TOKENS = 1000
 def of_message(message: Message) -> int:
     """One message."""
     if isinstance(message, UserMessage):
+        if len(message.parts) == 1:  # most are, and each is told anew for each call
+            return MESSAGE_TOKENS + _of_part(message.parts[0])
         return MESSAGE_TOKENS + sum(map(_of_part, message.parts))
     tokens = MESSAGE_TOKENS + of_text(message.text)
     if isinstance(message, AssistantMessage):

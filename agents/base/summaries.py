@@ -5,6 +5,8 @@ A summary is an entry of the transcript; what it stands for stays there.
 
 from __future__ import annotations
 
+from typing import cast
+
 from agents.base.messages import Message, Messages, Said, SummaryMessage, UserMessage
 from gateway.core.parts import Text
 
@@ -18,6 +20,8 @@ SMALLEST = 1
 def view(history: Messages, window: int = 0) -> tuple[Said, ...]:
     """The history as a model with this window sees it, 0 for not known: the last summary that was
     made for one of its size in the place of what it stands for."""
+    if SummaryMessage not in map(type, history):  # most have none, and this is looked at each call
+        return cast(tuple[Said, ...], history)
     for place in reversed(range(len(history))):
         summary = history[place]
         if isinstance(summary, SummaryMessage) and _serves(summary, window):

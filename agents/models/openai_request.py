@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import sha256
+from itertools import chain
 from typing import Any, assert_never
 
 import orjson
@@ -76,8 +77,8 @@ def without_stream(body: dict[str, Any]) -> dict[str, Any]:
 
 def count_images(request: ModelRequest) -> int:
     """How many images are sent."""
-    said = (message for message in request.messages if type(message) is UserMessage)
-    return sum(type(part) is Image for message in said for part in message.parts)
+    said = [message.parts for message in request.messages if type(message) is UserMessage]
+    return list(map(type, chain.from_iterable(said))).count(Image)
 
 
 @lru_cache(maxsize=4096)  # the calls of some conversations, each sent with every request

@@ -69,6 +69,8 @@ def relieved(messages: Messages) -> Messages:
 
     For models whose window is not known: the whole conversation is sent again in each round.
     """
+    if ToolMessage not in map(type, messages):
+        return messages
     lengths = [len(said.text) if isinstance(said, ToolMessage) else 0 for said in messages]
     if sum(lengths) <= UNKNOWN_CHARS:
         return messages

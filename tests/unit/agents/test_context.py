@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from agents.base.messages import AssistantMessage, Messages, ToolCall, ToolMessage, UserMessage
+from agents.base.messages import (
+    AssistantMessage,
+    Messages,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+)
+from agents.base.summaries import view
 from agents.context import (
     CUT_SHORT,
     EMPTY_MESSAGE,
@@ -14,6 +21,7 @@ from agents.context import (
     for_request,
     fresh_id,
     interrupted,
+    pieces,
     repair,
 )
 from gateway.core.parts import Image, Text
@@ -108,6 +116,19 @@ def test_ids_used_twice_are_told_apart() -> None:
         said("", call("a_3")),
         result("a_3", "third"),
     )
+
+
+def test_ids_used_twice_are_told_apart_across_whole_answers() -> None:
+    asked = (user("hi"), said("", call("a")), result("a"), said("done"))
+    again = (user("hi"), said("", call("a_2")), result("a_2"), said("done"))
+    assert repair((*asked, *asked)) == (*asked, *again)
+
+
+def test_questions_with_whole_answers_are_pieces_of_their_own() -> None:
+    """Those are passed on as they are, so a long history costs little for each call."""
+    talk = tuple(part for number in range(1000) for part in (user(str(number)), said("yes")))
+    assert [len(piece) for piece in pieces(view((*talk, *GOOD)))] == [2] * 1000 + [len(GOOD) - 1, 1]
+    assert repair((*talk, *GOOD)) == (*talk, *GOOD)
 
 
 def test_ids_and_names_no_provider_takes_are_rewritten() -> None:
