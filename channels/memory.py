@@ -133,7 +133,7 @@ class MemoryChannel:
     async def inject(self, message: Inbound) -> Accepted:
         """Hand a message to the intake, in the order of the calls; its refusal is raised here.
 
-        Waits for `run` to begin. Raises `RuntimeError` when `run` has ended: nobody would read it.
+        Waits for `run` to begin. Raises `RuntimeError` when `run` has ended: there is no reader.
         """
         intake = await self._lent()
         async with self._saying:

@@ -1,8 +1,8 @@
-"""The channel of everybody who speaks JSON-RPC, over a WebSocket or by POST: answers are fetched.
+"""The channel of JSON-RPC clients, over a WebSocket or by POST: answers are fetched.
 
 Nothing is read and nothing is sent here. Messages come in by methods; an answer lies ready when its
 turn ends and counts as sent once the client was first written it, as the result of a wait or as the
-event that ends the turn. What nobody fetched is found again by its number.
+event that ends the turn. Unfetched answers are found again by their number.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class WebSocketChannel:
         await self._closed.wait()
 
     async def send(self, message: Outbound) -> Receipt:
-        """Refused: it would reach nobody."""
+        """Refused: no client would get it."""
         raise DeliveryPermanent("clients of this channel fetch their answers; nothing was shown")
 
     async def close(self) -> None:

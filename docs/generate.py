@@ -44,7 +44,7 @@ WHO_ACTS: tuple[tuple[type[errors.TurngateError], str], ...] = (
     (errors.ToolError, "the model changes its call"),
     (errors.DeliveryError, "the gateway: resend, give up, or tell of a doubt"),
     (errors.RunError, "the run engine"),
-    (errors.Bug, "nobody outside; the id leads to the log"),
+    (errors.Bug, "no caller; the id leads to the log"),
 )
 """The groups of the error tree; the first that fits."""
 
@@ -84,7 +84,7 @@ def configuration() -> str:
             "# Configuration",
             "",
             "Settings are read once, when turngate starts. If some of them do not fit, all problems"
-            " are listed at once, and turngate ends with exit code 78.",
+            " are listed together, and turngate ends with exit code 78.",
             "",
             "A setting may come from several places. The first one that has it wins:",
             "",
@@ -96,7 +96,7 @@ def configuration() -> str:
             "",
             "An empty variable counts as not set. A name that `turngate.toml` should not have is "
             "an error, and so is an unknown variable that begins with `TURNGATE_`, because a "
-            "misspelt setting would otherwise be a default that nobody notices. Other programs "
+            "misspelt setting would otherwise be a silent default. Other programs "
             "have variables that begin with `LLM_` too: one that looks like a slip is told by "
             "`turngate up`, `chat` and `doctor`, and beside every problem it may have caused.",
             "",

@@ -31,12 +31,12 @@ curl -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\
 ```
 
 **Who you are.** The token goes into the header, or into `connect` as the first message on a \
-socket. Requests behind a `connect` are answered as whoever it made you. `connect` can narrow \
+socket. Requests behind a `connect` are answered under the credential it named. `connect` can narrow \
 what a connection may do, never widen it. Each method below says which scope it needs: `read`, \
 `chat`, `operator` or `admin`; they do not include each other, except that `admin` has all.
 
 **Whose is what.** Without `operator` you speak on the channel `websocket`, and your peers are \
-your own: `peer_id` names one of your conversations and nobody else's. What belongs to another \
+your own: `peer_id` names one of your conversations only. What belongs to another \
 credential answers `not_found`, as if it were not there.
 
 **Requests.** Parameters are named, or positional in the order of the tables. Unknown ones are \

@@ -1,7 +1,7 @@
 """The way in for `turngate` and `python -m gateway`: check that our names are ours, then hand over.
 
 `channels` and `agents` are common words. Another distribution that installs one of them overwrites
-ours without a sound, and what follows is an ImportError nobody can read. So each of our three
+ours without a sound, and what follows is an ImportError that explains nothing. So each of our three
 packages carries a marker, and nothing else of the project is imported before all three are seen.
 The guard reads their files instead of importing them: a stranger's code does not get to run.
 """
@@ -27,7 +27,7 @@ def main() -> None:
         from gateway.cli.main import main as run  # noqa: PLC0415 - the guard comes before any other project import
 
         sys.exit(run())
-    except KeyboardInterrupt:  # while something was being loaded: nobody wants to read where
+    except KeyboardInterrupt:  # while something was being loaded: the place does not matter
         sys.exit(EXIT_INTERRUPTED)
 
 

@@ -39,7 +39,7 @@ from gateway.wire.jsonrpc import MAX_FRAME_BYTES
 FIRST_PAUSE_S = 0.05
 MAX_PAUSE_S = 3.0
 """Pauses before attempts to reconnect: doubled from the first, at most the second, and up to a half
-shorter by chance, so that the clients of a gateway that restarts do not come all at once."""
+shorter by chance, so that the clients of a gateway that restarts do not all reconnect together."""
 SETTLED_S = 1.0
 """A connection that lasted so long was a good one: the next pause is the first again."""
 OPEN_S = 10.0
@@ -66,7 +66,7 @@ class _Pending:
 
 
 class _Straight(connect):
-    """A redirect would carry the token to an address nobody has named."""
+    """A redirect would carry the token to an address the user has not named."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc

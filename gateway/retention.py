@@ -1,4 +1,4 @@
-"""Forgetting what nobody will ask for again, a little at a time.
+"""Deletion of expired data in small batches.
 
 Conversations stay; the log, ended runs, live output, idempotency keys and ended deliveries and
 inputs have an age, and words live as long as something points at them. A pass deletes in bounded

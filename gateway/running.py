@@ -1,4 +1,4 @@
-"""The parts of a running gateway, listed once: the root fills them in, whoever is above calls them.
+"""The parts of a running gateway, listed once: the root fills them in, families above call them.
 
 No behaviour of its own; what a part does is said where it is made.
 """

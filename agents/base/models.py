@@ -150,7 +150,7 @@ PATIENCE_S = 15.0
 
 
 def _nothing_shown() -> None:
-    """Nobody watches."""
+    """No listener."""
 
 
 def _no_line(place: int) -> None:

@@ -1,4 +1,4 @@
-"""How many tokens something is, before anybody has counted them: a guess by its length. Pure."""
+"""Token counts estimated from length, before a model has counted. Pure."""
 
 from __future__ import annotations
 

@@ -301,4 +301,4 @@ def _again(problem: ModelFailed, left_s: float) -> ModelFailed:
 
 
 def _unseen(done: int, total: int) -> None:
-    """Nobody watches."""
+    """No listener."""

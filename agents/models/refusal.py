@@ -1,4 +1,4 @@
-"""Reading what an upstream says went wrong, whatever shape it says it in. Pure.
+"""Parsing the error bodies of model servers, in all their shapes. Pure.
 
 Providers answer with an object, with the `error` of one, with a list around one, with bare text or
 with a web page, and put the wish to be left alone into any of three places. Called by model

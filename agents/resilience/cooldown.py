@@ -32,7 +32,7 @@ PROBE_MS = 5000
 """Between two requests to see whether something that failed is back."""
 
 LONGEST_MS = 24 * 3600 * 1000
-"""No pause is longer, whoever asked for it."""
+"""The longest cooldown, also if a server asks for more."""
 
 
 def failed(

@@ -1,4 +1,4 @@
-"""One answer, whatever the model servers do: other keys, a short wait, other models.
+"""One answer despite failing model servers: other keys, a short wait, other models.
 
 Wraps one client a profile and is a model itself, so the turn sees either one answer or one failure.
 It goes around model calls only: no tool is run in here, so none is run twice. Whom to ask next is

@@ -1,4 +1,4 @@
-"""Opening a file for reading below a folder, and nothing outside of it, whatever happens meanwhile.
+"""Opening a file for reading below a folder, never outside it, also under concurrent renames.
 
 The path is walked a component at a time, each opened relative to the folder before it and never
 through a symbolic link, so there is no moment between a check and its use in which somebody could

@@ -22,7 +22,7 @@ MAX_BYTES = 256 * 1024
 """Most a single call returns: about what the largest common context window can take at all."""
 
 MAX_ENTRIES = 500
-"""Most names a folder listing shows."""
+"""Maximum number of names a folder listing shows."""
 
 
 class ReadFileArguments(arguments.Arguments):

@@ -1,4 +1,4 @@
-"""What crosses the seam: a message somebody sent in, a delivery that goes out."""
+"""What crosses the seam: inbound messages and outbound deliveries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An output stream written in a daemon thread, so that a reader who stalls stops nobody else.
+"""An output stream written in a daemon thread, so that a stalled reader stops no other output.
 
 A write returns after the bytes have left the process. It fails with the delivery error that says
 what became of them: nothing was shown (transient), the reader is gone for good (permanent), or some
@@ -84,10 +84,10 @@ class Output:
         except TimeoutError:
             if self._withdraw(job):
                 raise DeliveryTransient(
-                    f"nobody has read the output for {stall_s} s; nothing was written"
+                    f"the output was not read for {stall_s} s; nothing was written"
                 ) from None
             raise DeliveryUnknown(
-                f"nobody has read the output for {stall_s} s; what is left of the message "
+                f"the output was not read for {stall_s} s; what is left of the message "
                 "follows when it is read again"
             ) from None
         except asyncio.CancelledError:

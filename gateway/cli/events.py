@@ -103,7 +103,7 @@ def until_nobody_reads(stream: TextIO | None) -> Iterator[None]:
         if not gone:
             raise
         task.uncancel()
-        raise BrokenPipeError(errno.EPIPE, "nobody reads the output") from None
+        raise BrokenPipeError(errno.EPIPE, "the reader of the output has gone") from None
     finally:
         loop.remove_reader(fd)
 

@@ -47,7 +47,9 @@ def command(name: str) -> click.Group:
                 help="NAME, NAME=0.1 for one call in ten, or NAME@KEY for one key; repeatable.",
             ),
             click.Option(["--delay"], type=float, default=0.0, help="Seconds to the first byte."),
-            click.Option(["--tokens-per-s"], type=float, default=0.0, help="Speed; 0 is at once."),
+            click.Option(
+                ["--tokens-per-s"], type=float, default=0.0, help="Speed; 0 means no delay."
+            ),
             click.Option(["--seed"], type=int, help="Start of the luck behind NAME=0.1."),
             click.Option(
                 ["--token"],

@@ -1,4 +1,4 @@
-"""A gateway behind its port: what `up` runs, and what `chat` runs when nobody else does.
+"""A gateway behind its port: what `up` runs, and what `chat` runs when none is running.
 
 Builds the network surface on a gateway; the order of a stop is the server's, the drain in it ours.
 """

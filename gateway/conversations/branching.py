@@ -26,7 +26,7 @@ from gateway.store.base.conversations import (
 from gateway.store.base.store import Store
 
 MAX_COPIED = 2000
-"""Most messages copied by one write: others wait for it no longer than for a turn's end."""
+"""Maximum messages copied by one write: others wait for it no longer than for a turn's end."""
 
 
 class Rewound(NamedTuple):

@@ -48,7 +48,7 @@ class Beginnings:
         key = str(routed.session)
         if await self.store.read(store.GetSession(key)):
             raise Conflict(
-                f"the agent {routed.agent.id!r} has one conversation with everybody (dm_scope "
+                f"the agent {routed.agent.id!r} has one conversation with all peers (dm_scope "
                 f"{routed.agent.dm_scope}); there is no other to begin"
             )
         return Fresh(key, routed.agent.id, peer, self.clock.now_ms())

@@ -1,7 +1,7 @@
 """Whose a conversation or a turn is: asked on every read, wait, cancel and subscription.
 
-What is somebody else's does not exist, so that nobody learns of it by asking. Owners never change,
-so they are remembered; the memory is bounded and forgets the oldest.
+Objects of another owner are reported as missing, so their existence stays hidden. Owners never
+change, so they are remembered; the memory is bounded and forgets the oldest.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import signal
 from collections.abc import Callable
 
 POINTS: dict[str, str] = {
-    "intake.before_commit": "an input is about to be accepted; nobody was told yet",
+    "intake.before_commit": "an input is about to be accepted; it is not acknowledged yet",
     "intake.after_commit": "an input is durable; the acknowledgement has not left",
     "lane.before_claim": "a lane is about to claim its waiting inputs",
     "lane.after_claim": "inputs are assigned to a run that has not begun",
@@ -23,10 +23,10 @@ POINTS: dict[str, str] = {
     "turn.after_boundary": "transcript, outbox, events and run end are durable",
     "delivery.before_begin": "a delivery is about to be marked as being sent",
     "delivery.before_send": "a delivery is marked as being sent; nothing has left",
-    "delivery.after_send": "the destination has the message; nobody wrote that down",
+    "delivery.after_send": "the destination has the message; that is not recorded",
     "delivery.after_ack": "the delivery is marked as sent",
     "store.in_transaction": "a batch is executed and not committed",
-    "store.after_commit": "a batch is committed; nobody was told",
+    "store.after_commit": "a batch is committed; its callers are not answered",
 }
 
 

@@ -12,7 +12,7 @@ TurngateError
 │   ├── TooLarge             the answer does not fit a frame; ask for a page
 │   ├── RequestCancelled     the client took its request back
 │   └── Busy                 a bound was reached; says how deep the queue is and when to try again
-├── OperatorError            whoever runs the gateway changes something
+├── OperatorError            the operator changes something
 │   ├── ConfigError
 │   ├── UnknownAgent
 │   ├── StoreUnavailable     nothing was written; the store may come back
@@ -21,12 +21,12 @@ TurngateError
 │   ├── GatewayUnreachable   no gateway answers where one was expected
 │   ├── SchemaMismatch       the database was written by a newer turngate
 │   ├── WeightsUnavailable   the file of the local model is missing or cannot be had
-│   ├── BudgetSpent          nothing was asked: what may be used has been used
+│   ├── BudgetSpent          a budget is exhausted; no model was asked
 │   └── ModelFailed          the upstream model gave no usable answer; says the category
 ├── ToolError                the model changes its call: the text is the tool's result
 ├── DeliveryError            the delivery worker decides: resend, give up, or ask
 │   ├── DeliveryTransient    nothing was shown; try again later
-│   ├── DeliveryPermanent    will never work: dead letter at once
+│   ├── DeliveryPermanent    will never work: dead letter immediately
 │   └── DeliveryUnknown      it may have been shown: never resent blindly
 ├── RunError                 the run contract was refused; the engine decides
 │   ├── LeaseHeld            another live worker owns the run
@@ -43,7 +43,7 @@ TurngateError
 │   ├── RunParked            control flow: the run waits outside the process
 │   ├── RunTerminal          the run has already ended
 │   └── RunQuarantined       the run took its process down too often
-└── Bug                      nobody outside can act; an error id points at the log
+└── Bug                      no caller can act; an error id points at the log
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ ModelCategory = Literal[
 
 
 Subject = Literal["request", "model", "key", "account", "server"]
-"""What a refusal is about: it decides what rests afterwards."""
+"""What a refusal is about: it decides what cools down afterwards."""
 
 SUBJECTS: dict[ModelCategory, Subject] = {
     "rate": "model",  # limits are counted for each model of a key
@@ -109,7 +109,7 @@ class ModelAttempt:
 
 
 class TurngateError(Exception):
-    """Root of the tree. The message is a sentence for the one who must act."""
+    """Root of the tree. The message is a sentence for the party that must act."""
 
     def __init__(self, message: str = "", *, retry_after_ms: int | None = None) -> None:
         super().__init__(message or (type(self).__doc__ or type(self).__name__).split("\n")[0])
@@ -161,7 +161,7 @@ class Busy(CallerError):
 
 
 class OperatorError(TurngateError):
-    """Whoever runs the gateway must change something."""
+    """The operator must change a setting, a file or a service."""
 
 
 class ConfigError(OperatorError):
@@ -197,7 +197,7 @@ class WeightsUnavailable(OperatorError):
 
 
 class BudgetSpent(OperatorError):
-    """What may be used of models has been used."""
+    """A budget of tokens or model calls is exhausted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +268,7 @@ class DeliveryPermanent(DeliveryError):
 
 
 class DeliveryUnknown(DeliveryError):
-    """It may have been shown; nobody can tell."""
+    """It may or may not have been shown."""
 
 
 class RunError(TurngateError):
@@ -312,7 +312,7 @@ class AwaitEventTimeout(RunError):
 
 
 class EventEmitRace(RunError):
-    """Somebody gave this event before, with another payload; the first one stays."""
+    """The event was emitted before with another payload; the first one stays."""
 
 
 class RunCancelled(RunError):
@@ -341,7 +341,7 @@ class RunQuarantined(RunError):
 
 
 class Bug(TurngateError):
-    """An error nobody foresaw; its id points at the log entry."""
+    """An unexpected error; its id points at the log entry."""
 
     def __init__(self, message: str = "", *, error_id: str = "") -> None:
         super().__init__(message)
@@ -419,5 +419,5 @@ def describe(error: BaseException) -> Row:
 
 
 def by_kind(kind: str) -> type[TurngateError]:
-    """The class a stable word stands for, for whoever got it over the wire; `Bug` if unknown."""
+    """The class a stable word stands for, as received over the wire; `Bug` if unknown."""
     return next((cls for cls, row in TABLE.items() if row.kind == kind), Bug)

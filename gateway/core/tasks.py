@@ -57,7 +57,7 @@ class TaskOwner:
         ending = self._tasks.pop(task)
         error = None if task.cancelled() else task.exception()
         if error is None and ending is Ending.ETERNAL and not self._closing:
-            error = RuntimeError("ended although it should run for ever")
+            error = RuntimeError("ended although it should run until cancelled")
         if error is not None:
             self._on_failure(task.get_name(), error)
 

@@ -71,7 +71,7 @@ class Planned:
 
     @property
     def key(self) -> str:
-        """Key of the first delivery, for whoever waits for the answer; empty without any."""
+        """Key of the first delivery, for a caller that waits for the answer; empty without any."""
         return self.deliveries[0].key if self.deliveries else ""
 
 

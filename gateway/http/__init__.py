@@ -1,1 +1,1 @@
-"""The network surface: sockets, HTTP, WebSocket, probes. Below it nobody knows of a socket."""
+"""The network surface: sockets, HTTP, WebSocket, probes. The layers below know no sockets."""

@@ -155,11 +155,11 @@ class Guard:
 
 
 _WRONG_HOST = InvalidInput(
-    "this gateway does not answer to the name in the Host header; whoever runs it can add the name "
+    "this gateway does not answer to the name in the Host header; the operator can add the name "
     "to TURNGATE_ALLOWED_HOSTS"
 )
 _WRONG_ORIGIN = Forbidden(
-    "pages of this origin may not call this gateway; whoever runs it can add the origin to "
+    "pages of this origin may not call this gateway; the operator can add the origin to "
     "TURNGATE_ALLOWED_ORIGINS"
 )
 # A proxy that goes by the other one would take the rest of the body for a request of somebody else.

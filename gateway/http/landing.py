@@ -1,6 +1,6 @@
 """`/`: a page that says what runs here and how to talk to it. No script, nothing from elsewhere.
 
-What a visitor types into its console may speak to this gateway, and to nobody else.
+What a visitor types into its console may connect to this gateway only.
 """
 
 from __future__ import annotations

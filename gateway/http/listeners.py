@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 MAX_PROCESSES = 20_000
-"""Most processes looked through for the one that listens."""
+"""Maximum number of processes looked through for the one that listens."""
 LISTENING = "0A"
 LOCAL = frozenset(("localhost", "127.0.0.1", "::1"))
 

@@ -1,4 +1,4 @@
-"""A transport that cannot be held for ever: it aborts a peer that takes nothing.
+"""A transport with a stall timeout: it aborts a peer that takes nothing.
 
 asyncio's own transports wait without end for a peer that stopped reading, and closing one waits
 with them. Progress is measured by bytes that left the write buffer, never by pings: those queue

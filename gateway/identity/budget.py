@@ -10,7 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 MAX_BUCKETS = 10_000
-"""Most names a table remembers; more would let strangers fill the memory."""
+"""Maximum number of names a table remembers; more would let strangers fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Credentials: made once, shown once, compared in constant time, revoked at once.
+"""Credentials: made once, shown once, compared in constant time, revoked immediately.
 
 The table in memory is the one in the store, changed together with it. A valid token is let in
 whatever others do: addresses are shared by offices and proxies, and who shares one with an attacker

@@ -21,14 +21,14 @@ class Scope(StrEnum):
     CHAT = "chat"
     """Send messages, cancel own turns."""
     OPERATOR = "operator"
-    """See and steer everybody's; speak for any channel and peer."""
+    """See and steer all sessions; speak for any channel and peer."""
     ADMIN = "admin"
     """Credentials, bindings, agents."""
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody with a credential. `credential_id` names it without being a secret."""
+    """The holder of a credential. `credential_id` names it without being a secret."""
 
     name: str
     scopes: frozenset[Scope]

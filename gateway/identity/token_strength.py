@@ -29,7 +29,7 @@ def check_strength(token: str) -> None:
     if not is_strong(token):
         raise ConfigError(
             f"TURNGATE_TOKEN must have {MIN_TOKEN_CHARS} to {MAX_TOKEN_CHARS} characters that "
-            f"nobody can guess: {MIN_DIFFERENT_CHARS} different ones, no repetition and "
+            f"cannot be guessed: {MIN_DIFFERENT_CHARS} different ones, no repetition and "
             "no row such as abcdef; make one with: python3 -c 'import secrets; "
             "print(secrets.token_urlsafe(32))'"
         )

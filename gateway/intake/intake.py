@@ -47,7 +47,7 @@ from gateway.store.base.store import Durability, NewEvent, Receipt, Store, Unit
 from gateway.telemetry.tasks import task_failed_unasked
 
 MAILBOX = 20
-"""Most messages that wait in one conversation: more than a person types while a turn runs."""
+"""Maximum messages that wait in one conversation: more than a person types while a turn runs."""
 TURN_GUESS_MS = 3000
 """What a refused sender is told to wait per waiting message: a short turn's length."""
 ACCEPTING = 32

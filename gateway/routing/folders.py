@@ -22,7 +22,7 @@ from gateway.core.errors import InvalidInput
 from gateway.core.ids import AgentId
 
 MAX_ENTRIES = 10_000
-"""Most entries of one folder that are looked through; a home has a dozen."""
+"""Maximum number of entries of one folder that are looked through; a home has a dozen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Which conversation a message belongs to: the session key for an agent and a route.
 
-In a group everybody shares the conversation; a direct message reaches as far as the agent's dm
+All members of a group share the conversation; a direct message reaches as far as the agent's dm
 scope. Two people never meet in one key unless the scope or an identity link says so. Called by
 intake once the agent is known.
 """

@@ -47,7 +47,7 @@ Check = Callable[[Principal], None]
 
 
 def anybody(_principal: Principal) -> None:
-    """Nobody is refused."""
+    """Allows every caller."""
 
 
 class Dispatcher:

@@ -44,7 +44,7 @@ def examples() -> dict[str, Example]:
 
 
 def _always_ready() -> None:
-    """Nobody is refused."""
+    """Allows every caller."""
 
 
 @dataclass(frozen=True, slots=True)

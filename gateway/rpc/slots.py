@@ -1,4 +1,4 @@
-"""How many requests of one connection are worked on at once, and who has to wait.
+"""Bound on the concurrent requests of one connection, and the line for the rest.
 
 A burst waits in a short line; only where nothing moves for a while is a request refused. A request
 that merely waits for a turn gives its place up meanwhile.

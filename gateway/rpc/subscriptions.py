@@ -12,7 +12,7 @@ from gateway.core.ids import Ids
 from gateway.core.tasks import Ending, TaskOwner
 
 MAX_STREAMS = 64
-"""Most streams of one connection: a console with a view per conversation has fewer."""
+"""Maximum number of streams of one connection: a console with a view per conversation has fewer."""
 
 MAX_OF_CREDENTIAL = 256
 """Most streams of one credential: each reads the log by itself; a fleet of consoles has fewer."""

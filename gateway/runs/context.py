@@ -58,7 +58,7 @@ HOLD_S = 5.0
 POLL_S = 0.25
 """How soon such a wait sees an event that another process was given."""
 MAX_STREAMED = 100_000
-"""Most pieces of live output of one execution; what comes after is dropped."""
+"""Maximum number of pieces of live output of one execution; what comes after is dropped."""
 
 T = TypeVar("T")
 
@@ -403,7 +403,7 @@ class RunContext:
             raise RunParked("decision", wake_at=deadline, keys=(key,))
         raise StepOutcomeUnknown(
             f"run {live.run_id}, step {path} ({record.intent}) was cut short while it ran and "
-            "nobody said whether it happened"
+            "no operator has said whether it happened"
         )
 
     def _failure(self, path: str, error: Exception) -> FailStep:

@@ -45,7 +45,7 @@ async def end(execution: Execution, finish: Finish) -> None:
     if finish.after is not None:
         try:
             finish.after()
-        except Exception:  # a boundary: the run has ended, whatever its follower does
+        except Exception:  # a boundary: the run has ended, also if its follower fails
             log.exception("run.follower_failed", run_id=execution.run_id)
 
 
@@ -91,4 +91,4 @@ def _known(execution: Execution, error: Exception) -> TurngateError:
         return error
     error_id = execution.ids.new("e")
     log.error("run.bug", run_id=run_id, error_id=error_id, exc_info=error)
-    return Bug(f"an error nobody foresaw; its id is {error_id}", error_id=error_id)
+    return Bug(f"an unexpected error; its id is {error_id}", error_id=error_id)

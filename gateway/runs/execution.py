@@ -25,7 +25,7 @@ from gateway.runs.records import Records
 from gateway.store.base.store import NewEvent, Receipt, Store, Unit
 
 MAX_STEPS = 2000
-"""Most steps of a run: a loop that never ends is found before it fills the disk."""
+"""Maximum number of steps of a run: a loop that never ends is found before it fills the disk."""
 
 T = TypeVar("T")
 

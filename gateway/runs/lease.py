@@ -1,4 +1,4 @@
-"""The time for which a worker's runs are its own: renewed for all of them at once, or over in time.
+"""The time for which a worker owns its runs: renewed for all of them together, or over in time.
 
 Others may take a run when its lease has ended, so the owner stops `FENCE_S` before: by its own
 monotonic clock, whatever the store, the wall clock or a stalled loop does meanwhile.

@@ -154,7 +154,7 @@ class Operations:
 
         `ran` (with its result), `did_not_run` (so it is run now), or `skip` (and shall not be).
         Raises `Conflict` when nothing waits for a decision, `InvalidInput` when several do and
-        `step` names none, `EventEmitRace` when somebody else was first.
+        `step` names none, `EventEmitRace` when another decision came first.
         """
         await self.reading.one(run_id)
         keys = [row.key for row in await self._store.read(RunWaits(run_id))]
@@ -173,7 +173,7 @@ class Operations:
             if any(found.path == step and found.kind == "tool" for found in steps):
                 said["result"] = {"text": NOT_MADE, "is_error": True}
         if not await self._engine.emit(run_id, asked[step], said):
-            raise EventEmitRace(f"somebody has decided about step {step} of run {run_id} before")
+            raise EventEmitRace(f"step {step} of run {run_id} was already decided")
         await self._tell(run_id, {"action": "decide", "by": by, "step": step, "what": decision})
         return step
 

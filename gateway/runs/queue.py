@@ -1,4 +1,4 @@
-"""Where runs of tasks wait until they are executed: a few at once, in the order they became due.
+"""The queue of runs of tasks: a few are executed concurrently, in the order they became due.
 
 Nothing is lost here: what waits is in the store as parked and due, and is handed out again by the
 next process. So stopping drops the line and leaves what runs to the engine.

@@ -1,4 +1,4 @@
-"""Finds runs that nobody executes and hands each to its task's queue, once.
+"""Finds runs without a worker and hands each to its task's queue, once.
 
 Abandoned: running, and the lease is over. Woken: parked, and what it waits for is there. What is
 handed out is not looked at again until it is executed.
@@ -58,7 +58,7 @@ class Watch:
         self._nudged = asyncio.Event()
 
     def nudge(self) -> None:
-        """Look at once: something may have woken a run."""
+        """Look immediately: something may have woken a run."""
         self._nudged.set()
 
     def taken(self, run_id: RunId) -> None:

@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 IDLE_S = 15 * 60.0
 """How long an idle conversation stays in memory."""
 MAX_LIVE = 1000
-"""Most conversations in memory; past it the least recently used idle ones leave."""
+"""Maximum number of conversations in memory; past it the least recently used idle ones leave."""
 MAX_CHARS = 64 << 20
 """Most characters in memory, likewise: a thousand long conversations, or a few that somebody fills
 with the largest messages there are."""

@@ -93,15 +93,15 @@ class NumberedKey(BaseModel):
     requests_per_minute: int = Field(
         0,
         ge=0,
-        description="Most requests a minute to one of its models; default: "
+        description="Maximum requests a minute to one of its models; default: "
         "`LLM_REQUESTS_PER_MINUTE` where it is the same server.",
         examples=[60],
     )
     tokens_per_minute: int = Field(
         0,
         ge=0,
-        description="Most tokens a minute, prompts and answers; default: `LLM_TOKENS_PER_MINUTE` "
-        "where it is the same server.",
+        description="Maximum tokens a minute, prompts and answers; default: "
+        "`LLM_TOKENS_PER_MINUTE` where it is the same server.",
         examples=[100000],
     )
 

@@ -1,4 +1,4 @@
-"""How much turns may take: at once, for each, and in a day."""
+"""Limits on turns: concurrency, budget of each turn, budgets of a day."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class LimitSettings(Section):
         0,
         ge=0,
         le=100_000,
-        description="Maximum number of turns that run at once in a process, a quarter of them for "
-        "people alone; 0 means no bound but what is scarce: memory, processor, model servers.",
+        description="Maximum number of turns that run concurrently in a process, a quarter of them "
+        "for people alone; 0 means no bound but what is scarce: memory, processor, model servers.",
         examples=[2],
     )
     turngate_turn_memory: int = Field(
@@ -32,7 +32,7 @@ class LimitSettings(Section):
         64,
         ge=0,
         examples=["32"],
-        description="Most model calls of one turn; 0 means no bound, as below.",
+        description="Maximum model calls of one turn; 0 means no bound, as below.",
     )
     turngate_turn_seconds: float = Field(
         1800,
@@ -45,20 +45,29 @@ class LimitSettings(Section):
         0,
         ge=0,
         examples=["200000"],
-        description="Most tokens of one turn, prompts and answers together.",
+        description="Maximum tokens of one turn, prompts and answers together.",
     )
     turngate_root_tokens: int = Field(
         0,
         ge=0,
         examples=["1000000"],
-        description="Most tokens of one message with everything it sets off at other agents.",
+        description="Maximum tokens of one message with everything it sets off at other agents.",
     )
     turngate_session_day_tokens: int = Field(
-        0, ge=0, examples=["500000"], description="Most tokens of one conversation in a day (UTC)."
+        0,
+        ge=0,
+        examples=["500000"],
+        description="Maximum tokens of one conversation in a day (UTC).",
     )
     turngate_agent_day_tokens: int = Field(
-        0, ge=0, examples=["2000000"], description="Most tokens of one agent in a day (UTC)."
+        0,
+        ge=0,
+        examples=["2000000"],
+        description="Maximum tokens of one agent in a day (UTC).",
     )
     turngate_day_tokens: int = Field(
-        0, ge=0, examples=["5000000"], description="Most tokens of everybody in a day (UTC)."
+        0,
+        ge=0,
+        examples=["5000000"],
+        description="Maximum tokens of all agents together in a day (UTC).",
     )

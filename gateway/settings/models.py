@@ -108,14 +108,14 @@ class ModelSettings(Section):
     llm_requests_per_minute: int = Field(
         0,
         ge=0,
-        description="Most requests a minute with that key to one model, where the server does not "
-        "say in its headers what is left; 0 means no bound.",
+        description="Maximum requests a minute with that key to one model, where the server does "
+        "not say in its headers what is left; 0 means no bound.",
         examples=[60],
     )
     llm_tokens_per_minute: int = Field(
         0,
         ge=0,
-        description="Most tokens a minute with that key of one model, prompts and answers.",
+        description="Maximum tokens a minute with that key of one model, prompts and answers.",
         examples=[100000],
     )
     llm_ca_file: Path | None = Field(
@@ -154,7 +154,7 @@ class ModelSettings(Section):
 
     @property
     def model_key(self) -> str:
-        """The key the model server gets; OpenAI's own goes to nobody but OpenAI."""
+        """The key the model server gets; OpenAI's own goes to OpenAI only."""
         own = self.llm_api_key.get_secret_value()
         if own or not _is_openai(self.llm_base_url or OPENAI_URL):
             return own

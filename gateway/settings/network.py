@@ -66,7 +66,7 @@ class NetworkSettings(Section):
         ge=64 << 10,
         le=4 << 20,
         description="Largest frame or request body of a client that is known, for batches and "
-        "documents; at most 4 MiB, because one is read in one go while everybody else waits.",
+        "documents; at most 4 MiB, because one is read in one go while other clients wait.",
         examples=[4 << 20],
     )
     turngate_connections: int = Field(
@@ -90,7 +90,7 @@ class NetworkSettings(Section):
         ge=1,
         le=1_000_000,
         description="Requests a second that one credential may make while others wait, and twice "
-        "as many at once; past it they are refused as `rate_limited`. Not operators.",
+        "as many in a burst; past it they are refused as `rate_limited`. Not operators.",
         examples=[2000],
     )
 

@@ -1,7 +1,7 @@
 """Where settings come from besides options: environment, secret files, `.env`, `turngate.toml`.
 
 Reads each place, says which place gave a setting, and finds what no setting is called. Problems
-are values, so that all of them are told at once. Does not know what the settings are for.
+are values, so that all of them are reported together. Does not know what the settings are for.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ ALIKE = 0.7
 """Above it are the usual slips, as `LLM_KEY` and `LLM_URL`; below it, names others use."""
 
 _KUBERNETES = re.compile(r"TURNGATE_(SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP|SCTP))(_\w+)?")
-"""What Kubernetes adds for a service that is called turngate; nobody wrote it."""
+"""What Kubernetes adds for a service that is called turngate, not by the operator."""
 
 
 @dataclass(frozen=True, slots=True)

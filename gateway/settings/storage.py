@@ -56,7 +56,7 @@ class StoreSettings(Section):
     turngate_keep_events: int = Field(
         1_000_000,
         ge=1000,
-        description="Most entries of the log of events; the oldest go first.",
+        description="Maximum number of entries of the log of events; the oldest go first.",
         examples=[100_000],
     )
 

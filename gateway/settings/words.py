@@ -34,7 +34,7 @@ _SECRET_OPTION = re.compile(r"([?&](?:ssl)?password=)([^&#]*)", re.IGNORECASE)
 
 
 def is_secret(field: FieldInfo) -> bool:
-    """Whether its value is shown to nobody."""
+    """Whether its value is a secret, which is never shown."""
     return field.annotation is SecretStr
 
 
@@ -56,7 +56,7 @@ def default(field: FieldInfo) -> str:
 
 
 def example(field: FieldInfo) -> str:
-    """A value somebody might write; empty where the field gives none."""
+    """An example value; empty where the field gives none."""
     return _written(field.examples[0]) if field.examples else ""
 
 

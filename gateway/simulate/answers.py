@@ -75,7 +75,7 @@ class Reply:
     delay_s: float = 0.0
     """Until the first byte."""
     tokens_per_s: float = 0.0
-    """0: at once."""
+    """0: no delay."""
     hold: bool = False
     """Wait for the release before the first byte."""
 

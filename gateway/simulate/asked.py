@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class Asked:
-    """`body` and `headers` are as sent, key included: for whoever runs the simulator in-process."""
+    """`body` and `headers` are as sent, key included: for tests that run it in-process."""
 
     number: int
     """From 1, over the life of the simulator."""

@@ -1,6 +1,6 @@
 """Steering a simulator while it runs: JSON-RPC over `POST /rpc`, on its own port.
 
-For tests in other processes and for whoever rehearses. Pages of strangers are kept out by the kind
+For tests in other processes and for rehearsals. Pages of strangers are kept out by the kind
 of body, which they cannot send unasked, and by the name in `Host`; other machines by a token.
 """
 
@@ -51,7 +51,7 @@ class Clear(Params):
 class Latest(Params):
     """How much is listed."""
 
-    limit: int = Field(50, ge=1, le=KEPT, description="Most requests listed.")
+    limit: int = Field(50, ge=1, le=KEPT, description="Maximum requests listed.")
 
 
 class Close(Params):

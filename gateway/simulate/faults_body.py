@@ -44,7 +44,7 @@ BODY = (
     _bad("endless", "200, an event of 60 MB", Raw((b"data: " + b"x" * (1 << 20),) * 60)),
     _bad(
         "gzip",
-        "200, compressed although nobody asked, a thousand times larger inside",
+        "200, compressed without being asked to, a thousand times larger inside",
         Raw((gzip.compress(b" " * 10_000_000),), 200, JSON | {"content-encoding": "gzip"}),
     ),
     _bad(
@@ -91,7 +91,7 @@ BODY = (
     Fault(
         "unknown-fields",
         "answer",
-        "a good answer with members nobody knows",
+        "a good answer with unknown members",
         document(
             {
                 "model": MODEL,

@@ -46,7 +46,7 @@ REFUSAL = (
     Fault(
         "overflow-empty",
         "overflow",
-        "400 without a body (Cerebras, and from nobody else)",
+        "400 without a body (Cerebras alone)",
         Raw((), 400, {}),
         host="api.cerebras.ai",
     ),

@@ -185,7 +185,7 @@ CALLS = (
     Fault(
         "unknown-tool",
         "answer",
-        "a tool nobody offered",
+        "a tool that was not offered",
         _calls(_call(0, id="a", function={"name": "no_such_tool", "arguments": "{}"})),
     ),
     Fault(

@@ -112,7 +112,7 @@ class Rules:
 
     def choose(self, asked: Asked, *, now_s: float) -> Fault | Reply | None:
         """What this request is answered with, None when no rule is for it; raises `ConfigError`
-        for a fault nobody knows."""
+        for an unknown fault."""
         if asked.model.startswith(FAULT_MODEL):
             return find(asked.model.removeprefix(FAULT_MODEL))
         for active in (*reversed(self._added.values()), *self._standing):

@@ -78,7 +78,7 @@ class Simulator:
     def set(self, fault: str, **when: Any) -> str:
         """Answer with this fault from now on, for requests that `When(**when)` is for.
 
-        Returns the name to `clear` it by; raises `ConfigError` for a fault nobody knows.
+        Returns the name to `clear` it by; raises `ConfigError` for an unknown fault.
         """
         return self.add(Rule(When(**when), fault=find(fault)))
 

@@ -17,7 +17,7 @@ from gateway.store.base.query import Query, Row
 from gateway.store.base.store import Committed, Listener, Loss, Meter, Receipt, Unit
 
 PENDING_UNITS = 10_000
-"""Most units waiting for the writer; past it `commit` waits, which slows their makers down."""
+"""Maximum units waiting for the writer; past it `commit` waits, which slows their makers down."""
 PENDING_POSTED = 2 * PENDING_UNITS
 """Past it `post` drops and counts: only makers that never await a commit get this far."""
 

@@ -175,7 +175,7 @@ PROBE_S = 1.0
 async def probe_lag(
     clock: Clock, health: Health, on_lag: Callable[[float], None], *, every_s: float = PROBE_S
 ) -> None:
-    """Measure for ever how late the loop wakes a sleeper; cancelling ends it."""
+    """Measure until cancelled how late the loop wakes a sleeper; cancelling ends it."""
     while True:
         before = clock.monotonic()
         await clock.sleep(every_s)

@@ -108,7 +108,7 @@ class Metrics:
     # --- what others call ------------------------------------------------------------------------
 
     def connections(self, transport: str, count: Callable[[], float]) -> None:
-        """Ask this for the number of open connections whenever somebody collects."""
+        """Ask this for the number of open connections at each collection."""
         self._connections.labels(transport).set_function(count)
 
     def rpc_answered(self, method: str, outcome: str, seconds: float) -> None:
@@ -124,15 +124,15 @@ class Metrics:
         histogram.observe(seconds)
 
     def reason(self, name: str, holds: Callable[[], float]) -> None:
-        """Ask this whether the gateway is ill for a reason whenever somebody collects."""
+        """Ask this whether the gateway is ill for a reason at each collection."""
         self._reasons.labels(name).set_function(holds)
 
     def queue(self, name: str, depth: Callable[[], float]) -> None:
-        """Ask this for the depth of a queue whenever somebody collects."""
+        """Ask this for the depth of a queue at each collection."""
         self._queue.labels(name).set_function(depth)
 
     def turns(self, state: str, count: Callable[[], float]) -> None:
-        """Ask this for the number of turns in a state whenever somebody collects."""
+        """Ask this for the number of turns in a state at each collection."""
         self._turns.labels(state).set_function(count)
 
     def turn_ended(self, end: str) -> None:

@@ -22,7 +22,7 @@ MAX_VALUE_CHARS = 2048
 MAX_TRACE_CHARS = 8192
 """Longest traceback kept; its end says what happened."""
 MAX_ITEMS = 50
-"""Most items a listing shows."""
+"""Maximum number of items a listing shows."""
 MAX_DEPTH = 6
 """Deepest nesting shown."""
 

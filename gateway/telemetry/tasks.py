@@ -1,4 +1,4 @@
-"""What becomes of a task's failure when nobody waits for the task: a line in the log.
+"""Logs the failure of background tasks that have no waiting caller.
 
 One of these is what a `gateway.core.tasks.TaskOwner` calls.
 """

@@ -1,6 +1,6 @@
 """The end of a turn as one unit: transcript, outbox, events, input states and the run's end.
 
-Nobody else writes these together; whoever reads one of them after the commit finds all of them.
+Only this module writes these together; a reader of one after the commit finds all of them.
 """
 
 from __future__ import annotations

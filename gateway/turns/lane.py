@@ -26,8 +26,8 @@ class Lane:
 
     `held_by` is the turn that has begun and not ended; `returned` is that turn when it was
     interrupted or has woken, and whether it has to run alone. `lost`: it is not executed here any
-    more, and may not come back; `nudged`: look at once whether it will. `working`: a task is at it.
-    `executing`: the turn this process executes now.
+    more, and may not come back; `nudged`: look immediately whether it will. `working`: a task is
+    at it. `executing`: the turn this process executes now.
     """
 
     key: str

@@ -361,7 +361,7 @@ class Lanes:
             self._drop(lane)
 
     def take_over(self) -> None:
-        """Another process stops: look at once for what it has left."""
+        """Another process stops: look immediately for what it has left."""
         self._engine.nudge()
         self._left_behind.set()
 

@@ -1,6 +1,6 @@
 """Which waiting messages one turn answers: the pure rule.
 
-Messages merge only when nobody could tell the difference: same sender, same place, same wish for an
+Messages merge only when the result is the same: same sender, same place, same wish for an
 agent. Commands and attachments stand alone, and what comes after them waits.
 """
 

@@ -1,6 +1,6 @@
 """JSON-RPC 2.0 frames without I/O: text to checked requests, answers to text.
 
-`parse` never raises: whatever is wrong with a frame or a member of a batch becomes the error that
+`parse` never raises: anything wrong with a frame or a member of a batch becomes the error that
 is to be answered. Nothing here knows a method. Called by `gateway.rpc` and usable by a client.
 """
 
@@ -20,9 +20,9 @@ from gateway.core.errors import Row, TurngateError, describe
 MAX_FRAME_BYTES = 1 << 20
 """Longest frame read, unless a setting says otherwise; how long a message may be, intake says."""
 MAX_BATCH = 50
-"""Most members of a batch: enough to fill a page of a console, too few to hide a flood in."""
+"""Maximum members of a batch: enough to fill a page of a console, too few to hide a flood in."""
 MAX_DEPTH = 64
-"""Most containers within each other; our deepest parameter has six."""
+"""Maximum number of containers within each other; our deepest parameter has six."""
 MAX_ID_CHARS = 256
 """Longest id that is echoed: a UUID has 36."""
 
@@ -38,7 +38,7 @@ JsonParams = dict[str, Any] | list[Any]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A call. A notification gets no answer, whatever becomes of it."""
+    """A call. A notification never gets an answer."""
 
     method: str
     params: JsonParams
@@ -63,7 +63,7 @@ Member = Request | Refused
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """The members of a frame; none when it held nothing but responses, which nobody asked for."""
+    """The members of a frame; none when it held nothing but responses, which were not requested."""
 
     members: tuple[Member, ...]
     batch: bool = False
@@ -186,7 +186,7 @@ def _members(values: list[Any]) -> tuple[Member, ...]:
 
 
 def _member(value: Any) -> Member | None:
-    """One request; None for a response, which is never answered lest two servers talk for ever."""
+    """One request; None for a response, which is never answered: two servers would loop."""
     if not isinstance(value, dict):
         return Refused(error_object(INVALID_REQUEST, "a request is an object"))
     if "method" not in value and "id" in value and ("result" in value) != ("error" in value):
@@ -204,7 +204,7 @@ def _member(value: Any) -> Member | None:
 
 
 def _problem(value: dict[str, Any]) -> str:
-    """What keeps an object from being a request; members nobody asked for do not."""
+    """What keeps an object from being a request; unknown members do not."""
     if value.get("jsonrpc") != "2.0":
         return 'jsonrpc must be "2.0"'
     if not isinstance(value.get("method"), str):

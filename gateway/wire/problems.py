@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from gateway.core.suggestions import did_you_mean
 
 MAX_PROBLEMS = 10
-"""Most problems told together: a list of a thousand wrong items is one mistake."""
+"""Maximum number of problems told together: a list of a thousand wrong items is one mistake."""
 MAX_PATH_CHARS = 100
 
 Place = tuple[int | str, ...]

@@ -140,6 +140,6 @@ async def test_a_question_nobody_answers_ends_in_an_honest_sentence(tmp_path: Pa
         await house.wait(2)
         await house.idle()
         assert (await house.input(accepted.turn_id)).detail == "step_outcome_unknown"
-        assert "nobody said whether it happened" in house.seen()[0].text
+        assert "no operator has said whether it happened" in house.seen()[0].text
         assert await house.state(waiting.turn_id) == "answered"
         assert len(tool.calls) == 1

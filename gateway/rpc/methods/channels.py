@@ -22,7 +22,7 @@ async def status(call: Call, params: wire.OneChannel) -> wire.ChannelEntry:
 
 
 async def start(call: Call, params: wire.OneChannel) -> wire.ChannelEntry:
-    """Let a channel read and send; what waited for it leaves at once."""
+    """Let a channel read and send; queued deliveries leave immediately."""
     await call.gateway.channels.start(params.channel, params.account)
     return await status(call, params)
 

@@ -65,7 +65,7 @@ async def steps(call: Call, params: wire.Steps) -> wire.StepPage:
 
 
 async def cancel(call: Call, params: wire.OneRun) -> wire.RunCancelling:
-    """Ask a run to stop: at once, at its next step, or when it wakes."""
+    """Ask a run to stop: immediately, at its next step, or when it wakes."""
     work = call.gateway.operations.cancel(RunId(params.run_id), by=call.principal.name)
     await call.shared.run_to_completion("runs.cancel", work)
     return wire.RunCancelling(run_id=params.run_id)

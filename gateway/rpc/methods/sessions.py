@@ -28,7 +28,7 @@ from gateway.wire.methods import sessions as wire
 
 
 async def list_(call: Call, params: wire.ListSessions) -> wire.SessionPage:
-    """Conversations, most recently active first: one's own, or for operators everybody's."""
+    """Conversations, most recently active first: one's own, or for operators those of all."""
     at, key = decode(params.cursor, int, str) if params.cursor else (FROM_THE_TOP, "")
     rows = await call.conversations.reading.sessions(
         call.principal, agent=params.agent_id, before=(at, key), limit=params.limit

@@ -1,4 +1,4 @@
-"""Credentials: made, listed, revoked. Nobody gives what he does not have."""
+"""Credentials: made, listed, revoked. A caller grants only scopes it has."""
 
 from __future__ import annotations
 
@@ -54,5 +54,5 @@ def _shape(credential: Credential) -> CredentialShape:
 
 CREATE = Method("tokens.create", Scope.ADMIN, create)
 LIST = Method("tokens.list", Scope.ADMIN, list_all)
-# Whoever floods the gateway with a stolen token must not keep it alive by that.
+# A flood of requests with a stolen token must not keep that token alive.
 REVOKE = Method("tokens.revoke", Scope.ADMIN, revoke, always=True, errors=(Conflict, NotFound))

@@ -71,7 +71,7 @@ async def list_(call: Call, params: wire.ListTurns) -> wire.TurnPage:
 
 
 async def cancel(call: Call, params: wire.OneTurn) -> wire.Cancelled:
-    """Stop a turn: at once while it waits, at its next step once it runs."""
+    """Stop a turn: immediately while it waits, at its next step once it runs."""
     await call.conversations.asking.cancel(call.principal, params.turn_id)
     return wire.Cancelled(turn_id=params.turn_id)
 

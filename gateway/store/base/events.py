@@ -11,7 +11,7 @@ from gateway.store.base.query import Query
 class EventRow(NamedTuple):
     """One entry of the log; `seq` has no gaps in the order of commits.
 
-    `data` is JSON text without anybody's words; those are in `body`, which is None where there are
+    `data` is JSON text without words of people; those are in `body`, which is None where there are
     none or where they were blanked.
     """
 

@@ -243,7 +243,7 @@ class PutStep(NamedTuple):
 
 
 class ReopenRun(NamedTuple):
-    """A run that nobody executes is parked and due now, with the next epoch and no interruptions.
+    """A run without a worker is parked and due now, with the next epoch and no interruptions.
 
     Refused `Conflict` when it runs, or is another epoch's by now.
     """
@@ -254,14 +254,14 @@ class ReopenRun(NamedTuple):
 
 
 class DropStep(NamedTuple):
-    """Forget a step of a run that nobody executes; the next execution does it again."""
+    """Forget a step of a run without a worker; the next execution does it again."""
 
     run_id: str
     path: str
 
 
 class DropRunEvent(NamedTuple):
-    """Forget an event of a run that nobody executes; it may be given again."""
+    """Forget an event of a run without a worker; it may be given again."""
 
     run_id: str
     key: str

@@ -36,7 +36,7 @@ from gateway.store.writing import (
 )
 
 BATCH_OPS = 512
-"""Most operations in one transaction: bounds how long the first waits for the last."""
+"""Maximum number of operations in one transaction: bounds how long the first waits for the last."""
 TRIES = 2
 """How often a unit is written over a lost connection: once on the old one, once on a new one."""
 LOCK_TRIES = 5

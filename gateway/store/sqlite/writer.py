@@ -34,7 +34,7 @@ from gateway.store.writing import (
 )
 
 BATCH_OPS = 1024
-"""Most operations in one transaction: bounds how long the first waits for the last."""
+"""Maximum number of operations in one transaction: bounds how long the first waits for the last."""
 CHECKPOINT_BYTES = 16 << 20
 """WAL size at which the writer moves pages to the database between batches, without waiting."""
 FORCED_CHECKPOINT_BYTES = 64 << 20

@@ -13,13 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 from gateway.core.errors import InvalidInput
 
 MAX_PAGE = 100
-"""Most entries of a list in one answer."""
+"""Maximum number of entries of a list in one answer."""
 
 Name = Annotated[str, Field(min_length=1, max_length=512)]
-"""An id somebody gave to something."""
+"""An id of an object, given by a client or made here."""
 Key = Annotated[str, Field(min_length=1, max_length=2048)]
 """A session key in its text form."""
-Limit = Annotated[int, Field(ge=1, le=MAX_PAGE, description="Most entries in the answer.")]
+Limit = Annotated[
+    int, Field(ge=1, le=MAX_PAGE, description="Maximum number of entries in the answer.")
+]
 Cursor = Annotated[
     str, Field(max_length=4096, description="`next_cursor` of the page before; empty: the first.")
 ]

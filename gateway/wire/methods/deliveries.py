@@ -16,7 +16,7 @@ class DeliveryStats(Result):
 
     total_attempted: int
     total_succeeded: int
-    total_failed: int = Field(description="Dead, expired, or nobody knows.")
+    total_failed: int = Field(description="Dead, expired or unknown.")
     pending: int
     available: int
     states: dict[str, int]

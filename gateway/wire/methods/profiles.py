@@ -34,7 +34,7 @@ class ProfileList(Result):
 
 
 class ClearProfiles(Params):
-    """Whose pauses to end; without a name, everybody's."""
+    """The profile to clear; without a name, all of them."""
 
     profile: Name | None = None
 

@@ -134,7 +134,7 @@ class RouteExplained(Result):
     route: str
     tried: list[TrialShape]
     not_tried: int
-    agent_id: str | None = Field(description="Null: nobody would answer, see `refused`.")
+    agent_id: str | None = Field(description="Null: no agent would answer, see `refused`.")
     session_key: str | None
     why: Literal["override", "binding", "default"]
     binding_id: str | None

@@ -21,7 +21,7 @@ WHOLE_BYTES = 1 << 19
 PIECE_CHARS = 80_000
 """Most characters of a piece: with every one of them escaped twelve-fold it still fits a frame."""
 MAX_PIECES = 800
-"""Most pieces of a document: 64 million characters are held in memory while they are read."""
+"""Maximum pieces of a document: 64 million characters are held in memory while they are read."""
 
 PieceName = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")]

@@ -26,7 +26,7 @@ class OneSession(Params):
 
 
 class ListSessions(Page):
-    """Whose conversations: one's own, or for operators everybody's."""
+    """Whose conversations: one's own, or for operators those of all."""
 
     agent_id: Place = Field("", description="Only this agent's.")
 
@@ -99,7 +99,7 @@ class Export(Result):
 class NewSession(Params):
     """A fresh conversation with an agent."""
 
-    agent_id: Place = Field("", description="The agent; empty: whom the routes choose.")
+    agent_id: Place = Field("", description="The agent; empty: the one the routes choose.")
     label: Label = ""
 
 
@@ -138,10 +138,10 @@ class CompactSession(OneSession):
 
 
 class SessionCompacted(Result):
-    """What was summarised; models see the summary, everybody else can read what it stands for.
+    """What was summarised; models see the summary, all other readers get what it stands for.
 
     The summary is a turn of its own. While it has not ended `messages` is 0; it goes on, also when
-    nobody waits.
+    no client waits.
     """
 
     session_key: str

@@ -10,7 +10,7 @@ from gateway.wire.methods.base import Result
 
 
 class ClientPresence(Result):
-    """Somebody who is connected."""
+    """A connected client."""
 
     principal: str
     client: str

@@ -67,7 +67,7 @@ Position = Annotated[
 
 
 class StartTurn(Params):
-    """A message, and whom it comes from.
+    """A message and its sender.
 
     Without the scope `operator` the channel is `websocket` and the peer belongs to the credential.
     """
@@ -80,7 +80,7 @@ class StartTurn(Params):
     guild_id: Place = ""
     group_id: Place = Field("", description="A group the message is said in; for operators.")
     thread_id: Place = Field("", description="A thread of that group.")
-    agent_id: Place = Field("", description="The agent that answers, whatever the routes say.")
+    agent_id: Place = Field("", description="The agent that answers; overrides the routes.")
     idempotency_key: Place = Field(
         "", description="The same key with the same message is the same turn, for 24 h."
     )
@@ -224,7 +224,7 @@ class Shortened(Result):
 
 
 class StepSummary(Result):
-    """What a turn asked the world for, without anybody's words."""
+    """What a turn asked the world for, without the words of people."""
 
     path: str
     intent: str

@@ -129,7 +129,7 @@ async def test_a_stalled_write_is_unknown_and_the_rest_still_follows() -> None:
     async with on_a_pipe(clock) as (written, pipes), asyncio.TaskGroup() as tasks:
         error = await run_out(clock, await stalled(written, pipes, tasks))
         assert isinstance(error, DeliveryUnknown)
-        assert "nobody has read the output for 10 s" in str(error)
+        assert "the output was not read for 10 s" in str(error)
         pipes.stdout.resume()
         assert await pipes.stdout.line() == MORE_THAN_A_PIPE[1:]
         await written.write("next\n")

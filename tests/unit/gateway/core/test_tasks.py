@@ -76,7 +76,7 @@ async def test_an_eternal_task_that_ends_has_failed(owner: TaskOwner, failures: 
     """It was to run until its owner closes."""
     owner.start("poller", at_once(), ending=Ending.ETERNAL)
     await settle()
-    assert failures.said() == [("lane.poller", "ended although it should run for ever")]
+    assert failures.said() == [("lane.poller", "ended although it should run until cancelled")]
 
 
 @pytest.mark.parametrize("ending", [Ending.FINISHABLE, Ending.CANCELLABLE])

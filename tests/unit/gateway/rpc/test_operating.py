@@ -111,7 +111,7 @@ async def test_a_failed_run_goes_on_where_it_stopped(world: World, office: Offic
     run = await started(world, talk, "report")
     shown = await talk.call("runs.get", run_id=run)
     assert (shown["status"], shown["error"]) == ("failed", "internal")
-    assert shown["outcome"]["note"].startswith("an error nobody foresaw")
+    assert shown["outcome"]["note"].startswith("an unexpected error")
     office.down = False
     assert await talk.call("runs.resume", run_id=run) == {"run_id": run}
     await world.settled()

@@ -109,7 +109,7 @@ async def test_a_foreign_exception_ends_the_run_and_tells_nothing(
     (error,) = process.task.errors
     assert isinstance(error, Bug)
     assert error.error_id
-    assert str(error) == f"an error nobody foresaw; its id is {error.error_id}"
+    assert str(error) == f"an unexpected error; its id is {error.error_id}"
     run = await run_of(store)
     assert (run.status, run.error) == ("failed", "internal")
     (line,) = [line for line in lines if line["event"] == "run.bug"]

@@ -200,7 +200,7 @@ async def test_a_decision_nobody_takes_in_time_ends_the_turn() -> None:
         assert await bench.execute() == "ended"
         assert (await bench.input()).detail == "step_outcome_unknown"
         (said,) = await bench.shown()
-        assert "nobody said whether it happened" in said
+        assert "no operator has said whether it happened" in said
         assert len(tool.calls) == 1
 
 
