@@ -237,7 +237,7 @@ ROWS: tuple[Row, ...] = (
         ANY,
         "tools",
         r"\b(?:tools?|tool[ _](?:use|calls?|calling|choice)|functions?|function[ _]calling)"
-        r"(?: with function calling)? (?:is|are) (?:currently )?(?:not|un)[ -]?"
+        r"\W?(?: with function calling)? (?:is|are) (?:currently )?(?:not|un)[ -]?"
         r"(?:supported|allowed|enabled|available)",
     ),
     *_refuses(
@@ -306,7 +306,12 @@ ROWS: tuple[Row, ...] = (
     *_overflow(ANY, r"\bexceeds? (?:the )?(?:\S+ ){0,3}context (?:length|window|size|limit)\b"),
     *_overflow(ANTHROPIC, r"\bprompt is too long\b"),
     *_overflow(VLLM, r"\bcontext length is only \d+", r"\bmax_tokens must be at least 1, got -"),
-    *_overflow(LM_STUDIO, r"\bgreater than the context length\b"),
+    *_overflow(
+        LM_STUDIO,
+        r"\bgreater than the context length\b",
+        r"\bloaded with (?:an? )?context length of only \d+",
+    ),
+    *_overflow(DASHSCOPE, r"\brange of \W?(?:input|prompt)\W? length (?:is|should be) \[\d+, ?\d+"),
     *_overflow(GROQ, r"\breduce the length of the (?:messages|prompt|input)\b"),
     *_overflow(GOOGLE, r"\binput token count\b.*\bexceeds\b"),
     *_overflow(XAI, r"\bmaximum prompt length is \d+"),

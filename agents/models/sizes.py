@@ -89,6 +89,7 @@ WINDOWS = _compiled(
     r"context (?:window|length|size) of (?:only )?<window>",
     r"max(?:imum)?[ _](?:seq(?:uence)?_len|model_len|position_embeddings)\w* \(?<window>",
     r"token limit:? <window>",
+    r"range of \W?(?:input|prompt)\W? length (?:is|should be) \[\d+, ?<window>",  # DashScope
 )
 """The window alone."""
 

@@ -44,6 +44,10 @@ from agents.models.sizes import Sizes, in_message, short_by
         ("Rate limit reached on tokens per minute (TPM): Limit 6000, Used 5000, Requested 1500.",
          Sizes()),
         ("maximum context length is 7 tokens", Sizes()),
+        ("the model is loaded with context length of only 4096 tokens, which is not enough",
+            Sizes(window=4096)),
+        ("<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 30720]",
+            Sizes(window=30720)),
         ("nothing of the kind", Sizes()),
     ],
 )  # fmt: skip
