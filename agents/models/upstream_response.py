@@ -21,7 +21,7 @@ class UpstreamResponse:
     """A response while it arrives.
 
     `begun` once the head is complete, `whole` once the body is. `reusable` says whether nothing
-    followed the end of the response and the server keeps the connection open.
+    followed the end of a response with a body and the server keeps the connection open.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class UpstreamResponse:
         self.headers: list[tuple[bytes, bytes]] = []
         self.begun = False
         self.whole = False
-        self._surplus = False
+        self._surplus = self._filled = False
         self._keep_alive = False
         self._until_eof = False
         self._pieces: list[bytes] = []
@@ -40,8 +40,11 @@ class UpstreamResponse:
 
     @property
     def reusable(self) -> bool:
-        """Whether the response is complete and the last thing on the connection."""
-        return self.whole and self._keep_alive and not self._surplus
+        """Whether the response is complete, the last thing on the connection, and not empty.
+
+        A server that failed behind its head ends the body and, a moment later, the connection.
+        """
+        return self.whole and self._filled and self._keep_alive and not self._surplus
 
     @property
     def pending(self) -> bool:
@@ -113,6 +116,7 @@ class UpstreamResponse:
             return
         self._pieces.append(body)
         self._last = body
+        self._filled = True
         self._framing = 0
 
     def on_chunk_header(self) -> None:

@@ -67,10 +67,6 @@ def _vllm(*options: str) -> Callable[[str, Path], list[str]]:
     return command
 
 
-UNHEARD = (
-    "it drops the connection before the head of a stream that is too long, which is taken for a "
-    "server that is down, and everybody waits for its pause to end"
-)
 PICTURE_GAP = {
     "test_a_picture_becomes_a_line": "a picture is measured by the ratio of the model's text, so "
     "a small window is full before the server can say that it takes none"
@@ -94,10 +90,6 @@ SERVERS = (
         _llama_cpp_python,
         tools=False,
         gaps={
-            "test_past_the_window": UNHEARD,
-            "test_a_message_larger_than_the_window": UNHEARD,
-            "test_an_answer_without_end": UNHEARD,
-            "test_six_people_at_once": UNHEARD,
             "test_a_cut_stream": "behind a cut answer the server's next one is found empty",
         },
     ),

@@ -96,3 +96,12 @@ def test_a_server_that_closes_is_not_asked_again(head: bytes) -> None:
 def test_what_is_no_response_or_could_be_two_is_refused(data: bytes) -> None:
     with pytest.raises(MalformedResponse):
         read(*(data[at : at + 65536] for at in range(0, len(data), 65536)))
+
+
+@pytest.mark.parametrize(
+    "head", [b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"Content-Length: 0\r\n\r\n"]
+)
+def test_an_empty_answer_is_whole_and_its_connection_gets_no_other_request(head: bytes) -> None:
+    """llama-cpp-python hangs up a moment after one, often into the next request."""
+    response, body = read(b"HTTP/1.1 200 OK\r\n" + head)
+    assert (body, response.whole, response.reusable) == (b"", True, False)
