@@ -1,7 +1,7 @@
 """How much tools may add to one turn: calls and characters, a round and in all. Pure.
 
 Each bound holds for itself and together they hold the turn: a model that asks for a hundred long
-results a round reaches the end of the turn, not of the memory. Whatever is left out says so to the
+results a round reaches the end of the turn, not of the memory. Omissions are marked for the
 model. When a turn has used it up, the model is asked once more, to answer with what it has.
 """
 

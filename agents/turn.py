@@ -2,9 +2,9 @@
 
 `ToolLoop.run` is a pure generator of effects: it does no I/O, reads no clock and makes up no id at
 random, so the same outcomes always yield the same effects, live, in a replay and in a test. It
-refuses to run tools the snapshot does not hold; whoever executes the effects checks again.
+refuses to run tools the snapshot does not hold; the executor of the effects checks again.
 
-Whatever happens, the messages it returns are pair-safe: each call has its result. The driver throws
+In every case the messages it returns are pair-safe: each call has its result. The driver throws
 `Cancelled` at a yield only; a turn stopped before its first effect was never begun, and the driver
 ends it itself.
 """

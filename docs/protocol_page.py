@@ -67,7 +67,7 @@ may be longer than that and is sent whole. Anything else that does not fit is `r
 
 NOTIFICATIONS = """\
 What a subscription sends. `seq` counts everything the log holds, in the order in which it \
-became durable; `prev_seq` is the number told before, so a hole in the numbers is no loss as \
+became durable; `prev_seq` is the number sent before, so a hole in the numbers is no loss as \
 long as each `prev_seq` is the last `seq`. Keep the last `seq` and resume with it as \
 `after_seq`.
 

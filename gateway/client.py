@@ -142,7 +142,7 @@ class Client(Link):
         return answer
 
     async def status(self) -> Status:
-        """How the gateway is."""
+        """The state of the gateway."""
         return _as(Status, await self.call("status"))
 
     async def call(

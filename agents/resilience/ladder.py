@@ -3,7 +3,7 @@ where it is not.
 
 A generator like the turn it serves: it asks for summaries by an effect, so each is recorded and
 paid once. At most `MAX_RUNGS` refusals are answered by shrinking, and a rung that does not shrink
-ends it: whatever a provider says, the number of calls is bounded.
+ends it: so the number of calls is bounded.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One answer despite failing model servers: other keys, a short wait, other models.
 
 Wraps one client a profile and is a model itself, so the turn sees either one answer or one failure.
-It goes around model calls only: no tool is run in here, so none is run twice. Whom to ask next is
-decided by `choosing`, how long a key rests by `cooldown`; `search` asks, waits and writes down.
+It goes around model calls only: no tool is run in here, so none is run twice. The next profile is
+decided by `choosing`, how long a key cools down by `cooldown`; `search` asks, waits, records.
 """
 
 from __future__ import annotations

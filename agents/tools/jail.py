@@ -1,11 +1,11 @@
 """Opening a file for reading below a folder, never outside it, also under concurrent renames.
 
 The path is walked a component at a time, each opened relative to the folder before it and never
-through a symbolic link, so there is no moment between a check and its use in which somebody could
-swap a folder for a link. Links are refused even where they stay inside: whether they do can change
-at any time. Nothing is decoded: `%2e%2e` and look-alikes of the slash are ordinary names. What the
-folder hides is recognised by device and inode, so no hard link, mount or other spelling reaches it,
-and it is reported as a file that does not exist.
+through a symbolic link, so there is no moment between a check and its use in which an attacker
+could swap a folder for a link. Links are refused even where they stay inside: whether they do can
+change at any time. Nothing is decoded: `%2e%2e` and look-alikes of the slash are ordinary names.
+What the folder hides is recognised by device and inode, so no hard link, mount or other spelling
+reaches it, and it is reported as a file that does not exist.
 """
 
 from __future__ import annotations

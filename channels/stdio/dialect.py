@@ -15,7 +15,7 @@ from gateway.core.ids import TurnId
 CHANNEL = "stdio"
 ACCOUNT = "local"
 PRINCIPAL = "local"
-"""Whoever holds the streams of the process is the person who started it."""
+"""The holder of the process's streams is the person who started it."""
 PEER = "local"
 
 
@@ -102,5 +102,5 @@ class Dialect(Protocol):
         ...
 
     def prompt(self) -> str:
-        """What shows a person that the next line may be typed; empty when nobody sits there."""
+        """What shows a person that the next line may be typed; empty without a terminal."""
         ...

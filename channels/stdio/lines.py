@@ -1,7 +1,7 @@
 """Lines of an input stream, read in a daemon thread so that the loop never waits for a person.
 
 `LineSplitter` is pure. `LineReader` owns the stream from `start` on: it reads around the stream's
-own buffer, so nobody else may have read from it.
+own buffer, so no other code may have read from it.
 """
 
 from __future__ import annotations

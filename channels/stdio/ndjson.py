@@ -18,7 +18,7 @@ Out, `id` being null when the line had none:
 A refused wish to cancel is `refused` with `turn_id` added. `accepted` leaves after the message is
 durable. `id` is the message's external id: a sender that does not know whether a line was accepted,
 because either side died, sends the same line again, and gets the first turn with `duplicate` true.
-So an id names one message for ever; a counter that starts again at 1 with each process does not.
+So an id names one message permanently; a counter that starts again at 1 with each process does not.
 
 A `message` is repeated with the same `delivery_key` when its first showing is in doubt; the reader
 keeps the keys and shows each once. That is what `dedupes` declares. `accepted` may be missing for

@@ -1,7 +1,7 @@
 """A gateway that a terminal runs, for itself and for those who attach to it.
 
 It listens on this machine only, wherever there is a free port. When its terminal leaves, the next
-one serves at the same address, so everybody else's connection mends itself.
+one serves at the same address, so other terminals reconnect by themselves.
 """
 
 from __future__ import annotations

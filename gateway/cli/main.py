@@ -1,6 +1,6 @@
 """The `turngate` command: its subcommands by name, loaded when they are asked for.
 
-`--help` and a mistyped word must answer at once, so nothing that takes time is imported here.
+`--help` and a mistyped word must answer immediately, so nothing slow is imported here.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from gateway.cli.ending import INTERRUPTED, check_words, told
 # name → (module, what `--help` says). A namespace of RPC methods is one line too.
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("gateway.cli.init.command", "Write a first workspace and settings."),
-    "doctor": ("gateway.cli.doctor.command", "Look for what is wrong here, and say the fix."),
+    "doctor": ("gateway.cli.doctor.command", "Diagnose problems and suggest fixes."),
     "up": ("gateway.cli.up", "Serve: WebSocket, HTTP, probes."),
     "chat": ("gateway.cli.chat", "Talk to an agent in this terminal."),
     "send": ("gateway.cli.send", "Send one message and print the answer."),
-    "status": ("gateway.cli.status", "How the gateway is."),
+    "status": ("gateway.cli.status", "Show the state of the gateway."),
     "sessions": ("gateway.cli.methods", "Conversations: list, history, context, reset, …"),
     "turns": ("gateway.cli.methods", "Turns: list, get, explain, cancel, …"),
     "agents": ("gateway.cli.methods", "Agents: list, register."),
     "bindings": ("gateway.cli.methods", "Route bindings: list, set, remove."),
-    "routes": ("gateway.cli.methods", "Where a message would go, and why."),
+    "routes": ("gateway.cli.methods", "Show which agent gets a message, and why."),
     "events": ("gateway.cli.events", "The event log: list, follow."),
     "runs": ("gateway.cli.runs", "Durable runs: list, start, follow, decide, retry, fork, …"),
     "deliveries": ("gateway.cli.methods", "Answers on their way: list, get, retry, purge, stats."),
     "channels": ("gateway.cli.methods", "Channels: list, status, start, stop."),
-    "profiles": ("gateway.cli.methods", "Keys and how they do: list, clear."),
+    "profiles": ("gateway.cli.methods", "API keys and their health: list, clear."),
     "models": ("gateway.cli.methods", "Models in the order they are asked for."),
     "tokens": ("gateway.cli.methods", "Credentials: create, list, revoke."),
-    "model": ("gateway.cli.model", "The model inside: pull, status, remove."),
+    "model": ("gateway.cli.model", "The local model: pull, status, remove."),
     "simulate": ("gateway.cli.simulate", "Play a model server that fails on request."),
     "store": ("gateway.cli.store", "The database: check, backup, restore, migrate, copy."),
     "config": ("gateway.cli.config", "Settings: show, explain."),
-    "conformance": ("gateway.cli.conformance", "Does a server speak this protocol?"),
+    "conformance": ("gateway.cli.conformance", "Check whether a server conforms to the protocol."),
 }
 ALIASES = {"token": "tokens"}
 

@@ -1,6 +1,6 @@
 """How results are shown: JSON for programs, aligned text for people.
 
-What people, models and servers wrote must not act on the terminal of whoever looks at it.
+What people, models and servers wrote must not act on the reader's terminal.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`turngate up --processes N`: one parent that owns the port, and gateways that share it.
 
 The parent binds once and passes its sockets on, starts again what dies, and hands signals down. It
-serves nobody itself, so there is little in it that could fail.
+serves no clients itself, so there is little in it that could fail.
 """
 
 from __future__ import annotations

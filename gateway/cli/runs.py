@@ -28,7 +28,7 @@ def command(name: str) -> click.Group:
     group = methods.command(name)
     run_id = click.Argument(["run_id"])
     group.add_command(
-        rpc_command("follow", _follow, run_id, help="Print what a run says until it ends.")
+        rpc_command("follow", _follow, run_id, help="Print the live output of a run until it ends.")
     )
     group.add_command(rpc_command("export", _export, run_id, help="Print a run as a document."))
     file = click.Argument(["file"], type=click.Path(path_type=Path, allow_dash=True))

@@ -14,7 +14,7 @@ OLDER_NAMES = frozenset({"uptime_secs", "agent_count", "binding_count"})
 
 def command(name: str) -> click.Command:
     """The command under its name."""
-    return rpc_command(name, _status, help="How the gateway is.")
+    return rpc_command(name, _status, help="Show the state of the gateway.")
 
 
 async def _status(url: str | None, home: str | None, as_json: bool) -> None:

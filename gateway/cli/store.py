@@ -21,7 +21,7 @@ def command(name: str) -> click.Group:
     file = click.Argument(["file"], type=click.Path(path_type=Path))
     url = click.Argument(["url"])
     for verb, work, argument, text in (
-        ("check", _check, None, "Look whether it is sound; ends with 1 when it is not."),
+        ("check", _check, None, "Check its integrity; ends with 1 when it is damaged."),
         ("backup", _backup, file, "Copy it to a file, while a gateway runs or not."),
         ("restore", _restore, file, "Put a backup in its place; no gateway may run."),
         (

@@ -51,7 +51,7 @@ class Kind(StrEnum):
     TURN_FAILED = (
         "turn.failed",
         "kind, delivery_key",
-        "It failed; `text` is what the sender is told.",
+        "It failed; `text` is the message to the sender.",
     )
     TURN_CANCELLED = (
         "turn.cancelled",

@@ -1,7 +1,7 @@
 """HTTP on a socket: uvicorn's protocol with a deadline for heads and a bound on sockets.
 
-As shipped it waits for ever for the rest of a request head, for a peer that takes no bytes, and
-for a body nobody reads. It reaches into uvicorn, which is therefore pinned exactly.
+As shipped it waits without bound for the rest of a request head, for a peer that takes no bytes,
+and for a body that is not read. It reaches into uvicorn, which is therefore pinned exactly.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """How much of what peers send is looked at in one pass of the loop, and whose turn it is.
 
-Reading is cheap for one peer and dear for five hundred: whatever arrives at once would be handled
-at once, while an operator's request waits behind all of it. So a pass handles a bounded number of
-pieces; what is left waits in a line of its owner, a credential or the strangers together, and the
-lines take turns. Operators pass by. A peer alone has all of it.
+Reading is cheap for one peer and dear for five hundred: input that arrives together would be
+handled in one go, while an operator's request waits behind all of it. So a pass handles a bounded
+number of pieces; what is left waits in a line of its owner, a credential or the strangers together,
+and the lines take turns. Operators pass by. A peer alone has all of it.
 
-Of the strangers the latest comes first: in a crowd of connections nobody has authenticated on yet,
+Of the strangers the latest comes first: in a crowd of connections that have not authenticated yet,
 those that came earlier have mostly given up, and one of an operator is not behind them.
 """
 

@@ -1,8 +1,8 @@
 """The server: listens, and stops in an order that loses nothing and ends in time.
 
 Stopping: no new sockets → no new work (refused with a type) → what runs may go on for a while →
-whoever waits is answered → what is queued leaves → goodbye (1012: come back) → the rest is cut off.
-Every step has its own bound; a watchdog covers the whole.
+waiting clients are answered → what is queued leaves → goodbye (1012: come back) → the rest is cut
+off. Every step has its own bound; a watchdog covers the whole.
 """
 
 from __future__ import annotations

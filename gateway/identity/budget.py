@@ -1,7 +1,7 @@
 """Budgets by token bucket: pure arithmetic over a monotonic time that is handed in.
 
-Used for failed logins, messages and requests. The table of buckets is bounded: whoever was quiet
-longest is forgotten first, which gives him a full bucket and nobody more than that.
+Used for failed logins, messages and requests. The table of buckets is bounded: the longest idle
+owner is forgotten first, which gives it a full bucket and no more than that.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Credentials: made once, shown once, compared in constant time, revoked immediately.
 
 The table in memory is the one in the store, changed together with it. A valid token is let in
-whatever others do: addresses are shared by offices and proxies, and who shares one with an attacker
-is not locked out. So tokens are what nobody guesses at any speed: 256 bits where they are made
-here, and long and varied in the settings. Wrong ones are slowed
-down all the same, for everybody, this machine included: they cost time and lines of the log.
+regardless of other clients: addresses are shared by offices and proxies, and who shares one with an
+attacker is not locked out. So tokens cannot be guessed at any speed: 256 bits where they are made
+here, and long and varied in the settings. Wrong ones are slowed down all the same, for all, this
+machine included: they cost time and lines of the log.
 """
 
 from __future__ import annotations

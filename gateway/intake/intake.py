@@ -1,6 +1,6 @@
 """Accepts messages: dedupes, routes, commits, and only then acknowledges.
 
-The turn id is made here. Whatever is refused leaves no trace; whatever is acknowledged is in the
+The turn id is made here. A refused message leaves no trace; an acknowledged one is in the
 store and reaches exactly one end. Lanes learn of it after the commit, through `Turns`.
 """
 

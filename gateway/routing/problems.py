@@ -1,7 +1,7 @@
 """What is wrong with route rules, as values: where it is, what came, what to write instead.
 
 Loading collects every problem before it refuses, so that a file is mended in one go. Nothing here
-decides what a problem means for the gateway: whoever loads refuses, warns or keeps the last table.
+decides what a problem means for the gateway: the loader refuses, warns or keeps the last table.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Tier first, then the highest priority, then position, declared rules before added ones; the first
 rule that matches wins, even when its agent is missing: falling through to another agent would hand
-the message to somebody the operator did not choose. Built at load and after each change of rules
+the message to an agent the operator did not choose. Built at load and after each change of rules
 or agents; immutable, so a message is decided by one state of the rules.
 """
 

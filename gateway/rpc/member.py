@@ -3,7 +3,7 @@
 Its own parser, schema check and error texts are not used: alone it answers three of the
 specification's examples wrongly and shows exception texts. Nor is its way of a batch, which is a
 task a member, nor its look at the signature, which takes any parameters here: the two cost as much
-as all the rest of a request. Whoever wants to do without it replaces `Members.answer`; nothing else
+as all the rest of a request. To do without it, replace `Members.answer`; nothing else
 here or above names it.
 """
 

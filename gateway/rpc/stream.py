@@ -1,7 +1,7 @@
 """One subscription: the log from a number on, as far as it is for the client's eyes.
 
-Whether an entry is for the client is asked of whoever the client is at that moment, so narrowing a
-connection narrows its streams. Numbers of hidden entries are not secret: `events.caught_up` moves
+Whether an entry is for the client is decided by the client's principal at that moment, so narrowing
+a connection narrows its streams. Numbers of hidden entries are not secret: `events.caught_up` moves
 the client past them, soon after it has caught up and then now and again.
 """
 

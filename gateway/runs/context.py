@@ -1,9 +1,9 @@
 """What a durable task holds in its hands: steps, recorded time and ids, events, parking.
 
 Each `step`, `record`, `sleep`, `await_event` or `branches` takes the next position of its scope
-when it is called, so a replay meets the same records in the same places whatever the scheduler
-does. Steps that shall run side by side are `branches`. Nothing here decides whether a run may go
-on: the engine does, through `Execution`.
+when it is called, so a replay meets the same records in the same places in any order of scheduling.
+Steps that shall run side by side are `branches`. Nothing here decides whether a run may go on: the
+engine does, through `Execution`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """One execution of a run in this process: its switches, its writes, how it is cut short.
 
 Two switches end an execution early. `fenced`: the lease is over, nothing may be written or done any
-more. `stop_requested`: somebody wants the run to stop, which the task may still answer. Both are
+more. `stop_requested`: a client wants the run to stop, which the task may still answer. Both are
 looked at between steps; work in progress is cut short by cancelling the task, and that cancellation
-is taken back where it arrives, so whoever called `Engine.execute` is never cancelled by us.
+is taken back where it arrives, so the caller of `Engine.execute` is never cancelled by us.
 """
 
 from __future__ import annotations

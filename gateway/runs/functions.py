@@ -1,7 +1,7 @@
 """A plain async function as a durable task: what operators and programs add to the gateway.
 
 `async def report(ctx, input)` is executed from its top after every interruption; what it asked of
-`ctx` before returns at once. It returns JSON, or a `Finish` to say more about its end.
+`ctx` before returns immediately. It returns JSON, or a `Finish` to say more about its end.
 """
 
 from __future__ import annotations

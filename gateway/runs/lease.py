@@ -1,7 +1,7 @@
 """The time for which a worker owns its runs: renewed for all of them together, or over in time.
 
 Others may take a run when its lease has ended, so the owner stops `FENCE_S` before: by its own
-monotonic clock, whatever the store, the wall clock or a stalled loop does meanwhile.
+monotonic clock, independent of the store, the wall clock and a stalled loop.
 """
 
 from __future__ import annotations

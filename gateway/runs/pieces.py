@@ -1,6 +1,6 @@
 """Documents too long for a frame, in pieces: parts of a text, each kept under the hash of its own.
 
-A piece is a blob that no run refers to, so it goes when those are pruned, once an hour: whoever is
+A piece is a blob that no run refers to, so it goes when those are pruned, once an hour: a client
 still fetching or sending then begins again.
 """
 

@@ -1,6 +1,6 @@
 """Whether an interrupted run goes on: the pure part of recovery.
 
-A run that takes its process down each time would do so for ever. Interruptions are counted while
+A run that takes its process down each time would do so without end. Interruptions are counted while
 the run makes no progress; a drain is no interruption.
 """
 

@@ -1,6 +1,6 @@
 """The text of what a step or a run came to, as it is kept: in its row, or apart when it is long.
 
-A reference stands where the text would: reads put the text back, so nobody else has to know.
+A reference stands where the text would: reads put the text back, so no other module has to know.
 """
 
 from __future__ import annotations

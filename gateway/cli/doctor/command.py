@@ -36,7 +36,7 @@ def command(name: str) -> click.Command:
             JSON,
         ],
         callback=_doctor,
-        help="Look at everything a gateway needs, and say what to do. Ends with 1 if it would not "
+        help="Check everything a gateway needs and suggest fixes. Ends with 1 if it would not "
         "work. Changes nothing; runs beside a gateway or without one.",
     )
 

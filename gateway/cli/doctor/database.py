@@ -1,4 +1,4 @@
-"""The check of the database: whole, of a schema this version knows, and in nobody else's hands.
+"""The check of the database: whole, of a schema this version knows, and not in use elsewhere.
 
 PostgreSQL is asked how it is and how far away; the file of SQLite is looked at from outside.
 """

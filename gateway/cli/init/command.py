@@ -1,4 +1,4 @@
-"""`turngate init` itself: looks around, asks if somebody is there to answer, writes, sums up."""
+"""`turngate init` itself: looks around, asks if a person can answer, writes, sums up."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ async def fork(call: Call, params: wire.ForkRun) -> wire.StartedRun:
 
 
 async def decide(call: Call, params: wire.Decide) -> wire.Decided:
-    """Say what became of an unsafe step that was cut short: it ran, it did not, or skip it."""
+    """Record the outcome of an unsafe step that was cut short: it ran, it did not, or skip it."""
     work = call.gateway.operations.decide(
         RunId(params.run_id),
         params.decision,

@@ -15,7 +15,7 @@ SHOWN_CLIENTS = 100
 
 
 async def status(call: Call, params: NoParams) -> Status:
-    """How the gateway is."""
+    """Show the state of the gateway."""
     gateway = call.gateway
     present = call.shared.present
     uptime = gateway.clock.monotonic() - gateway.about.started

@@ -1,7 +1,7 @@
 """Writes and reads of sessions, their transcripts and the contents both refer to.
 
 Text lives in content rows; everything else points at them. Blanking a content therefore blanks it
-in the transcript, the outbox and the event log at once, and leaves a tombstone.
+in the transcript, the outbox and the event log together, and leaves a tombstone.
 """
 
 from __future__ import annotations

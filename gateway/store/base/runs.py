@@ -1,6 +1,6 @@
 """Writes and reads of durable runs. Every write of a running run is fenced by its epoch.
 
-A run is `running` (somebody holds its lease), `suspended` (parked, nobody does), or has ended as
+A run is `running` (a worker holds its lease), `suspended` (parked, none does), or has ended as
 `completed`, `failed`, `cancelled` or `quarantined`. Times are milliseconds since the epoch.
 """
 

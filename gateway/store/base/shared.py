@@ -1,4 +1,4 @@
-"""What a store can do that other processes use as well: pass on a word at once.
+"""What a store can do that other processes use as well: pass on a word immediately.
 
 Words are hints and previews: they may be lost, and nothing that has to hold depends on one.
 """

@@ -1,6 +1,6 @@
 """How to reach one database: where it is, what a connection is like, and which errors mean lost.
 
-Holds the URL and never shows it: whoever is told where something failed is told a name without
+Holds the URL and never shows it: reports of where something failed have a name without
 secrets.
 """
 

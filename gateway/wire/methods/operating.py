@@ -72,7 +72,7 @@ class Emit(OneRun):
     """An event of a run; the first of a key stays."""
 
     key: Name
-    payload: Any = Field(None, description="What the run is told, as JSON.")
+    payload: Any = Field(None, description="Input of the run, as JSON.")
 
 
 class Stream(OneRun):

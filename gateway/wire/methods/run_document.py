@@ -70,7 +70,7 @@ class DocumentStep(Params):
 
 
 class DocumentEvent(Params):
-    """What the run was told; `payload` is JSON in a text."""
+    """The input of the run; `payload` is JSON in a text."""
 
     key: Path
     payload: str

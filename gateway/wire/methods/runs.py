@@ -88,7 +88,7 @@ class Steps(Page, OneRun):
 
 
 class StepInfo(Result):
-    """A recorded effect. A long `result` is left out and its length told."""
+    """A recorded effect. A long `result` is left out and its length given."""
 
     path: str
     intent: str

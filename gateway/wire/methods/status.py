@@ -40,7 +40,7 @@ class BoundUse(Result):
 
 
 class Status(Result):
-    """How the gateway is.
+    """The state of the gateway.
 
     `agents`, `bindings` and `sessions` are counts; `agent_count`, `binding_count` and `uptime_secs`
     say the same under names that older clients know.

@@ -176,7 +176,7 @@ class TurnPage(PageResult):
 
 
 class Cancelled(Result):
-    """The turn was asked to stop; its end is told like any other."""
+    """The turn was asked to stop; its end is an event like any other."""
 
     turn_id: str
 
@@ -244,7 +244,7 @@ class StepSummary(Result):
     )
     compacted: Compacted | None = None
     shortened: Shortened | None = None
-    notice: str = Field("", description="What the person was told of that.")
+    notice: str = Field("", description="The notice the person got about it.")
     error: str = ""
 
 
