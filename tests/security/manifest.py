@@ -110,6 +110,8 @@ TESTS: dict[str, tuple[str, ...]] = {
         "security/test_foreign_folder.py::test_our_own_gateway_is_recognised_without_a_word_more",
         "security/test_foreign_folder.py::test_a_key_of_the_environment_is_not_sent_by_any_command",
         "security/test_foreign_folder.py::test_the_home_of_another_user_is_refused_by_every_command",
+        "security/test_foreign_folder.py"
+        "::test_another_user_of_the_machine_runs_no_code_and_plants_no_credentials",
         "unit/gateway/settings/test_trust.py"
         "::test_a_folder_cannot_name_a_file_elsewhere_and_have_it_sent",
     ),
@@ -156,6 +158,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "security/test_crowds.py::test_waits_over_http_hold_no_operator_out",
         "security/test_crowds.py::test_five_hundred_sockets_hold_no_operator_out",
         "security/test_crowds.py::test_a_flood_of_cheap_requests_starves_no_operator",
+        "security/test_crowds.py::test_a_message_begins_among_the_first_of_one_that_floods",
         "unit/gateway/http/test_ledger.py::test_an_operator_gets_in_whatever_others_hold",
         "unit/gateway/http/test_pace.py::test_what_is_left_waits_and_owners_take_turns",
     ),

@@ -15,8 +15,13 @@ class Cutter:
         self.after = b""
         self.cuts = 0
         self.url = ""
+        self.serving: set[asyncio.Task[None]] = set()
 
     async def serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.serving.add(task)
+        task.add_done_callback(self.serving.discard)
         server, to_server = await asyncio.open_connection("127.0.0.1", self._port)
         asking = asyncio.create_task(_pass(client, to_server))  # noqa: TID251 - ended below
         try:
@@ -54,3 +59,6 @@ async def cutter(port: int) -> AsyncIterator[Cutter]:
         yield made
     finally:
         server.close()
+        for task in made.serving:
+            task.cancel()
+        await asyncio.gather(*made.serving, return_exceptions=True)
