@@ -16,11 +16,11 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from functools import partial
 
-A_PASS = 12
+A_PASS = 8
 """Pieces looked at in a pass: a message, or a slice of bytes. One takes 50 to 500 µs, and an
 operator's call over a new connection is answered within some fifteen passes. With 4 the passes
 themselves took so much that half of the turns were lost at five times the load a gateway can do."""
-HTTP_COST = 12
+HTTP_COST = 8
 """Pieces that a portion of HTTP counts as: a request goes through more layers than a message."""
 
 Piece = Callable[[], None]
