@@ -27,7 +27,7 @@ from agents.models.openai_reading import read_answer
 from agents.models.openai_usage import Asked
 from agents.models.profile import Profile, Timeouts
 from agents.models.refusal import Refusal, read_refusal
-from agents.models.upstream_transport import Unanswered, UpstreamTransport
+from agents.models.upstream_transport import UpstreamTransport
 from gateway.core.errors import Blame, ModelCategory, ModelFailed
 from gateway.core.trust import distrust, trust
 
@@ -75,8 +75,7 @@ class SdkConnection:
     async def ask(self, request: ModelRequest, context: ModelContext) -> ModelReply:
         """One answer; raises only `ModelFailed`. Cancelling closes the connection.
 
-        It takes one request, or a second one without streaming where the server took the first
-        and ended the connection or the stream without an event.
+        It takes one request, or a second one without streaming where the first brought no event.
         Failures are raised outside of the handlers: what the SDK raised holds the request with its
         key and text of the provider, and must not travel along as context into a log.
         """
@@ -112,15 +111,9 @@ class SdkConnection:
         data = openai_request.encoded(body)
         asked = Asked(len(data), openai_request.count_images(request), request.max_tokens)
         answer = Answer(asked, opened=model in self._thinks_unopened)
-        try:
-            headers = await self._exchange(data, answer, context)
-        except openai.APIConnectionError as error:
-            if not isinstance(error.__cause__, Unanswered):
-                raise
-            headers = None
+        headers = await self._exchange(data, answer, context)
         if answer.silent:
-            # llama-cpp-python fails before or behind the head of a stream and says nothing;
-            # without one it says what failed.
+            # llama-cpp-python fails behind the head of a stream; without one it says what failed.
             data = openai_request.encoded(openai_request.without_stream(body))
             headers = await self._exchange(data, answer, context)
         if headers is None:

@@ -24,10 +24,6 @@ IDLE_S = 5.0
 """How long an unused connection is kept: less than servers and firewalls keep it."""
 
 
-class Unanswered(httpx2.RemoteProtocolError):
-    """The connection ended after a request was sent on it and before a byte of its response."""
-
-
 class UpstreamConnection(asyncio.Protocol):
     """A transport's other end. `lost` is called once, when the connection has closed."""
 
@@ -43,7 +39,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._active_at = 0.0
         self._unsent = 0
         self._buffered = 0
-        self._early = self._heard = False
+        self._early = False
         self._reading = True
 
     # --- one exchange; used by the transport ---
@@ -56,7 +52,7 @@ class UpstreamConnection(asyncio.Protocol):
         """
         assert self._transport is not None  # connected before anyone gets it
         self._response, self._early, self._failure = UpstreamResponse(), False, None
-        response, self._heard = self._response, False
+        response = self._response
         self._stop_timer()
         self._timeout_s = timeout_s
         self._active_at = self._loop.time()
@@ -130,7 +126,7 @@ class UpstreamConnection(asyncio.Protocol):
         if response is None:
             self.close()  # nothing was asked
             return
-        self._active_at, self._heard = self._loop.time(), True
+        self._active_at = self._loop.time()
         if not response.begun and self._transport_open().get_write_buffer_size():
             self._early = True
         try:
@@ -151,9 +147,8 @@ class UpstreamConnection(asyncio.Protocol):
             if error is None:
                 response.feed_eof()
             if not response.whole:
-                broken = httpx2.RemoteProtocolError("the server broke off inside the response")
-                unheard = Unanswered("the server sent no response")
-                self._fail(broken if self._heard else unheard)
+                said = "broke off inside the response" if response.begun else "sent no response"
+                self._fail(httpx2.RemoteProtocolError(f"the server {said}"))
         self._wake()
         self._lost(self)
 

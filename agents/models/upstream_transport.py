@@ -18,9 +18,7 @@ from typing import NamedTuple
 import httpx2
 from aiohappyeyeballs import start_connection
 
-from agents.models.upstream_connection import Unanswered, UpstreamConnection
-
-__all__ = ["Unanswered", "UpstreamTransport"]
+from agents.models.upstream_connection import UpstreamConnection
 
 NEXT_ADDRESS_S = 0.25
 """After this the next address of a host is tried beside the first, as RFC 8305 proposes."""
@@ -39,7 +37,7 @@ class Origin(NamedTuple):
 class UpstreamTransport(httpx2.AsyncBaseTransport):
     """At most `max_connections` at once; `max_idle` of an origin wait for its next request.
 
-    `context` verifies certificates. Raises `httpx2.TransportError` only, `Unanswered` among them.
+    `context` verifies certificates. Raises `httpx2.TransportError` only.
     """
 
     def __init__(self, context: ssl.SSLContext, *, max_connections: int, max_idle: int) -> None:
