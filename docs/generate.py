@@ -76,99 +76,74 @@ AGENT_SETTINGS = {
 """What each member of the front matter is for; `_agent_settings` insists on all of them."""
 
 
+CONFIGURATION = (
+    "# Configuration",
+    "",
+    "Settings are read once, when turngate starts. If some of them do not fit, all problems"
+    " are listed together, and turngate ends with exit code 78.",
+    "",
+    "A setting may come from several places. The first one that has it wins:",
+    "",
+    "1. an option on the command line,",
+    "2. an environment variable,",
+    "3. a line in `.env` in the folder you start from,",
+    "4. a line in `turngate.toml` in the same folder, under the name in small letters,",
+    "5. the default.",
+    "",
+    "An empty variable counts as not set. A name that `turngate.toml` should not have is "
+    "an error, and so is an unknown variable that begins with `TURNGATE_`, because a "
+    "misspelt setting would otherwise be a silent default. Other programs "
+    "have variables that begin with `LLM_` too: one that looks like a slip is told by "
+    "`turngate up`, `chat` and `doctor`, and beside every problem it may have caused.",
+    "",
+    "A *secret* is masked in logs and never repeated in an error message. It may also be "
+    "read from a file, as containers and systemd hand them over: "
+    "`LLM_API_KEY_FILE=/run/secrets/llm` instead of `LLM_API_KEY`, in the environment or "
+    "in `.env`. The file holds one line. Setting both is an error.",
+    "",
+    "A secret goes only to an address of its own source, or of a more trusted one. Options "
+    "and the environment are yours; `.env` and `turngate.toml` belong to the folder, which "
+    "may be a repository that you have cloned. So `LLM_API_KEY` from the environment with "
+    "an `LLM_BASE_URL` from the folder is refused, with exit code 78: set `LLM_BASE_URL` "
+    "in the environment as well, or move the key to `.env`. A key without any "
+    "`LLM_BASE_URL` goes to OpenAI, and a key from the folder goes wherever you say. The "
+    "same holds for numbered keys, for `PGPASSWORD` with a `TURNGATE_STORE` from the "
+    "folder, and for the [token](operations.md#credentials). A secret that `.env` "
+    "reads from a file outside of the folder counts as one of the environment.",
+    "",
+    "`turngate config show` lists every setting in force and where it comes from; "
+    "`turngate config explain TURNGATE_PORT` tells all about one:",
+    "",
+    "```console",
+    "$ TURNGATE_PORT=9000 turngate config explain turngate_port",
+    "setting           TURNGATE_PORT",
+    "meaning           Port; 0 picks a free one.",
+    "takes             a whole number from 0 to 65535",
+    "value             9000",
+    "source            TURNGATE_PORT (environment)",
+    "default           8765",
+    "example           9000",
+    "in turngate.toml  turngate_port",
+    "$ TURNGATE_PROT=9000 TURNGATE_DURABILITY=hard turngate config show",
+    "turngate: the settings do not fit:",
+    "  TURNGATE_PROT (environment): there is no such setting; did you mean 'TURNGATE_PORT'?",
+    "  TURNGATE_DURABILITY = hard (environment): takes one of normal, strict",
+    "What a setting takes: turngate config explain NAME",
+    "```",
+    "",
+)
+"""What the page on settings says before their tables."""
+
+
 def configuration() -> str:
     """The page on settings."""
     return "\n".join(
         [
             WRITTEN,
-            "# Configuration",
-            "",
-            "Settings are read once, when turngate starts. If some of them do not fit, all problems"
-            " are listed together, and turngate ends with exit code 78.",
-            "",
-            "A setting may come from several places. The first one that has it wins:",
-            "",
-            "1. an option on the command line,",
-            "2. an environment variable,",
-            "3. a line in `.env` in the folder you start from,",
-            "4. a line in `turngate.toml` in the same folder, under the name in small letters,",
-            "5. the default.",
-            "",
-            "An empty variable counts as not set. A name that `turngate.toml` should not have is "
-            "an error, and so is an unknown variable that begins with `TURNGATE_`, because a "
-            "misspelt setting would otherwise be a silent default. Other programs "
-            "have variables that begin with `LLM_` too: one that looks like a slip is told by "
-            "`turngate up`, `chat` and `doctor`, and beside every problem it may have caused.",
-            "",
-            "A *secret* is masked in logs and never repeated in an error message. It may also be "
-            "read from a file, as containers and systemd hand them over: "
-            "`LLM_API_KEY_FILE=/run/secrets/llm` instead of `LLM_API_KEY`, in the environment or "
-            "in `.env`. The file holds one line. Setting both is an error.",
-            "",
-            "A secret goes only to an address of its own source, or of a more trusted one. Options "
-            "and the environment are yours; `.env` and `turngate.toml` belong to the folder, which "
-            "may be a repository that you have cloned. So `LLM_API_KEY` from the environment with "
-            "an `LLM_BASE_URL` from the folder is refused, with exit code 78: set `LLM_BASE_URL` "
-            "in the environment as well, or move the key to `.env`. A key without any "
-            "`LLM_BASE_URL` goes to OpenAI, and a key from the folder goes wherever you say. The "
-            "same holds for numbered keys, for `PGPASSWORD` with a `TURNGATE_STORE` from the "
-            "folder, and for the [token](operations.md#credentials). A secret that `.env` "
-            "reads from a file outside of the folder counts as one of the environment.",
-            "",
-            "`turngate config show` lists every setting in force and where it comes from; "
-            "`turngate config explain TURNGATE_PORT` tells all about one:",
-            "",
-            "```console",
-            "$ TURNGATE_PORT=9000 turngate config explain turngate_port",
-            "setting           TURNGATE_PORT",
-            "meaning           Port; 0 picks a free one.",
-            "takes             a whole number from 0 to 65535",
-            "value             9000",
-            "source            TURNGATE_PORT (environment)",
-            "default           8765",
-            "example           9000",
-            "in turngate.toml  turngate_port",
-            "$ TURNGATE_PROT=9000 TURNGATE_DURABILITY=hard turngate config show",
-            "turngate: the settings do not fit:",
-            "  TURNGATE_PROT (environment): there is no such setting; "
-            "did you mean 'TURNGATE_PORT'?",
-            "  TURNGATE_DURABILITY = hard (environment): takes one of normal, strict",
-            "What a setting takes: turngate config explain NAME",
-            "```",
-            "",
+            *CONFIGURATION,
             *(line for section in SECTIONS for line in _section(section)),
-            "## Further keys",
-            "",
-            "`LLM_API_KEY_1`, `LLM_API_KEY_2` and so on up to 99 are further keys. What is said of "
-            "a key has its number; here with 1:",
-            "",
-            *_table(
-                ("variable", "option", "takes", "default", "example", "meaning"),
-                (
-                    _setting(name, field, "")
-                    for name, field in KNOWN.items()
-                    if name not in Settings.model_fields and name.endswith("_1")
-                ),
-            ),
-            "",
-            "In `turngate.toml`:",
-            "",
-            "```toml",
-            'llm_base_url = "http://127.0.0.1:8080/v1"',
-            'llm_model = "name-of-the-model"',
-            'turngate_durability = "strict"',
-            "```",
-            "",
-            "## An agent's own settings",
-            "",
-            "The front matter of `AGENT.md`, between two lines of `---`. A member that is not in "
-            "this list is an error, and that agent is left out.",
-            "",
-            *_table(("member", "value", "default", "meaning"), _agent_settings()),
-            "",
-            "The text below the front matter is who the agent is. `TOOLS.md` beside it is advice "
-            "on tools; both go into the system prompt.",
-            "",
+            *_further_keys(),
+            *_agents_own(),
             "## Other variables",
             "",
             "| variable | meaning |",
@@ -178,6 +153,50 @@ def configuration() -> str:
             *(f"| `{name}` | {meaning} |" for name, meaning in OTHER_VARIABLES.items()),
             "",
         ]
+    )
+
+
+def _further_keys() -> Iterator[str]:
+    """The settings of a numbered key, and how some stand in a file."""
+    yield from (
+        "## Further keys",
+        "",
+        "`LLM_API_KEY_1`, `LLM_API_KEY_2` and so on up to 99 are further keys. What is said of "
+        "a key has its number; here with 1:",
+        "",
+        *_table(
+            ("variable", "option", "takes", "default", "example", "meaning"),
+            (
+                _setting(name, field, "")
+                for name, field in KNOWN.items()
+                if name not in Settings.model_fields and name.endswith("_1")
+            ),
+        ),
+        "",
+        "In `turngate.toml`:",
+        "",
+        "```toml",
+        'llm_base_url = "http://127.0.0.1:8080/v1"',
+        'llm_model = "name-of-the-model"',
+        'turngate_durability = "strict"',
+        "```",
+        "",
+    )
+
+
+def _agents_own() -> Iterator[str]:
+    """The front matter of `AGENT.md`."""
+    yield from (
+        "## An agent's own settings",
+        "",
+        "The front matter of `AGENT.md`, between two lines of `---`. A member that is not in "
+        "this list is an error, and that agent is left out.",
+        "",
+        *_table(("member", "value", "default", "meaning"), _agent_settings()),
+        "",
+        "The text below the front matter is who the agent is. `TOOLS.md` beside it is advice "
+        "on tools; both go into the system prompt.",
+        "",
     )
 
 

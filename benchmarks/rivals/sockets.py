@@ -16,7 +16,7 @@ Message = dict[str, Any]
 
 
 class Socket:
-    """Every message goes to `read`, which calls `settle` for what somebody may wait for."""
+    """Passes every message to `read`, which calls `settle` with the answers a caller may await."""
 
     def __init__(self, socket: ClientConnection, read: Callable[[Message], None]) -> None:
         self._socket = socket

@@ -1,4 +1,4 @@
-"""Channels by what they are for."""
+"""Builds the shipped channels: the one of JSON-RPC clients and the terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gateway.telemetry.tasks import task_failed
 
 
 def client_channel() -> Channel:
-    """The channel of everybody who speaks JSON-RPC; the network surface carries it."""
+    """The channel of JSON-RPC clients; the network surface carries it."""
     return WebSocketChannel()
 
 

@@ -120,11 +120,7 @@ async def open_gateway(
     )
     folders = agent_folders(settings, agents)
     router = declared_router(settings, agents)
-    declared = (
-        load_tasks(settings.turngate_tasks, settings.workspace_dir)
-        if chosen.tasks is None
-        else dict(chosen.tasks)
-    )
+    declared = _tasks(settings, chosen)
     async with AsyncExitStack() as stack:
         store = chosen.store or await open_store(settings, clock)
         stack.push_async_callback(store.close)
@@ -150,43 +146,28 @@ async def open_gateway(
             channels=channels,
             shared=shared is not None,
         )
-        slots = TurnSlots(
+        lanes = Lanes(store=store, clock=clock, slots=_slots(settings, clock))
+        world = World(
             clock,
-            SlotRules(
-                turns=settings.turngate_turns or UNBOUNDED,
-                memory=settings.turngate_turn_memory << 20,
-            ),
+            ids,
+            answers.model,
+            by_name(chosen.tools),
+            previews,
+            turn_s=settings.turngate_turn_seconds,
+            compacting=chosen.compacting,
+            folder_of=folders.of,
         )
-        lanes = Lanes(store=store, clock=clock, slots=slots)
         task = TurnTask(
             store=store,
             agents=agents,
-            program=ToolLoop(
-                chosen.tools,
-                models=models(settings),
-                limits=answers.limits,
-            ),
-            world=World(
-                clock,
-                ids,
-                answers.model,
-                by_name(chosen.tools),
-                previews,
-                turn_s=settings.turngate_turn_seconds,
-                compacting=chosen.compacting,
-                folder_of=folders.of,
-            ),
+            program=ToolLoop(chosen.tools, models=models(settings), limits=answers.limits),
+            world=world,
             sessions=sessions,
             boundary=Boundary(clock=clock, ids=ids, outbox=outbox),
             lanes=lanes,
         )
-        engine = Engine(
-            store=store,
-            clock=clock,
-            ids=ids,
-            lease_s=settings.turngate_lease,
-            chance=chosen.chance,
-        )
+        lease_s = settings.turngate_lease
+        engine = Engine(store=store, clock=clock, ids=ids, lease_s=lease_s, chance=chosen.chance)
         queue = RunQueue()
         for name, function in declared.items():
             engine.register(FunctionTask(name, function, store=store, clock=clock, queue=queue))
@@ -275,6 +256,19 @@ async def _start(
     stack.push_async_callback(gateway.intake.close)
     stack.push_async_callback(gateway.conversations.close)
     stack.push_async_callback(gateway.channels.silence)
+
+
+def _tasks(settings: Settings, chosen: Chosen) -> dict[str, TaskFunction]:
+    """The durable tasks of the operator, by name."""
+    if chosen.tasks is not None:
+        return dict(chosen.tasks)
+    return load_tasks(settings.turngate_tasks, settings.workspace_dir)
+
+
+def _slots(settings: Settings, clock: Clock) -> TurnSlots:
+    """What turns have to share, as the settings bound it."""
+    turns = settings.turngate_turns or UNBOUNDED
+    return TurnSlots(clock, SlotRules(turns=turns, memory=settings.turngate_turn_memory << 20))
 
 
 def _about(settings: Settings, clock: Clock) -> About:

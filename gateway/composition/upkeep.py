@@ -1,4 +1,4 @@
-"""What a gateway does beside its work: opening the model, forgetting, news of other processes."""
+"""Background work of a gateway: opening the model, deleting old rows, following other processes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 async def admit(model: Model, lanes: Lanes) -> None:
-    """Importing a client or loading weights takes seconds; messages are accepted meanwhile."""
+    """Open the model, then let turns begin: loading takes seconds and messages come meanwhile."""
     try:
         await model.open()
     except ModelFailed as error:
@@ -40,7 +40,7 @@ def every(
     pause_s: float,
     work: Callable[[], object],
 ) -> None:
-    """Do this for ever; what the store refuses is done the next time."""
+    """Repeat `work` until cancelled; when the store refuses it, the next repetition does it."""
 
     async def repeated() -> None:
         while True:
@@ -55,7 +55,7 @@ def every(
 
 
 def keep_for(settings: Settings) -> Keep:
-    """How long things are kept that nobody will ask for again."""
+    """How long ended turns, runs and log entries are kept before they are deleted."""
     ended_ms = settings.turngate_keep_days * DAY_MS
     return Keep(
         events_ms=settings.turngate_keep_event_days * DAY_MS,
@@ -66,12 +66,12 @@ def keep_for(settings: Settings) -> Keep:
 
 
 async def refresh(gateway: Gateway, answers: Answering) -> None:
-    """What other processes have changed, learnt or used: who may come in, rules, agents, keys."""
+    """Read what other processes have changed: credentials, routing rules, agents, state of keys."""
     await gateway.credentials.refresh()
     await gateway.added.open()
     await answers.refresh(gateway.clock.now_ms())
 
 
 def greet(company: Company, policy: Resilient) -> None:
-    """Limits of a key are shared by all processes that use it."""
+    """Count the processes: they share the limits of a key."""
     policy.processes = company.greet()

@@ -150,6 +150,7 @@ class Reading:
 
 
 def _said(body: str | None) -> Parts:
+    """What a person said; nothing for a turn that was asked for otherwise, as a summary is."""
     if body is None:
         return ()
     message = messages.from_json(orjson.loads(body))

@@ -94,15 +94,15 @@ class Outbox:
     def attach(self, channel: Channel) -> None:
         """Send over this channel from now on; again is nothing.
 
-        What waited for it is looked at again at once. Raises `Conflict` where another channel has
-        its name and account.
+        Deliveries that waited for it are tried immediately. Raises `Conflict` where another channel
+        has its name and account.
         """
         key = (channel.name, channel.account)
         if self._channels.setdefault(key, channel) is not channel:
             raise Conflict(f"another channel {key[0]!r} with account {key[1]!r} runs here")
         if channel.capabilities.pulled:
             self._pulled[channel.name] = channel
-        # Those who wait now hold the old event; who comes later waits for the next channel.
+        # Waiting deliveries hold the old event; later ones wait for the next channel.
         self._appeared.set()
         self._appeared = asyncio.Event()
 

@@ -37,8 +37,8 @@ class RpcEndpoint:
         self._answering: dict[asyncio.Task[bytes | None], str] = {}
 
     def revoked(self, credential_id: str) -> None:
-        """Give up what requests of a credential wait for; they are refused, a few in each pass of
-        the loop: hundreds of refusals in one would hold up whoever revoked it."""
+        """End the waits of a credential's requests and refuse them, a few in each pass of the loop:
+        hundreds of refusals in one pass would delay the answer to the revocation."""
         for task, owner in tuple(self._answering.items()):
             if owner == credential_id:
                 self._pace.later(owner, partial(_cancel, task), HTTP_COST)

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from agents.base import messages
 from gateway.core import parts
 from gateway.events.log import Entry
+from gateway.sessions.content import words_of
 
 REMEMBERED = 256
 """Entries kept encoded: live followers are told of one within a few passes of the loop, and a
@@ -60,7 +60,7 @@ class Entries:
 
 def entry_of(row: Entry) -> dict[str, Any]:
     """An entry of the log as JSON: `gateway.wire.methods.events.EventEntry`."""
-    said = _said(row.body)
+    said = words_of(row.body)
     return {
         "seq": row.seq,
         "at": row.at,
@@ -72,16 +72,3 @@ def entry_of(row: Entry) -> dict[str, Any]:
         "text": parts.text_of(said) if said is not None else None,
         "parts": parts.to_json(said or ()),
     }
-
-
-def _said(body: str | None) -> parts.Parts | None:
-    """The words of a content row; None where there are none or they are gone."""
-    if body is None:
-        return None
-    value = orjson.loads(body)
-    if "role" not in value:
-        return (parts.Text(str(value["text"])),)
-    message = messages.from_json(value)
-    if isinstance(message, messages.UserMessage):
-        return message.parts
-    return (parts.Text(message.text),)

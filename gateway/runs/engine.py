@@ -210,7 +210,7 @@ class Engine:
         return bool(receipt.rows[0])
 
     def nudge(self) -> None:
-        """Look immediately for runs that are due: somebody has written one."""
+        """Look immediately for runs that are due, after a caller has written one."""
         self._watch.nudge()
 
     async def idle(self) -> None:

@@ -74,7 +74,8 @@ class Claim:
 
     @property
     def path(self) -> tuple[str, ...]:
-        """Who takes turns with whom; what lies deeper is served after what lies above it."""
+        """The queues it goes through: source, principal, agent. New turns lie one level deeper, so
+        they are served after those of the same agent that have begun."""
         owner = (self.party.source, self.party.principal, self.party.agent)
         return (*owner, "begins") if self.begins else owner
 

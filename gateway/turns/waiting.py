@@ -17,6 +17,7 @@ from gateway.core.errors import NotFound
 from gateway.core.ids import TurnId
 from gateway.core.parts import text_of
 from gateway.events.kinds import Kind
+from gateway.sessions.content import words_of
 from gateway.store.base.conversations import LastEntryOfTurn
 from gateway.store.base.events import EventRow
 from gateway.store.base.inputs import GetInput, InputRow
@@ -177,11 +178,6 @@ def _outcome(event: EventRow) -> Ended | TurnId | None:
 
 
 def _shown(body: str | None) -> str | None:
-    """The words of a content row as the sender sees them: a message, or a sentence of our own."""
-    if body is None:
-        return None
-    value = orjson.loads(body)
-    if "role" not in value:
-        return str(value["text"])
-    said = messages.from_json(value)
-    return text_of(said.parts) if isinstance(said, messages.UserMessage) else said.text
+    """The words of a content row as text."""
+    said = words_of(body)
+    return None if said is None else text_of(said)

@@ -106,7 +106,10 @@ async def test_past_the_window(person: Person) -> None:
 
 
 async def test_a_message_larger_than_the_window(person: Person) -> None:
-    await person.send(PAGE * (2 * WINDOW // len(PAGE)))
+    """It is refused with a sentence, and nothing of it is in the way of the next one."""
+    ended = await person.send(PAGE * (2 * WINDOW // len(PAGE)))
+    assert ended.state == "failed"
+    assert "too long" in (ended.reply or "")
     await person.hello()
 
 

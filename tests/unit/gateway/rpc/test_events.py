@@ -309,6 +309,7 @@ async def test_previews_are_filtered_too(world: World, wanted: dict[str, str], c
     """Like the events they announce."""
     talk = world.talk()
     await talk.call("events.subscribe", previews=True, filter=wanted)
+    await talk.note("events.caught_up")
     await talk.call("send", text="one two")
     assert len(talk.connection.deltas) == count
 

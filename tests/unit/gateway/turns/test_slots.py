@@ -13,6 +13,7 @@ from gateway.core.clock import ManualClock, settle
 from gateway.runs.gate import Party
 from gateway.turns.slots import CHAR_BYTES, TURN_BYTES, Free, Place, SlotRules, TurnSlots
 from tests.support.house import House, open_house
+from tests.support.patience import PATIENCE_S
 
 CRON = SourceClass.CRON
 
@@ -196,8 +197,9 @@ async def test_a_turn_that_fails_gives_everything_back() -> None:
 
 async def test_one_that_only_writes_its_end_holds_nothing() -> None:
     free = Free()
-    async with free.released(), free.tool():
+    async with asyncio.timeout(PATIENCE_S), free.released(), free.tool():
         free.weigh(1)
+    assert free.rest() is False, "there was no place to give up"
 
 
 async def test_hundreds_wait_for_a_model_at_once(tmp_path: Path) -> None:
