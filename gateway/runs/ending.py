@@ -20,7 +20,7 @@ from gateway.runs.canonical import json_text
 from gateway.runs.execution import Execution
 from gateway.runs.recovery import DRAINED
 from gateway.runs.results import kept
-from gateway.runs.task import DurableTask, Finish, status_of
+from gateway.runs.task import Finish, Performer, status_of
 from gateway.store.base.runs import AwaitKey, EndRun, ParkRun, ReleaseRun
 from gateway.store.base.store import Durability, Unit
 
@@ -49,8 +49,11 @@ async def end(execution: Execution, finish: Finish) -> None:
             log.exception("run.follower_failed", run_id=execution.run_id)
 
 
-async def abandon(execution: Execution, task: DurableTask, error: Exception) -> None:
-    """End a run whose task raised, in the task's own way if it has one."""
+async def abandon(execution: Execution, task: Performer, error: Exception) -> bool:
+    """End a run whose task raised, in the task's own way if it has one; whether it had.
+
+    Raises `LeaseLost`, `StoreUnavailable`.
+    """
     known = _known(execution, error)
     try:
         await end(execution, await task.abandon(execution.run_id, known))
@@ -59,9 +62,11 @@ async def abandon(execution: Execution, task: DurableTask, error: Exception) -> 
     except Exception:  # a boundary: a run that cannot even be abandoned must not come back
         log.exception("run.not_abandoned", run_id=execution.run_id)
         await end(execution, Finish(status_of(known), error=describe(known).kind))
+        return False
+    return True
 
 
-async def park(execution: Execution, task: DurableTask, parked: RunParked) -> None:
+async def park(execution: Execution, task: Performer, parked: RunParked) -> None:
     """Give up task and lease until the run wakes."""
     pause = await task.pause(execution.run_id, parked.reason)
     op = ParkRun(

@@ -33,7 +33,7 @@ from gateway.runs.execution import UNBOUNDED, Execution, Working
 from gateway.runs.lease import LEASE_S, Lease
 from gateway.runs.records import Records
 from gateway.runs.recovery import Recovery, recover
-from gateway.runs.task import DurableTask, Manifest
+from gateway.runs.task import DurableTask, Manifest, Performer
 from gateway.runs.watch import Watch
 from gateway.store.base.runs import (
     CountRecovery,
@@ -54,7 +54,9 @@ STOP_S = 5.0
 
 log = structlog.get_logger(__name__)
 
-Outcome = Literal["ended", "parked", "lost"]
+Outcome = Literal["ended", "over", "parked", "lost"]
+"""`ended`: here, together with all that the task's `Finish` holds. `over`: it had ended before, or
+its task could not even say how; what should have become true with its end may not have."""
 
 
 class Engine:
@@ -131,13 +133,15 @@ class Engine:
         run_id: RunId,
         *,
         fresh: str = "",
+        by: Performer | None = None,
         events: Sequence[NewEvent] = (),
         working: Working = UNBOUNDED,
     ) -> Outcome:
         """Execute a run to its end, its parking, or the loss of its lease.
 
         `fresh` names the task when the caller has just committed `opening`: there is nothing to
-        take or replay then. Otherwise `events` hold if the run could be taken. A `lost` run is
+        take or replay then. Otherwise `events` hold if the run could be taken. `by` performs it
+        instead of the registered task: that task with what the caller has at hand. A `lost` run is
         handed out again when it is still ours. The place `working` is given up for each write.
         Never raises what the task raised: that ends the run. Raises `NotFound` when there is no
         such run. Cancelled: the run stays unfinished and is handed out again by whoever starts
@@ -158,9 +162,10 @@ class Engine:
         )
         self._live[run_id] = execution
         try:
-            return await self._execute(execution, fresh=fresh, events=tuple(events))
+            task, recovery = await self._begin(execution, fresh, tuple(events))
+            return await self._perform(execution, by or task, recovery)
         except RunTerminal:
-            return "ended"
+            return "over"
         except LeaseHeld as error:
             log.info("run.held", run_id=run_id, reason=str(error))
             return "lost"
@@ -244,13 +249,9 @@ class Engine:
         """How many runs are being executed here."""
         return len(self._live)
 
-    async def _execute(
-        self, execution: Execution, *, fresh: str, events: tuple[NewEvent, ...]
+    async def _perform(
+        self, execution: Execution, task: Performer, recovery: Recovery | None
     ) -> Outcome:
-        if fresh:
-            task, recovery = self._tasks[fresh], None
-        else:
-            task, recovery = await self._take(execution, events)
         try:
             if recovery is not None and recovery.quarantine:
                 raise RunQuarantined(
@@ -268,13 +269,15 @@ class Engine:
         except (LeaseLost, StoreUnavailable):
             raise
         except Exception as error:  # noqa: BLE001  # the boundary of a run: every failure ends it
-            await ending.abandon(execution, task, error)
+            return "ended" if await ending.abandon(execution, task, error) else "over"
         return "ended"
 
-    async def _take(
-        self, execution: Execution, events: tuple[NewEvent, ...]
+    async def _begin(
+        self, execution: Execution, fresh: str, events: tuple[NewEvent, ...]
     ) -> tuple[DurableTask, Recovery | None]:
-        """Take the run's lease and load its records."""
+        """Take the run's lease and load its records; a fresh run has the one and not the other."""
+        if fresh:
+            return self._tasks[fresh], None
         now = self._clock.now_ms()
         run_id = execution.run_id
         rows = await self._store.read(GetRun(run_id))

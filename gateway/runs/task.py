@@ -64,11 +64,8 @@ class Pause:
     events: tuple[NewEvent, ...] = ()
 
 
-class DurableTask(Protocol):
-    """One kind of run."""
-
-    @property
-    def name(self) -> str: ...
+class Performer(Protocol):
+    """What one execution calls: a task, or a task with what its caller has at hand for this run."""
 
     async def run(self, context: RunContext) -> Finish:
         """Execute, or go on executing. Any exception but control flow reaches `abandon`."""
@@ -81,6 +78,13 @@ class DurableTask(Protocol):
     async def pause(self, run_id: RunId, reason: str) -> Pause:
         """What else becomes true when the run is parked."""
         ...
+
+
+class DurableTask(Performer, Protocol):
+    """One kind of run."""
+
+    @property
+    def name(self) -> str: ...
 
     def requeue(self, run: RunRow, *, alone: bool) -> None:
         """Arrange for `Engine.execute`; `alone`: with nothing else running, it may be poisonous."""

@@ -313,15 +313,17 @@ class Lanes:
     ) -> None:
         """Execute the turn in this place; `fresh` are the inputs of one that was just claimed."""
         lane.executing = run_id
-        self._task.placed(run_id, place, fresh)
         try:
             outcome = await self._engine.execute(
-                run_id, fresh=TASK if fresh else "", events=events, working=place
+                run_id,
+                fresh=TASK if fresh else "",
+                by=self._task.placed(place, fresh),
+                events=events,
+                working=place,
             )
         finally:
-            self._task.left(run_id)
             lane.executing = ""
-        if outcome == "ended" and self._task.settled(run_id):
+        if outcome == "ended":
             lane.release()
         else:
             lane.lost = outcome != "parked"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from agents.base.agents import Agents
@@ -62,31 +62,17 @@ class TurnTask:
         self._sessions = sessions
         self._boundary = boundary
         self._lanes = lanes
-        self._claimed: dict[str, tuple[InputRow, ...]] = {}
-        self._places: dict[str, Place] = {}
-        self._settled: set[RunId] = set()
 
-    def placed(self, run_id: RunId, place: Place, inputs: tuple[InputRow, ...] = ()) -> None:
-        """The lane is about to execute a turn in this place; inputs it has at hand save a read."""
-        self._places[run_id] = place
-        if inputs:
-            self._claimed[run_id] = inputs
-
-    def left(self, run_id: RunId) -> None:
-        """The execution is over, and the place is the lane's again."""
-        self._places.pop(run_id, None)
-        self._claimed.pop(run_id, None)
-
-    def settled(self, run_id: RunId) -> bool:
-        """Whether the boundary of this turn became durable here; asked once a turn."""
-        try:
-            self._settled.remove(run_id)
-        except KeyError:
-            return False
-        return True
+    def placed(self, place: Place, inputs: Sequence[InputRow] = ()) -> PlacedTurn:
+        """This task for one execution in a place; inputs the caller has at hand save a read."""
+        return PlacedTurn(self, place, inputs)
 
     async def run(self, context: RunContext) -> Finish:
-        inputs = await self._inputs(context.run_id)
+        return await self.take(context, Free(), ())
+
+    async def take(self, context: RunContext, place: Place, inputs: Sequence[InputRow]) -> Finish:
+        """Take the turn in this place; without inputs it reads them."""
+        inputs = inputs or await self._inputs(context.run_id)
         lead = inputs[0]
         if lead.state == "waiting":
             with suppress(Conflict):  # another execution said so, or ended it, in the meantime
@@ -101,10 +87,10 @@ class TurnTask:
                 context=context,
                 agent=agent,
                 session=session,
-                place=self._places.get(context.run_id, Free()),
+                place=place,
             )
             result = await taking.drive(inputs)
-            return self._end(self._boundary.build(inputs, session, result), context.run_id)
+            return self._boundary.build(inputs, session, result)
 
     async def abandon(self, run_id: RunId, error: TurngateError) -> Finish:
         inputs = await self._inputs(run_id)
@@ -119,8 +105,7 @@ class TurnTask:
         # What is remembered of the conversation may be what was wrong.
         self._sessions.forget(session_key)
         async with self._sessions.using(session_key) as session:
-            finish = self._boundary.build(inputs, session, result, quarantined=quarantined)
-            return self._end(finish, run_id)
+            return self._boundary.build(inputs, session, result, quarantined=quarantined)
 
     async def pause(self, run_id: RunId, reason: str) -> Pause:
         lead = (await self._inputs(run_id))[0]
@@ -130,15 +115,24 @@ class TurnTask:
     def requeue(self, run: RunRow, *, alone: bool) -> None:
         self._lanes.requeue(run, alone=alone)
 
-    def _end(self, finish: Finish, run_id: RunId) -> Finish:
-        """The same end; once it is durable, the lane learns that nothing is left to do."""
-
-        def after() -> None:
-            self._settled.add(run_id)
-            if finish.after is not None:
-                finish.after()
-
-        return replace(finish, after=after)
-
     async def _inputs(self, run_id: RunId) -> Sequence[InputRow]:
-        return self._claimed.pop(run_id, ()) or await self._store.read(InputsOfTurn(run_id))
+        return await self._store.read(InputsOfTurn(run_id))
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedTurn:
+    """`gateway.runs.task.Performer` of one execution: the task with what its lane has at hand."""
+
+    task: TurnTask
+    place: Place
+    inputs: Sequence[InputRow]
+
+    async def run(self, context: RunContext) -> Finish:
+        return await self.task.take(context, self.place, self.inputs)
+
+    async def abandon(self, run_id: RunId, error: TurngateError) -> Finish:
+        # Reads its inputs again: words deleted since the claim must not come back with the end.
+        return await self.task.abandon(run_id, error)
+
+    async def pause(self, run_id: RunId, reason: str) -> Pause:
+        return await self.task.pause(run_id, reason)

@@ -262,7 +262,7 @@ class Gateways(RuleBasedStateMachine):
         process = self._process()
         for run_id in sorted(self.opened):
             await process.engine.emit(run_id, "go", "end")
-            while await process.engine.execute(run_id) != "ended":
+            while await process.engine.execute(run_id) not in ("ended", "over"):
                 for step in await self.store.read(LoadSteps(run_id)):
                     key = decision_key(step.path, step.attempts)
                     await process.engine.emit(run_id, key, {"decision": "ran", "result": "a"})

@@ -342,7 +342,7 @@ class Lives:
         return Engine(store=store, clock=self.clock, ids=self.ids, tasks=(self.world,))
 
     async def _live(self, engine: Engine) -> None:
-        while (outcome := await engine.execute(R1)) != "ended":
+        while (outcome := await engine.execute(R1)) not in ("ended", "over"):
             assert outcome == "parked"
             await self._answer(engine)
 

@@ -54,7 +54,7 @@ async def test_an_ended_run_is_not_executed_again(start: Start, store: FlakyStor
     work = Work()
     process = start(lambda run: run.step("work", work))
     assert await process.fresh() == "ended"
-    assert await process.engine.execute(R1) == "ended"
+    assert await process.engine.execute(R1) == "over"
     assert work.calls == 1
 
 
@@ -173,7 +173,7 @@ async def test_a_run_that_cannot_be_abandoned_ends_alone(
 ) -> None:
     """It would come back for ever."""
     process = Process(store, Hopeless(way), clock, SequentialIds())
-    assert await process.fresh() == "ended"
+    assert await process.fresh() == "over"
     run = await run_of(store)
     assert (run.status, run.error) == (status, error)
 

@@ -123,12 +123,14 @@ class Bench:
         """Claim and execute, as a lane does; the rows are at hand."""
         await self.claim(*rows)
         claimed = tuple(given._replace(state="running") for given in rows)
-        self.task.placed(RunId(rows[0].turn_id), Free(), claimed)
-        return await self.execute(rows[0].turn_id, fresh=TASK)
+        return await self.execute(rows[0].turn_id, fresh=TASK, inputs=claimed)
 
-    async def execute(self, turn_id: str = "t_1", *, fresh: str = "") -> Outcome:
-        """Execute; ends early, as `lost`, when the store is cut."""
-        executing = self.engine.execute(RunId(turn_id), fresh=fresh)
+    async def execute(
+        self, turn_id: str = "t_1", *, fresh: str = "", inputs: Sequence[InputRow] = ()
+    ) -> Outcome:
+        """Execute; ends early, as `lost`, when the store is cut. `inputs` are those at hand."""
+        by = self.task.placed(Free(), inputs) if inputs else None
+        executing = self.engine.execute(RunId(turn_id), fresh=fresh, by=by)
         return await self.store.while_alive(executing) or "lost"
 
     async def delivered(self) -> None:

@@ -18,7 +18,6 @@ from channels.memory import Gate
 from gateway.core.ids import RunId
 from gateway.core.parts import Text
 from gateway.turns.boundary import STOPPED
-from gateway.turns.slots import Free
 from gateway.turns.taking import BACKGROUND_PATIENCE_S, MAX_RESTARTS
 from gateway.turns.world import TURN_S
 from tests.support.house import MAIN, Notebook
@@ -357,8 +356,7 @@ async def test_a_message_that_was_deleted_is_not_answered() -> None:
     async with open_bench() as bench:
         await bench.claim(row(1, "hi"))
         gone = row(1)._replace(body=None, state="running")
-        bench.task.placed(RunId(gone.turn_id), Free(), (gone,))
-        assert await bench.execute(fresh="turn") == "ended"
+        assert await bench.execute(fresh="turn", inputs=(gone,)) == "ended"
         assert bench.scripted.calls == 0
         assert (await bench.input()).detail == "not_found"
         (said,) = await bench.shown()
@@ -372,8 +370,7 @@ async def test_of_merged_messages_those_that_are_left_are_answered() -> None:
         rows = (row(1, "one"), row(2, "two"))
         await bench.claim(*rows)
         left = (rows[0]._replace(body=None), rows[1])
-        bench.task.placed(RunId(left[0].turn_id), Free(), left)
-        assert await bench.execute(fresh="turn") == "ended"
+        assert await bench.execute(fresh="turn", inputs=left) == "ended"
         (request,) = model.requests
         assert request.messages == (UserMessage((Text("two"),)),)
 

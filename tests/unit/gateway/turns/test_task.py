@@ -57,13 +57,24 @@ async def test_a_turn_runs_from_the_store_when_nothing_is_at_hand() -> None:
         ]
 
 
-async def test_a_turn_that_ended_here_is_settled_once() -> None:
-    """The lane asks to learn whether the input has ended with the run."""
+async def test_only_the_execution_that_wrote_the_end_of_a_turn_says_so() -> None:
+    """The lane goes on after the one; after any other it looks how the input stands."""
     async with open_bench() as bench:
-        await bench.ask("hi")
-        assert bench.task.settled(RunId("t_1"))
-        assert not bench.task.settled(RunId("t_1"))
-        assert not bench.task.settled(RunId("t_2"))
+        assert await bench.ask("hi") == "ended"
+        assert await bench.execute() == "over"
+
+
+async def test_words_deleted_since_the_claim_do_not_come_back_with_a_failure() -> None:
+    """The end of a turn that failed is built from the store, not from what its lane had at hand."""
+    async with open_bench() as bench:
+        at_hand = row(1, "secret")
+        await bench.claim(at_hand)
+        await bench.store.commit(Unit((BlankSession(SESSION),)))
+        del bench.agents.agents[MAIN]
+        assert await bench.execute(fresh="turn", inputs=(at_hand,)) == "ended"
+        assert (await bench.input()).detail == "unknown_agent"
+        async with bench.sessions.using(SESSION) as session:
+            assert "secret" not in str(session.history)
 
 
 async def test_an_agent_that_is_gone_is_told_to_the_sender() -> None:
