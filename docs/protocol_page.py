@@ -31,9 +31,9 @@ curl -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\
 ```
 
 **Who you are.** The token goes into the header, or into `connect` as the first message on a \
-socket. Requests behind a `connect` are answered under the credential it named. `connect` can narrow \
-what a connection may do, never widen it. Each method below says which scope it needs: `read`, \
-`chat`, `operator` or `admin`; they do not include each other, except that `admin` has all.
+socket. Requests behind a `connect` are answered under the credential it named. `connect` can \
+narrow what a connection may do, never widen it. Each method below says which scope it needs: \
+`read`, `chat`, `operator` or `admin`; they do not include each other, except that `admin` has all.
 
 **Whose is what.** Without `operator` you speak on the channel `websocket`, and your peers are \
 your own: `peer_id` names one of your conversations only. What belongs to another \
