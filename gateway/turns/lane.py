@@ -1,6 +1,7 @@
-"""What is known of one conversation that has something to do: its queue and its turn.
+"""What is known of one session that has something to do: its queue and its turn.
 
-State alone; `gateway.turns.lanes` decides when something happens, `merging` what one turn answers.
+State alone; `lane_worker` and `lane_upkeep` decide when something happens, `merging` what one turn
+answers.
 """
 
 from __future__ import annotations
@@ -22,24 +23,25 @@ ROW_BYTES = 1 << 10
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """One conversation: `queued` inputs wait for the turn that holds it to end.
-
-    `held_by` is the turn that has begun and not ended; `returned` is that turn when it was
-    interrupted or has woken, and whether it has to run alone. `lost`: it is not executed here any
-    more, and may not come back; `nudged`: look immediately whether it will. `working`: a task is
-    at it. `executing`: the turn this process executes now.
-    """
+    """One session: `queued` inputs wait for the turn that holds the lane to end."""
 
     key: str
     backlog: Backlog
     """Where what is queued counts."""
     queued: deque[InputRow] = field(default_factory=deque)
-    returned: deque[tuple[RunRow, bool]] = field(default_factory=deque)
-    held_by: str = ""
-    lost: bool = False
-    working: bool = False
+    """Inputs that no turn answers yet, in the order in which they were accepted."""
+    turn_id: str = ""
+    """The turn that holds the lane: it has begun and not ended, here or in another process."""
+    resumable: deque[tuple[RunRow, bool]] = field(default_factory=deque)
+    """That turn when it was interrupted or has woken, and whether it has to run alone."""
+    orphaned: bool = False
+    """That turn is not executed here any more, and may not come back."""
     executing: str = ""
-    nudged: asyncio.Event = field(default_factory=asyncio.Event)
+    """The turn this process executes now."""
+    working: bool = False
+    """A task of this process works the lane."""
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when an orphaned turn has ended elsewhere: its lane need not wait to look."""
 
     @property
     def waits_as(self) -> tuple[str, ...]:
@@ -54,22 +56,23 @@ class Lane:
 
     def ready(self) -> bool:
         """Whether there is something to do now."""
-        return bool(self.returned) or self.lost or (bool(self.queued) and not self.held_by)
+        return bool(self.resumable) or self.orphaned or (bool(self.queued) and not self.turn_id)
 
     def idle(self) -> bool:
         """Whether nothing would be lost by forgetting the lane."""
-        return not (self.queued or self.returned or self.held_by or self.working)
+        return not (self.queued or self.resumable or self.turn_id or self.working)
 
     def release(self) -> None:
         """Its turn is over."""
-        self.held_by = ""
-        self.lost = False
+        self.turn_id = ""
+        self.orphaned = False
 
     def put(self, row: InputRow) -> None:
         """Queue an input in its place; one that is there stays."""
         if any(each.turn_id == row.turn_id for each in self.queued):
             return
         self.backlog.queue(row.principal, _size(row))
+        # What is taken up late, from a stopped process or after a refused claim, may be older.
         later = self.queued and self.queued[-1].ordinal > row.ordinal
         self.queued.append(row)
         if later:

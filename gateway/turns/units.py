@@ -9,7 +9,7 @@ import orjson
 from gateway.events.kinds import Kind
 from gateway.store.base.catalog import Op
 from gateway.store.base.inputs import EndInput, EndQueued, InputRow, MergeInput, StartInput
-from gateway.store.base.runs import OpenRun
+from gateway.store.base.runs import OpenRun, RunRow
 from gateway.store.base.store import Durability, NewEvent, Unit
 
 
@@ -28,6 +28,11 @@ def claim(group: Sequence[InputRow], opening: OpenRun, at: int) -> Unit:
         ops.append(MergeInput(row.turn_id, lead.turn_id, at))
         events.append(event(row, Kind.INPUT_MERGED, at, into=lead.turn_id))
     return Unit((*ops, opening), tuple(events))
+
+
+def resumed(row: InputRow, run: RunRow, at: int) -> NewEvent:
+    """The entry that holds when a run could be taken again."""
+    return event(row, Kind.TURN_RESUMED, at, epoch=run.epoch + 1, recoveries=run.recoveries)
 
 
 def end_queued(row: InputRow, state: str, kind: Kind, at: int) -> Unit:

@@ -19,7 +19,7 @@ def test_what_waits_makes_a_lane_ready_unless_a_turn_holds_it() -> None:
     lane = Lane("s", Backlog())
     lane.put(row(1))
     assert lane.ready()
-    lane.held_by = "t_9"
+    lane.turn_id = "t_9"
     assert not lane.ready()
     lane.release()
     assert lane.ready()
@@ -27,14 +27,14 @@ def test_what_waits_makes_a_lane_ready_unless_a_turn_holds_it() -> None:
 
 def test_a_held_lane_is_kept_although_nothing_waits() -> None:
     """A parked turn comes back to it."""
-    lane = Lane("s", Backlog(), held_by="t_9")
+    lane = Lane("s", Backlog(), turn_id="t_9")
     assert not lane.idle()
     assert not lane.ready()
 
 
 def test_a_lost_turn_is_looked_after() -> None:
     """Until it is released, which ends both."""
-    lane = Lane("s", Backlog(), held_by="t_9", lost=True)
+    lane = Lane("s", Backlog(), turn_id="t_9", orphaned=True)
     assert lane.ready()
     lane.release()
     assert not lane.ready()

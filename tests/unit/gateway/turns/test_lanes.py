@@ -27,7 +27,8 @@ from gateway.store.base.runs import EndRun, GetRun, RequestCancel
 from gateway.store.base.store import Unit
 from gateway.store.sqlite.store import open_sqlite
 from gateway.turns.boundary import STOPPED
-from gateway.turns.lanes import HELD_S, RETRY_S
+from gateway.turns.lane_upkeep import HELD_S
+from gateway.turns.lane_worker import RETRY_S
 from tests.support.house import House, Notebook, inbound, open_house
 from tests.unit.gateway.turns.rows import accepting, row
 
