@@ -21,7 +21,7 @@ from benchmarks.tables import Aim, Found, Progress, Table
 from gateway.core.clock import SystemClock
 from gateway.simulate.server import simulating
 from gateway.store.base.catalog import Op
-from gateway.store.base.runs import BeginStep
+from gateway.store.base.steps import BeginStep
 from gateway.store.base.store import Durability, NewEvent, Unit
 from gateway.store.postgres.store import PostgresStore, connect_store
 from tests.crash.fleet import fleet

@@ -21,7 +21,8 @@ from gateway.runs.canonical import Json
 from gateway.runs.context import Attempt, RunContext
 from gateway.runs.engine import Engine
 from gateway.runs.task import Finish, Manifest, Pause
-from gateway.store.base.runs import BeginStep, CompleteStep, EndRun, OpenRun, RunRow
+from gateway.store.base.runs import EndRun, OpenRun, RunRow
+from gateway.store.base.steps import BeginStep, CompleteStep
 from gateway.store.base.store import Durability, Store, Unit
 from gateway.store.sqlite.store import open_sqlite
 

@@ -30,7 +30,8 @@ from benchmarks.tables import Aim, Found, Progress, Table
 from gateway.store.base.catalog import Op
 from gateway.store.base.conversations import TouchSession
 from gateway.store.base.events import EventRow
-from gateway.store.base.runs import BeginStep, CompleteStep, EndRun, OpenRun
+from gateway.store.base.runs import EndRun, OpenRun
+from gateway.store.base.steps import BeginStep, CompleteStep
 from gateway.store.base.store import Durability, NewEvent, Unit
 from gateway.store.sqlite import statements
 from gateway.store.sqlite.database import Database

@@ -11,7 +11,8 @@ from gateway.conversations.ownership import Ownership
 from gateway.identity.principal import Principal
 from gateway.store.base.inputs import InputRow, InputsOfTurn
 from gateway.store.base.outbox import DeliveriesOfTurn, DeliveryRow
-from gateway.store.base.runs import GetRun, LoadSteps, RunRow, StepRow
+from gateway.store.base.runs import GetRun, RunRow
+from gateway.store.base.steps import LoadSteps, StepRow
 from gateway.store.base.store import Store
 
 _TOLD = (

@@ -34,16 +34,14 @@ from gateway.runs.execution import Execution
 from gateway.runs.results import kept
 from gateway.runs.retry import ONCE, RetryPolicy
 from gateway.store.base.catalog import Op
-from gateway.store.base.runs import (
-    AppendStream,
+from gateway.store.base.costs import ChargeRun
+from gateway.store.base.runs import AppendStream, GetRunEvent, RunEventRow
+from gateway.store.base.steps import (
     BeginStep,
-    ChargeRun,
     CompleteStep,
     FailStep,
-    GetRunEvent,
     NoteStep,
     RecordStep,
-    RunEventRow,
     StepRow,
 )
 from gateway.store.base.store import Durability, NewEvent, Receipt, Unit

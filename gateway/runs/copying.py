@@ -23,16 +23,8 @@ from gateway.runs.pieces import Pieces
 from gateway.runs.results import INLINE_BYTES, apart
 from gateway.runs.task import Manifest
 from gateway.store.base.catalog import Op
-from gateway.store.base.runs import (
-    EmitRunEvent,
-    GetRun,
-    LoadSteps,
-    PutRun,
-    PutStep,
-    RunEventRow,
-    RunEvents,
-    StepRow,
-)
+from gateway.store.base.runs import EmitRunEvent, GetRun, PutRun, RunEventRow, RunEvents
+from gateway.store.base.steps import LoadSteps, PutStep, StepRow
 from gateway.store.base.store import Durability, Store, Unit
 from gateway.wire.methods.run_document import FORMAT, DocumentEvent, DocumentStep, RunDocument
 

@@ -40,12 +40,12 @@ from gateway.store.base.runs import (
     EmitRunEvent,
     ForgetKeys,
     GetRun,
-    LoadSteps,
     OpenRun,
     RequestCancel,
     RunRow,
     TakeRun,
 )
+from gateway.store.base.steps import LoadSteps
 from gateway.store.base.store import Durability, NewEvent, Store, Unit
 from gateway.telemetry.tasks import task_failed
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from agents.base.tools import Effect
 from gateway.core.errors import NotFound
-from gateway.store.base.runs import RunEventRow, StepRow
+from gateway.store.base.runs import RunEventRow
+from gateway.store.base.steps import StepRow
 
 
 @dataclass(frozen=True, slots=True)

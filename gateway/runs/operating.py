@@ -34,15 +34,14 @@ from gateway.store.base.inputs import FindKey, RememberKey
 from gateway.store.base.retention import PruneRuns
 from gateway.store.base.runs import (
     DropRunEvent,
-    DropStep,
     GetRunEvent,
-    LoadSteps,
     PutRun,
     ReopenRun,
     RunEvents,
     RunRow,
     RunWaits,
 )
+from gateway.store.base.steps import DropStep, LoadSteps
 from gateway.store.base.store import Durability, NewEvent, Store, Unit
 
 Decision = Literal["ran", "did_not_run", "skip"]

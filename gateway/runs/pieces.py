@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gateway.core.errors import NotFound, TooLarge
 from gateway.runs.results import apart
-from gateway.store.base.runs import GetBlob
+from gateway.store.base.steps import GetBlob
 from gateway.store.base.store import Store, Unit
 from gateway.wire.methods.run_document import MAX_PIECES, PIECE_CHARS
 

@@ -6,19 +6,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gateway.core.errors import NotFound
-from gateway.store.base.runs import (
-    CostRow,
-    GetRun,
-    ListRuns,
-    LoadSteps,
-    LoadStream,
-    RootCosts,
-    RunCosts,
-    RunRow,
-    RunWaits,
-    StepRow,
-    StreamRow,
-)
+from gateway.store.base.costs import CostRow, RootCosts, RunCosts
+from gateway.store.base.runs import GetRun, ListRuns, LoadStream, RunRow, RunWaits, StreamRow
+from gateway.store.base.steps import LoadSteps, StepRow
 from gateway.store.base.store import Store
 
 FIRST = "~"

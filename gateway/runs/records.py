@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from gateway.core.errors import InvalidInput, StepDivergence, StepInputMismatch
-from gateway.store.base.runs import StepRow
+from gateway.store.base.steps import StepRow
 
 
 class Records:

@@ -10,7 +10,7 @@ import hashlib
 from gateway.core.errors import InvalidInput, StepResultTooLarge
 from gateway.runs.canonical import Json, json_text
 from gateway.store.base.catalog import Op
-from gateway.store.base.runs import PutBlob
+from gateway.store.base.steps import PutBlob
 
 INLINE_BYTES = 256 << 10
 """Longest result in a row: pages of steps are read as a whole on every replay."""

@@ -18,14 +18,8 @@ from gateway.core.retrying import RETRY_S, until_answered
 from gateway.runs.records import Records
 from gateway.runs.recovery import may_be_alone, recover
 from gateway.runs.task import DurableTask
-from gateway.store.base.runs import (
-    AbandonedRuns,
-    GetRun,
-    LoadSteps,
-    RunRow,
-    RunsToStop,
-    WakeableRuns,
-)
+from gateway.store.base.runs import AbandonedRuns, GetRun, RunRow, RunsToStop, WakeableRuns
+from gateway.store.base.steps import LoadSteps
 from gateway.store.base.store import Store
 
 WATCH_S = 1.0

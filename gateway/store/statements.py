@@ -20,6 +20,8 @@ _FAMILIES = (
     "conversations",
     "inputs",
     "runs",
+    "steps",
+    "costs",
     "events",
     "outbox",
     "bindings",

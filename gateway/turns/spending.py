@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agents.base.spending import Spent
-from gateway.store.base.runs import RootCosts, SpentSince
+from gateway.store.base.costs import RootCosts, SpentSince
 from gateway.store.base.store import Store
 
 

@@ -14,7 +14,7 @@ from channels.memory import Gate
 from gateway.core.errors import ToolError
 from gateway.core.ids import RunId
 from gateway.runs.context import DECISION_S, decision_key
-from gateway.store.base.runs import LoadSteps
+from gateway.store.base.steps import LoadSteps
 from tests.acceptance.manifest import shows
 from tests.support.house import House, Notebook, open_house
 from tests.support.patience import PATIENCE_S

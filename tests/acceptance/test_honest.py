@@ -16,7 +16,7 @@ from gateway.core.errors import Busy, ModelCategory
 from gateway.core.ids import AgentId
 from gateway.intake.intake import MAILBOX
 from gateway.sessions.live import MAX_LIVE
-from gateway.store.base.runs import LoadSteps
+from gateway.store.base.steps import LoadSteps
 from gateway.turns.boundary import STOPPED
 from tests.acceptance.manifest import shows
 from tests.support.house import MAIN, House, agent, inbound, open_house

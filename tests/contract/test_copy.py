@@ -10,7 +10,7 @@ from gateway.core.clock import SystemClock
 from gateway.core.errors import Conflict, StoreLocked
 from gateway.store.base.events import ReadEvents
 from gateway.store.base.inputs import GetInput
-from gateway.store.base.runs import PutBlob
+from gateway.store.base.steps import PutBlob
 from gateway.store.base.store import Store, Unit
 from gateway.store.postgres.loading import load
 from gateway.store.postgres.opening import open_postgres

@@ -51,7 +51,8 @@ from gateway.store.base.outbox import (
 )
 from gateway.store.base.profiles import ListStandings, PutStanding, StandingRow
 from gateway.store.base.retention import PruneDeliveries
-from gateway.store.base.runs import GetRun, ListRuns, LoadSteps
+from gateway.store.base.runs import GetRun, ListRuns
+from gateway.store.base.steps import LoadSteps
 from gateway.store.base.store import Store, Unit
 from tests.support.store_units import (
     SESSION,

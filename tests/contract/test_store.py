@@ -21,11 +21,11 @@ from gateway.store.base.runs import (
     AppendStream,
     AwaitKey,
     CountRecovery,
-    LoadSteps,
     LoadStream,
     ParkRun,
     TakeRun,
 )
+from gateway.store.base.steps import LoadSteps
 from gateway.store.base.store import Committed, Durability, NewEvent, Receipt, Store, Unit
 from tests.support.store_units import (
     CASES,

@@ -26,11 +26,11 @@ from gateway.store.base.runs import (
     EmitRunEvent,
     GetRun,
     GetRunEvent,
-    LoadSteps,
     LoadStream,
     ParkRun,
     WakeableRuns,
 )
+from gateway.store.base.steps import LoadSteps
 from gateway.store.base.store import Store, Unit
 from tests.support.store_units import (
     a_content,

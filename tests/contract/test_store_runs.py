@@ -6,38 +6,30 @@ import pytest
 
 from gateway.core.errors import Conflict, LeaseHeld, LeaseLost
 from gateway.store.base.catalog import Op
+from gateway.store.base.costs import ChargeRun, RootCosts, RunCosts, SpentSince
 from gateway.store.base.retention import PruneBlobs, PruneRuns
 from gateway.store.base.runs import (
     AbandonedRuns,
     AppendStream,
     AwaitKey,
-    ChargeRun,
     CountRecovery,
-    DropStep,
     EmitRunEvent,
-    FailStep,
     ForgetKeys,
-    GetBlob,
     GetRun,
     GetRunEvent,
-    LoadSteps,
     LoadStream,
-    NoteStep,
     ParkRun,
-    PutBlob,
     ReleaseRun,
     RenewLeases,
     ReopenRun,
     RequestCancel,
-    RootCosts,
-    RunCosts,
     RunEvents,
     RunsToStop,
     RunWaits,
-    SpentSince,
     TakeRun,
     WakeableRuns,
 )
+from gateway.store.base.steps import DropStep, FailStep, GetBlob, LoadSteps, NoteStep, PutBlob
 from gateway.store.base.store import Store
 from tests.support.store_units import (
     a_begin,

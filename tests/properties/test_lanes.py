@@ -27,7 +27,8 @@ from gateway.core.ids import RunId, TurnId
 from gateway.core.parts import Text
 from gateway.runs.context import decision_key
 from gateway.store.base.inputs import FindInput, InputRow
-from gateway.store.base.runs import GetRun, LoadSteps
+from gateway.store.base.runs import GetRun
+from gateway.store.base.steps import LoadSteps
 from tests.properties.examples import examples
 from tests.support.house import House, Notebook, inbound
 

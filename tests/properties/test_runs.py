@@ -21,7 +21,8 @@ from gateway.runs.context import RunContext, decision_key
 from gateway.runs.lease import LEASE_S
 from gateway.runs.task import Finish
 from gateway.store.base.events import ReadEvents
-from gateway.store.base.runs import LoadSteps, RunRow, StepRow
+from gateway.store.base.runs import RunRow
+from gateway.store.base.steps import LoadSteps, StepRow
 from gateway.store.base.store import NewEvent
 from gateway.store.sqlite.store import open_sqlite
 from tests.properties.examples import examples

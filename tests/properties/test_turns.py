@@ -22,7 +22,8 @@ from agents.base.models import ModelContext, ModelReply, ModelRequest, ToolSpec
 from agents.base.tools import TOOL_TIMEOUT_S, Effect, ToolContext, ToolResult
 from gateway.core.errors import ModelCategory, ModelFailed, ToolError
 from gateway.runs.context import decision_key
-from gateway.store.base.runs import EmitRunEvent, StepRow
+from gateway.store.base.runs import EmitRunEvent
+from gateway.store.base.steps import StepRow
 from gateway.store.base.store import Unit
 from gateway.store.sqlite.store import open_sqlite
 from gateway.turns.task import TASK

@@ -28,7 +28,7 @@ from gateway.simulate.asked import Asked
 from gateway.simulate.fault import Fault
 from gateway.simulate.server import simulating
 from gateway.simulate.simulator import Answer, Simulator
-from gateway.store.base.runs import LoadSteps
+from gateway.store.base.steps import LoadSteps
 from gateway.turns import records
 from tests.support.house import House, agent, inbound, open_house
 

@@ -35,6 +35,7 @@ from gateway.store.base.conversations import (
     SetLabel,
     TouchSession,
 )
+from gateway.store.base.costs import ChargeRun, RunCosts
 from gateway.store.base.credentials import PutCredential, RevokeCredential
 from gateway.store.base.events import GetLogBounds, ReadEvents
 from gateway.store.base.inputs import (
@@ -77,34 +78,34 @@ from gateway.store.base.retention import (
 from gateway.store.base.runs import (
     AppendStream,
     AwaitKey,
-    BeginStep,
-    ChargeRun,
-    CompleteStep,
     CountRecovery,
     DropRunEvent,
-    DropStep,
     EmitRunEvent,
     EndRun,
-    FailStep,
     ForgetKeys,
     GetRun,
     GetRunEvent,
-    LoadSteps,
     LoadStream,
-    NoteStep,
     OpenRun,
     ParkRun,
-    PutBlob,
     PutRun,
-    PutStep,
-    RecordStep,
     ReleaseRun,
     RenewLeases,
     ReopenRun,
     RequestCancel,
-    RunCosts,
     RunEvents,
     TakeRun,
+)
+from gateway.store.base.steps import (
+    BeginStep,
+    CompleteStep,
+    DropStep,
+    FailStep,
+    LoadSteps,
+    NoteStep,
+    PutBlob,
+    PutStep,
+    RecordStep,
 )
 from gateway.store.base.store import NewEvent, Receipt, Store, Unit
 

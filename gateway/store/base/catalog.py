@@ -24,12 +24,14 @@ from gateway.store.base import (
     agents,
     bindings,
     conversations,
+    costs,
     credentials,
     inputs,
     outbox,
     profiles,
     retention,
     runs,
+    steps,
 )
 
 Op = (
@@ -54,11 +56,11 @@ Op = (
     | runs.OpenRun
     | runs.TakeRun
     | runs.CountRecovery
-    | runs.BeginStep
-    | runs.NoteStep
-    | runs.CompleteStep
-    | runs.RecordStep
-    | runs.FailStep
+    | steps.BeginStep
+    | steps.NoteStep
+    | steps.CompleteStep
+    | steps.RecordStep
+    | steps.FailStep
     | runs.EndRun
     | runs.ReleaseRun
     | runs.ParkRun
@@ -67,12 +69,12 @@ Op = (
     | runs.RequestCancel
     | runs.EmitRunEvent
     | runs.AppendStream
-    | runs.PutBlob
-    | runs.ChargeRun
+    | steps.PutBlob
+    | costs.ChargeRun
     | runs.PutRun
-    | runs.PutStep
+    | steps.PutStep
     | runs.ReopenRun
-    | runs.DropStep
+    | steps.DropStep
     | runs.DropRunEvent
     | runs.RenewLeases
     | outbox.EnqueueDelivery
@@ -138,11 +140,11 @@ GUARDS: dict[type[Op], Guard] = {
     runs.OpenRun: Guard(duplicate=Conflict),
     runs.TakeRun: Guard(refused=LeaseHeld, returns=True),
     runs.CountRecovery: Guard(refused=LeaseLost),
-    runs.BeginStep: Guard(refused=LeaseLost),
-    runs.NoteStep: Guard(),
-    runs.CompleteStep: Guard(refused=LeaseLost, returns=True),
-    runs.RecordStep: Guard(refused=LeaseLost, duplicate=LeaseLost, returns=True),
-    runs.FailStep: Guard(refused=LeaseLost),
+    steps.BeginStep: Guard(refused=LeaseLost),
+    steps.NoteStep: Guard(),
+    steps.CompleteStep: Guard(refused=LeaseLost, returns=True),
+    steps.RecordStep: Guard(refused=LeaseLost, duplicate=LeaseLost, returns=True),
+    steps.FailStep: Guard(refused=LeaseLost),
     runs.EndRun: Guard(refused=LeaseLost),
     runs.ReleaseRun: Guard(refused=LeaseLost),
     runs.ParkRun: Guard(refused=LeaseLost),
@@ -151,12 +153,12 @@ GUARDS: dict[type[Op], Guard] = {
     runs.RequestCancel: Guard(refused=RunTerminal),
     runs.EmitRunEvent: Guard(returns=True),
     runs.AppendStream: Guard(),
-    runs.PutBlob: Guard(),
-    runs.ChargeRun: Guard(),
+    steps.PutBlob: Guard(),
+    costs.ChargeRun: Guard(),
     runs.PutRun: Guard(),
-    runs.PutStep: Guard(),
+    steps.PutStep: Guard(),
     runs.ReopenRun: Guard(refused=Conflict),
-    runs.DropStep: Guard(refused=Conflict),
+    steps.DropStep: Guard(refused=Conflict),
     runs.DropRunEvent: Guard(refused=Conflict),
     runs.RenewLeases: Guard(),
     outbox.EnqueueDelivery: Guard(duplicate=Duplicate, returns=True),

@@ -52,61 +52,6 @@ class CountRecovery(NamedTuple):
     steps: int
 
 
-class BeginStep(NamedTuple):
-    """Note that a step's work starts; a second begin counts another attempt."""
-
-    run_id: str
-    epoch: int
-    path: str
-    intent: str
-    kind: str
-    effect: str
-    fingerprint: str
-    at: int
-
-
-class NoteStep(NamedTuple):
-    """Keep word of a step's work under way (JSON text), until its result takes the place."""
-
-    run_id: str
-    epoch: int
-    path: str
-    note: str
-
-
-class CompleteStep(NamedTuple):
-    """Record a begun step's result (JSON text). Returns whether a stop was requested."""
-
-    run_id: str
-    epoch: int
-    path: str
-    result: str
-    at: int
-
-
-class RecordStep(NamedTuple):
-    """Begin and complete at once: for steps that take no time (clock, ids, a snapshot)."""
-
-    run_id: str
-    epoch: int
-    path: str
-    intent: str
-    kind: str
-    fingerprint: str
-    result: str
-    at: int
-
-
-class FailStep(NamedTuple):
-    """Record a begun step's failure; it is executed again on the next attempt of the run."""
-
-    run_id: str
-    epoch: int
-    path: str
-    error: str
-    at: int
-
-
 class EndRun(NamedTuple):
     """Give the run its one end; `outcome` (JSON text) says how good it was, for people."""
 
@@ -176,29 +121,6 @@ class AppendStream(NamedTuple):
     at: int
 
 
-class PutBlob(NamedTuple):
-    """Keep a result that is too long for its row, under the hash of its text.
-
-    A step or a run then has `blob:<hash>` as its result; reads give the text all the same.
-    """
-
-    hash: str
-    body: str
-
-
-class ChargeRun(NamedTuple):
-    """Note what one attempt of a step used of a model: calls, and tokens in and out."""
-
-    run_id: str
-    epoch: int
-    path: str
-    attempt: int
-    model: str
-    calls: int
-    tokens_in: int
-    tokens_out: int
-
-
 class PutRun(NamedTuple):
     """A run from elsewhere, as it is: a fork or an import; refused `Conflict` when the id exists.
 
@@ -225,23 +147,6 @@ class PutRun(NamedTuple):
     origin: str
 
 
-class PutStep(NamedTuple):
-    """A step of such a run."""
-
-    run_id: str
-    path: str
-    intent: str
-    kind: str
-    effect: str
-    fingerprint: str
-    status: str
-    attempts: int
-    result: str | None
-    error: str | None
-    started_at: int
-    completed_at: int | None
-
-
 class ReopenRun(NamedTuple):
     """A run without a worker is parked and due now, with the next epoch and no interruptions.
 
@@ -251,13 +156,6 @@ class ReopenRun(NamedTuple):
     run_id: str
     epoch: int
     at: int
-
-
-class DropStep(NamedTuple):
-    """Forget a step of a run without a worker; the next execution does it again."""
-
-    run_id: str
-    path: str
 
 
 class DropRunEvent(NamedTuple):
@@ -276,44 +174,53 @@ class RenewLeases(NamedTuple):
 
 
 class RunRow(NamedTuple):
+    """One run as stored; what is JSON is text."""
+
     run_id: str
+    """A turn's run has the id of the turn."""
     task: str
+    """The registered task that executes it."""
     manifest_hash: str
+    """Identity of what it is about: the same id with another hash is refused."""
     session_key: str
+    """The session of a turn; empty for other tasks."""
     input: str
+    """JSON: what the task was given."""
     status: str
+    """`running`, `suspended`, or how it ended."""
     epoch: int
+    """Number of the present lease: a write under an older one is refused."""
     holder: str
+    """The worker that has, or last had, the lease."""
     lease_until: int
     recoveries: int
+    """Interruptions since it last completed a step."""
     recovered_steps: int
+    """Completed steps when that was last counted."""
     cancel_requested: int
+    """1 once a client asked it to stop."""
     reason: str
+    """Why it is parked, or why its lease was given back."""
     wake_at: int | None
+    """When a parked run is due; None: only an event wakes it."""
     created_at: int
     updated_at: int
     ended_at: int | None
+    """None until it has ended."""
     result: str
+    """JSON; `blob:<hash>` where it is kept apart."""
     error: str
+    """Stable word of the failure that ended it; empty without one."""
     principal: str = ""
+    """Who owns it."""
     root: str = ""
+    """The run that set it off in the end; its costs count there."""
     tags: str = "{}"
+    """JSON: labels for people."""
     outcome: str = "null"
+    """JSON: how good the end was, in the task's words."""
     origin: str = ""
-
-
-class StepRow(NamedTuple):
-    path: str
-    intent: str
-    kind: str
-    effect: str
-    fingerprint: str
-    status: str
-    attempts: int
-    result: str | None
-    error: str | None
-    started_at: int
-    completed_at: int | None
+    """Where a fork or an import came from."""
 
 
 class RunEventRow(NamedTuple):
@@ -326,13 +233,6 @@ class WaitRow(NamedTuple):
     key: str
 
 
-class CostRow(NamedTuple):
-    model: str
-    calls: int
-    tokens_in: int
-    tokens_out: int
-
-
 class StreamRow(NamedTuple):
     seq: int
     body: str
@@ -341,11 +241,6 @@ class StreamRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class GetRun(Query[RunRow]):
-    run_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class LoadSteps(Query[StepRow]):
     run_id: str
 
 
@@ -421,40 +316,3 @@ class RunEvents(Query[RunEventRow]):
     """All that was emitted to a run, by key."""
 
     run_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunCosts(Query[CostRow]):
-    """What one run used, by model."""
-
-    run_id: str
-
-
-class BlobRow(NamedTuple):
-    body: str
-
-
-@dataclass(frozen=True, slots=True)
-class GetBlob(Query[BlobRow]):
-    """A text by its hash, for what is longer than a frame."""
-
-    hash: str
-
-
-class SpentRow(NamedTuple):
-    session_key: str
-    tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class SpentSince(Query[SpentRow]):
-    """Tokens used by runs begun since then, by conversation."""
-
-    since: int
-
-
-@dataclass(frozen=True, slots=True)
-class RootCosts(Query[CostRow]):
-    """What everything used that one run set off, itself included, by model."""
-
-    root: str

@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from gateway.store.base import runs
+from gateway.store.base import costs, runs, steps
 from gateway.store.base.catalog import Op
 
 OF_ONE_RUN: frozenset[type[Any]] = frozenset(
     {
         runs.OpenRun,
-        runs.BeginStep,
-        runs.NoteStep,
-        runs.CompleteStep,
-        runs.RecordStep,
-        runs.FailStep,
-        runs.ChargeRun,
+        steps.BeginStep,
+        steps.NoteStep,
+        steps.CompleteStep,
+        steps.RecordStep,
+        steps.FailStep,
+        costs.ChargeRun,
         runs.AppendStream,
         runs.EndRun,
     }

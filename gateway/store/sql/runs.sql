@@ -19,50 +19,6 @@ RETURNING epoch;
 UPDATE runs SET recoveries = :recoveries, recovered_steps = :steps
 WHERE run_id = :run_id AND epoch = :epoch AND status = 'running';
 
--- name: begin_step
--- Work starts; again means another attempt; a completed step or another intent is left alone.
-INSERT INTO steps (run_id, path, intent, kind, effect, fingerprint, status, attempts, started_at)
-SELECT :run_id, :path, :intent, :kind, :effect, :fingerprint, 'running', 1, :at
-WHERE EXISTS (SELECT 1 FROM runs
-  WHERE run_id = :run_id AND epoch = :epoch AND status = 'running' /* FOR SHARE */)
-ON CONFLICT (run_id, path) DO UPDATE SET status = 'running', attempts = steps.attempts + 1,
-  started_at = excluded.started_at, completed_at = NULL, error = NULL
-WHERE steps.status <> 'completed' AND steps.intent = excluded.intent;
-
--- name: note_step
--- What the next attempt finds if this one is cut; another beginning leaves it alone.
-UPDATE steps SET result = :note
-WHERE run_id = :run_id AND path = :path AND status = 'running'
-  AND EXISTS (SELECT 1 FROM runs
-    WHERE run_id = :run_id AND epoch = :epoch AND status = 'running' /* FOR SHARE */);
-
--- name: complete_step
--- The result of a begun step.
-UPDATE steps SET status = 'completed', result = :result, completed_at = :at
-WHERE run_id = :run_id AND path = :path AND status = 'running'
-  AND EXISTS (SELECT 1 FROM runs
-    WHERE run_id = :run_id AND epoch = :epoch AND status = 'running' /* FOR SHARE */)
-RETURNING (SELECT cancel_requested FROM runs WHERE run_id = :run_id);
-
--- name: record_step
--- Begun and completed at once; the primary key refuses a second record.
-INSERT INTO steps (run_id, path, intent, kind, effect, fingerprint, status, attempts, result,
-  started_at, completed_at)
-SELECT :run_id, :path, :intent, :kind, 'pure', :fingerprint, 'completed', 1, :result, :at, :at
-WHERE EXISTS (SELECT 1 FROM runs
-  WHERE run_id = :run_id AND epoch = :epoch AND status = 'running' /* FOR SHARE */)
-ON CONFLICT (run_id, path) DO UPDATE SET status = 'completed', attempts = steps.attempts + 1,
-  result = excluded.result, error = NULL, completed_at = excluded.completed_at
-WHERE steps.status <> 'completed' AND steps.intent = excluded.intent
-RETURNING (SELECT cancel_requested FROM runs WHERE run_id = :run_id);
-
--- name: fail_step
--- Kept for people; the step is executed again on the next attempt.
-UPDATE steps SET status = 'failed', error = :error, completed_at = :at
-WHERE run_id = :run_id AND path = :path AND status = 'running'
-  AND EXISTS (SELECT 1 FROM runs
-    WHERE run_id = :run_id AND epoch = :epoch AND status = 'running' /* FOR SHARE */);
-
 -- name: end_run
 -- The one end of a run, by its owner only.
 UPDATE runs SET status = :status, result = :result, error = :error, outcome = :outcome,
@@ -121,14 +77,6 @@ SELECT run_id, task, manifest_hash, session_key, input, status, epoch, holder, l
   error, principal, root, tags, outcome, origin
 FROM runs WHERE run_id = :run_id;
 
--- name: load_steps
--- Everything recorded of a run.
-SELECT path, intent, kind, effect, fingerprint, status, attempts,
-  CASE WHEN substr(result, 1, 5) = 'blob:'
-    THEN (SELECT body FROM blobs WHERE hash = substr(result, 6)) ELSE result END AS result,
-  error, started_at, completed_at
-FROM steps WHERE run_id = :run_id;
-
 -- name: get_run_event
 -- The winning payload of a key.
 SELECT key, payload, emitted_at FROM run_events WHERE run_id = :run_id AND key = :key;
@@ -178,40 +126,6 @@ SELECT key FROM run_waits WHERE run_id = :run_id ORDER BY key;
 -- The winners of all keys.
 SELECT key, payload, emitted_at FROM run_events WHERE run_id = :run_id ORDER BY key;
 
--- name: run_costs
--- One run's, over all its steps.
-SELECT model, CAST(sum(calls) AS BIGINT) AS calls, CAST(sum(tokens_in) AS BIGINT) AS tokens_in,
-  CAST(sum(tokens_out) AS BIGINT) AS tokens_out
-FROM costs WHERE run_id = :run_id GROUP BY model ORDER BY model;
-
--- name: root_costs
--- Of all runs with one root.
-SELECT c.model, CAST(sum(c.calls) AS BIGINT) AS calls,
-  CAST(sum(c.tokens_in) AS BIGINT) AS tokens_in,
-  CAST(sum(c.tokens_out) AS BIGINT) AS tokens_out
-FROM runs r JOIN costs c ON c.run_id = r.run_id
-WHERE r.root = :root AND r.root <> '' GROUP BY c.model ORDER BY c.model;
-
--- name: spent_since
--- Asked when a gateway with a budget starts; by several that share one, every few seconds.
-SELECT r.session_key, CAST(sum(c.tokens_in + c.tokens_out) AS BIGINT) AS tokens
-FROM runs r JOIN costs c ON c.run_id = r.run_id
-WHERE r.created_at >= :since GROUP BY r.session_key ORDER BY r.session_key;
-
--- name: put_blob
--- The same text has the same hash: once is enough.
-INSERT INTO blobs (hash, body) VALUES (:hash, :body) ON CONFLICT DO NOTHING;
-
--- name: get_blob
--- A text by its hash.
-SELECT body FROM blobs WHERE hash = :hash;
-
--- name: charge_run
--- Every attempt is a row of its own; saying it again changes nothing.
-INSERT INTO costs (run_id, epoch, path, attempt, model, calls, tokens_in, tokens_out)
-VALUES (:run_id, :epoch, :path, :attempt, :model, :calls, :tokens_in, :tokens_out)
-ON CONFLICT DO NOTHING;
-
 -- name: put_run
 -- Without owner and lease; whoever takes it gets epoch 2.
 INSERT INTO runs (run_id, task, manifest_hash, session_key, input, status, epoch, holder,
@@ -220,24 +134,12 @@ INSERT INTO runs (run_id, task, manifest_hash, session_key, input, status, epoch
 VALUES (:run_id, :task, :manifest_hash, :session_key, :input, :status, 1, '', 0, :reason, :wake_at,
   :created_at, :updated_at, :ended_at, :result, :error, :principal, :root, :tags, :outcome, :origin);
 
--- name: put_step
--- A record that was made elsewhere.
-INSERT INTO steps (run_id, path, intent, kind, effect, fingerprint, status, attempts, result, error,
-  started_at, completed_at)
-VALUES (:run_id, :path, :intent, :kind, :effect, :fingerprint, :status, :attempts, :result, :error,
-  :started_at, :completed_at);
-
 -- name: reopen_run
 -- Due now, so that the watch hands it out; whatever ended it is forgotten.
 UPDATE runs SET status = 'suspended', epoch = epoch + 1, reason = '', wake_at = :at,
   updated_at = :at, ended_at = NULL, result = 'null', error = '', outcome = 'null',
   cancel_requested = 0, recoveries = 0, recovered_steps = 0
 WHERE run_id = :run_id AND epoch = :epoch AND status <> 'running';
-
--- name: drop_step
--- Nobody executes it, so nobody is told other than what was recorded.
-DELETE FROM steps WHERE run_id = :run_id AND path = :path
-  AND EXISTS (SELECT 1 FROM runs WHERE run_id = :run_id AND status <> 'running');
 
 -- name: drop_run_event
 -- Nobody executes it, so nobody has acted on it since.

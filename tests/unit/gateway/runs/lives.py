@@ -31,7 +31,8 @@ from gateway.runs.retry import RetryPolicy
 from gateway.runs.task import Finish, Manifest, Pause
 from gateway.store.base.events import ReadEvents
 from gateway.store.base.query import Query, Row
-from gateway.store.base.runs import GetRun, LoadSteps, RunRow, StepRow
+from gateway.store.base.runs import GetRun, RunRow
+from gateway.store.base.steps import LoadSteps, StepRow
 from gateway.store.base.store import Listener, NewEvent, Receipt, Store, Unit
 
 R1 = RunId("r1")

@@ -20,7 +20,8 @@ from gateway.runs.canonical import Json
 from gateway.runs.context import Attempt, RunContext
 from gateway.runs.engine import Engine, Outcome
 from gateway.runs.task import Finish, Manifest, Pause
-from gateway.store.base.runs import GetRun, LoadSteps, RunRow, StepRow
+from gateway.store.base.runs import GetRun, RunRow
+from gateway.store.base.steps import LoadSteps, StepRow
 from gateway.store.base.store import Store, Unit
 from gateway.store.sqlite.store import open_sqlite
 from tests.unit.gateway.runs.stores import FlakyStore, advance, drive

@@ -18,7 +18,8 @@ from gateway.runs.context import Attempt, RunContext
 from gateway.runs.execution import MAX_STEPS
 from gateway.runs.results import MAX_RESULT_BYTES
 from gateway.runs.retry import RetryPolicy
-from gateway.store.base.runs import BeginStep, CompleteStep, EndRun, LoadStream, RecordStep
+from gateway.store.base.runs import EndRun, LoadStream
+from gateway.store.base.steps import BeginStep, CompleteStep, RecordStep
 from gateway.store.base.store import Durability, Unit
 from tests.unit.gateway.runs.conftest import Start
 from tests.unit.gateway.runs.scripts import R1, Work, life, run_of, steps_of

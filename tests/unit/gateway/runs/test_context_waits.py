@@ -13,7 +13,8 @@ from gateway.runs.canonical import Json
 from gateway.runs.context import HOLD_S, Attempt, RunContext
 from gateway.runs.results import INLINE_BYTES
 from gateway.runs.retry import RetryPolicy
-from gateway.store.base.runs import LoadStream, RunCosts
+from gateway.store.base.costs import RunCosts
+from gateway.store.base.runs import LoadStream
 from tests.unit.gateway.runs.conftest import Start
 from tests.unit.gateway.runs.scripts import R1, Work, life, run_of, steps_of
 from tests.unit.gateway.runs.stores import FlakyStore

@@ -15,7 +15,8 @@ from gateway.runs.canonical import Json
 from gateway.runs.context import RunContext
 from gateway.runs.engine import Outcome
 from gateway.runs.task import Finish
-from gateway.store.base.runs import BeginStep, CompleteStep, GetRun, RequestCancel
+from gateway.store.base.runs import GetRun, RequestCancel
+from gateway.store.base.steps import BeginStep, CompleteStep
 from gateway.store.base.store import Unit
 from tests.unit.gateway.runs.conftest import Start
 from tests.unit.gateway.runs.scripts import R1, Work, life, run_of

@@ -9,7 +9,8 @@ from agents.base.tools import Effect
 from gateway.core.ids import RunId
 from gateway.runs.canonical import Json
 from gateway.runs.context import RunContext
-from gateway.store.base.runs import CompleteStep, GetRun, RenewLeases
+from gateway.store.base.runs import GetRun, RenewLeases
+from gateway.store.base.steps import CompleteStep
 from gateway.store.base.store import Unit
 from tests.unit.gateway.runs.conftest import Start
 from tests.unit.gateway.runs.scripts import R1, Work, nothing, run_of, steps_of

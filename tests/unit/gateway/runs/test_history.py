@@ -6,7 +6,8 @@ import pytest
 
 from gateway.core.errors import NotFound
 from gateway.runs.history import holds, rest_from, rest_unfinished
-from gateway.store.base.runs import RunEventRow, StepRow
+from gateway.store.base.runs import RunEventRow
+from gateway.store.base.steps import StepRow
 
 
 def step(path: str, intent: str = "do", *, kind: str = "logic", **more: str) -> StepRow:

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.core.errors import InvalidInput, StepDivergence, StepInputMismatch
 from gateway.runs.records import Records
-from gateway.store.base.runs import StepRow
+from gateway.store.base.steps import StepRow
 
 
 def a_step(

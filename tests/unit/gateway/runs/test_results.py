@@ -8,7 +8,7 @@ import pytest
 
 from gateway.core.errors import InvalidInput, StepResultTooLarge
 from gateway.runs.results import INLINE_BYTES, MAX_RESULT_BYTES, kept
-from gateway.store.base.runs import PutBlob
+from gateway.store.base.steps import PutBlob
 
 
 def test_a_short_result_stands_in_its_row() -> None:

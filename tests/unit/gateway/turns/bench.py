@@ -23,7 +23,8 @@ from gateway.sessions.live import LiveSessions
 from gateway.store.base.conversations import LoadTranscript
 from gateway.store.base.events import EventRow, ReadEvents
 from gateway.store.base.inputs import GetInput, InputRow, MergeInput, StartInput
-from gateway.store.base.runs import GetRun, LoadSteps, RunRow, StepRow
+from gateway.store.base.runs import GetRun, RunRow
+from gateway.store.base.steps import LoadSteps, StepRow
 from gateway.store.base.store import Store, Unit
 from gateway.store.sqlite.store import open_sqlite
 from gateway.turns.boundary import Boundary

@@ -9,7 +9,7 @@ from gateway.core.errors import Conflict, LeaseLost, NotFound, StoreUnavailable
 from gateway.store.base.bindings import RemoveBinding
 from gateway.store.base.conversations import GetSession, ListSessions
 from gateway.store.base.events import GetLogBounds, ReadEvents
-from gateway.store.base.runs import LoadSteps
+from gateway.store.base.steps import LoadSteps
 from gateway.store.base.store import Committed, Durability, Unit
 from tests.support import database
 from tests.support.doors import door
