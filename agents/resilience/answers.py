@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 
 from agents.base.models import ModelReply, ModelRequest
 from agents.resilience import shrinking
 from agents.resilience.choosing import Candidate
-from agents.resilience.scale import Scale
-from agents.resilience.standings import Standings
+from agents.resilience.key_state import KeyState
 
 log = structlog.get_logger(__name__)
 
 PROMPT_CUT = (
     "the model server read only part of the conversation; from now on it will be shortened to fit"
 )
-
-
-class Models(Protocol):
-    """What is known of models, and where news of them goes."""
-
-    standings: Standings
-
-    def scale(self, model: str) -> Scale: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +28,24 @@ class Answered:
     now_ms: int
 
 
-def learnt_from(models: Models, answered: Answered) -> str:
+def learnt_from(keys: KeyState, answered: Answered) -> str:
     """Learn from an answer; a notice for people where the server read only part of the prompt."""
-    models.standings.learn_window(
+    keys.standings.learn_window(
         *answered.candidate.key, answered.reply.window, now_ms=answered.now_ms
     )
-    return _counted(models, answered)
+    return _counted(keys, answered)
 
 
-def _counted(models: Models, answered: Answered) -> str:
+def _counted(keys: KeyState, answered: Answered) -> str:
     """Learn from the server's count; some cut a prompt that is too long, and say nothing."""
     candidate, sent = answered.candidate, answered.sent
     if candidate.profile.identity:
         return ""  # the count is of what it was told, and says little of how it counts
     guessed, counted = sent.guess, answered.reply.usage.input_tokens
-    if models.scale(candidate.model).learn(guessed, counted, sent.words):
+    if keys.scale(candidate.model).learn(guessed, counted, sent.words):
         return ""
     window = shrinking.window_for(counted, sent.max_tokens)
-    models.standings.learn_window(*candidate.key, window, now_ms=answered.now_ms)
+    keys.standings.learn_window(*candidate.key, window, now_ms=answered.now_ms)
     log.warning(
         "model.prompt_cut",
         profile=candidate.profile.name,

@@ -8,25 +8,15 @@ is weighed by `suspicion`. The request's own fault rests nothing and is not hand
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 from agents.resilience import cooldown
 from agents.resilience.choosing import Candidate
-from agents.resilience.signs import Signs
-from agents.resilience.standings import Standings
-from agents.resilience.suspicion import Suspicions
+from agents.resilience.key_state import KeyState
 from gateway.core.errors import ModelFailed
 
 Consequence = Literal["rests", "nothing", "request"]
 """Something rests, at least for this session; the failure says nothing; the request is at fault."""
-
-
-class Books(Protocol):
-    """Where failures are written down."""
-
-    standings: Standings
-    suspicions: Suspicions
-    signs: Signs
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,30 +33,30 @@ class Failed:
     alone: bool = False
 
 
-def of_failure(books: Books, failed: Failed) -> Consequence:
+def of_failure(keys: KeyState, failed: Failed) -> Consequence:
     """Write down what a failure means that is not certainly the request's own."""
     error = failed.error
     if error.category not in cooldown.PAUSES_S:
         return "nothing"
-    if _queued(books, failed):
+    if _queued(keys, failed):
         return "nothing"
     if error.blame.subject == "server" and not error.blame.certain:
-        return of_suspicion(books, failed)
-    _rest(books, failed)
+        return of_suspicion(keys, failed)
+    _rest(keys, failed)
     return "rests"
 
 
-def of_crowding(books: Books, failed: Failed) -> bool:
+def of_crowding(keys: KeyState, failed: Failed) -> bool:
     """Whether too many requests at a time may be why: it timed out in the server's queue, or met a
     limit that says no time."""
     unhinted = failed.error.category == "rate" and failed.error.retry_after_ms is None
-    return unhinted or _queued(books, failed)
+    return unhinted or _queued(keys, failed)
 
 
-def of_suspicion(books: Books, failed: Failed) -> Consequence:
+def of_suspicion(keys: KeyState, failed: Failed) -> Consequence:
     """Weigh a failure without a reason: against the session, the server or the request."""
     key, error = failed.candidate.key, failed.error
-    finding = books.suspicions.failed(
+    finding = keys.suspicions.failed(
         key,
         failed.session,
         error.category,
@@ -78,20 +68,20 @@ def of_suspicion(books: Books, failed: Failed) -> Consequence:
         return "request"
     if finding.against == "server":
         for category, at_ms in finding.earlier:
-            books.standings.failed(*key, category, subject="server", now_ms=at_ms)
-        _rest(books, failed)
+            keys.standings.failed(*key, category, subject="server", now_ms=at_ms)
+        _rest(keys, failed)
     return "rests"
 
 
-def _queued(books: Books, failed: Failed) -> bool:
+def _queued(keys: KeyState, failed: Failed) -> bool:
     """A timeout before the first byte while the same profile answered another request."""
     silent = failed.error.category == "timeout" and failed.silent
-    return silent and books.signs.since(failed.candidate.profile.name, failed.began_ms)
+    return silent and keys.signs.since(failed.candidate.profile.name, failed.began_ms)
 
 
-def _rest(books: Books, failed: Failed) -> None:
+def _rest(keys: KeyState, failed: Failed) -> None:
     error = failed.error
-    books.standings.failed(
+    keys.standings.failed(
         *failed.candidate.key,
         error.category,
         subject=error.blame.subject,

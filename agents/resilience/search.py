@@ -1,16 +1,17 @@
 """The way to one answer: ask, write down, wait, ask the next.
 
-What it knows of keys and models it is told by its policy; who is next is decided by `choosing`.
+What is known of keys and models is in `key_state`; who is next is decided by `choosing`.
 Made for one answer and then gone.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Protocol
 
 import structlog
 
-from agents.base.models import PATIENCE_S, ModelContext, ModelReply, ModelRequest
+from agents.base.models import PATIENCE_S, Model, ModelContext, ModelReply, ModelRequest
 from agents.base.profiles import Standing
 from agents.failures import EMPTY
 from agents.resilience import (
@@ -24,9 +25,9 @@ from agents.resilience import (
 )
 from agents.resilience.choosing import Candidate, Choice, Nobody, Tried
 from agents.resilience.consequences import Failed
+from agents.resilience.key_state import KeyState
 from agents.resilience.limiter import Room
 from agents.resilience.line import Line, Ticket
-from agents.resilience.ports import Policy
 from agents.resilience.rewording import Rewording
 from gateway.core.errors import AttemptEnd, ModelAttempt, ModelCategory, ModelFailed
 
@@ -39,11 +40,34 @@ HOPELESS: frozenset[ModelCategory] = frozenset({"overflow", "too_large", "filter
 """Failures of the request itself: no other candidate would answer it either."""
 
 
+class Policy(Protocol):
+    """Who may be asked, and who hears of each request."""
+
+    def able(self, request: ModelRequest, session: str) -> list[Candidate]:
+        """Every candidate for this request, best first."""
+        ...
+
+    def client(self, profile: str) -> Model:
+        """What asks there."""
+        ...
+
+    def ended(self, attempt: ModelAttempt, input_tokens: int = 0, output_tokens: int = 0) -> None:
+        """A request has ended."""
+        ...
+
+    def answered(self, session: str, by: Candidate, wanted: str) -> str:
+        """A session was answered; returns what people are told of it."""
+        ...
+
+
 class Search:
     """The way to one answer."""
 
-    def __init__(self, policy: Policy, request: ModelRequest, context: ModelContext) -> None:
+    def __init__(
+        self, policy: Policy, keys: KeyState, request: ModelRequest, context: ModelContext
+    ) -> None:
         self._policy = policy
+        self._keys = keys
         self._request = request
         self._context = context
         self._session = "" if context.aside else context.session
@@ -68,7 +92,7 @@ class Search:
         fitting: list[Candidate] = []
         small: list[tuple[Candidate, int, int]] = []
         for one in able:
-            window, tokens = self._policy.window_as_asked(one, self._request), self._tokens(one)
+            window, tokens = self._keys.window_as_asked(one, self._request), self._tokens(one)
             if window and tokens > shrinking.room(window, self._request.max_tokens):
                 small.append((one, window, tokens))
             else:
@@ -92,11 +116,11 @@ class Search:
 
     def _choose(self) -> Choice | Nobody:
         """Who is asked next; at the same model, one without a line rather than one with."""
-        choice, policy = self._choice(self._able), self._policy
-        if isinstance(choice, Nobody) or policy.line(choice.candidate).has_room:
+        choice, keys = self._choice(self._able), self._keys
+        if isinstance(choice, Nobody) or keys.line(choice.candidate).has_room:
             return choice
         model, tries = choice.candidate.model, self._tried.count[choice.candidate.key]
-        free = [one for one in self._able if one.model == model and policy.line(one).has_room]
+        free = [one for one in self._able if one.model == model and keys.line(one).has_room]
         other = self._choice(free)
         if isinstance(other, Nobody) or other.wait_ms or other.why == "probe":
             return choice
@@ -106,7 +130,7 @@ class Search:
         """Ask once the profile has a place for it, in every form the server wants; None when
         another candidate may do better, because of a failure or of news since."""
         clock, began = self._context.clock, self._context.clock.monotonic()
-        line = self._policy.line(choice.candidate)
+        line = self._keys.line(choice.candidate)
         path = (self._context.principal or self._suspect, self._suspect)
         ticket = Ticket(path, self._context.patience_s > PATIENCE_S)
         async with queueing.in_line(line, ticket, self._context.queued) as waited:
@@ -131,7 +155,7 @@ class Search:
         )
 
     def _standing(self, candidate: Candidate) -> Standing:
-        return self._policy.standing(
+        return self._keys.standing(
             candidate,
             now_ms=self._context.clock.now_ms(),
             session=self._suspect,
@@ -140,8 +164,8 @@ class Search:
         )
 
     async def _wait(self, wait_ms: int) -> None:
-        """Until the pause is over or somebody else was answered by what had failed."""
-        clock, recovered = self._context.clock, self._policy.standings.recovered
+        """Until the pause is over, or what had failed has answered another session."""
+        clock, recovered = self._context.clock, self._keys.standings.recovered
         began = clock.monotonic()
         try:
             async with clock.timeout(wait_ms / 1000):
@@ -165,7 +189,7 @@ class Search:
 
         if self.attempts:
             self._context.tried((*self.attempts, attempt("unfinished")))
-        request = self._rewording.fitted(candidate, policy.abilities(candidate))
+        request = self._rewording.fitted(candidate, self._keys.abilities(candidate))
         try:
             reply = await self._sent(candidate, request)
         except ModelFailed as error:
@@ -173,20 +197,20 @@ class Search:
             policy.ended(self.attempts[-1])
             self._again = self._otherwise(candidate, error, request)
             if self._again is None:
-                if consequences.of_crowding(policy, self._what_failed(candidate, error, began_ms)):
+                if consequences.of_crowding(
+                    self._keys, self._what_failed(candidate, error, began_ms)
+                ):
                     line.pressed(began_ms=began_ms, now_ms=clock.now_ms())
                 self._failed(candidate, error, request, began_ms)
             return None
         line.answered()
         self.attempts.append(attempt(""))
         policy.ended(self.attempts[-1], reply.usage.input_tokens, reply.usage.output_tokens)
-        if reply.left is not None:
-            policy.rooms[candidate.key] = Room(reply.left, clock.now_ms())
-        elif room is not None:
+        if reply.left is None and room is not None:
             room.tokens += reply.usage.output_tokens
-        self._answered(candidate, clock.now_ms())
+        self._answered(candidate, reply, clock.now_ms())
         cut = answers.learnt_from(
-            policy, answers.Answered(candidate, request, reply, clock.now_ms())
+            self._keys, answers.Answered(candidate, request, reply, clock.now_ms())
         )
         changed = policy.answered(self._session, candidate, self._request.model)
         notice = "; ".join(filter(None, (changed, cut)))
@@ -194,12 +218,8 @@ class Search:
 
     def _leaving(self, candidate: Candidate) -> Room | None:
         """Count a request that is about to leave; returns what is left of its limits."""
-        policy, now_ms = self._policy, self._context.clock.now_ms()
-        room = policy.room(candidate, now_ms)
-        if room is not None:
-            room.begin(self._tokens(candidate))
-        if policy.standings.of(*candidate.key).failures:
-            policy.standings.probed(*candidate.key, now_ms=now_ms)
+        now_ms = self._context.clock.now_ms()
+        room = self._keys.leaving(candidate, self._tokens(candidate), now_ms)
         if self._emitted:
             self._context.restarted()
             self._emitted = False
@@ -207,7 +227,7 @@ class Search:
 
     async def _sent(self, candidate: Candidate, request: ModelRequest) -> ModelReply:
         """The client's answer, while its server's signs of life are noted."""
-        signs, name = self._policy.signs, candidate.profile.name
+        signs, name = self._keys.signs, candidate.profile.name
 
         def emit(text: str) -> None:
             if not self._emitted:
@@ -222,37 +242,33 @@ class Search:
             if self._emitted:
                 signs.ended(name, self._context.clock.now_ms())
 
-    def _answered(self, candidate: Candidate, now_ms: int) -> None:
+    def _answered(self, candidate: Candidate, reply: ModelReply, now_ms: int) -> None:
         """Write down that it answered; who refused the same request unexplained is suspect."""
-        policy = self._policy
-        policy.standings.succeeded(*candidate.key, now_ms=now_ms)
-        policy.suspicions.answered(candidate.key, self._suspect)
-        policy.signs.answered(candidate.profile.name, now_ms)
-        policy.longest.answered(candidate.key, self._suspect, self._request.guess)
+        self._keys.answered(candidate, self._suspect, self._request, now_ms=now_ms, left=reply.left)
         if self._doubted is not None:
             doubted, error = self._doubted
             failed = self._what_failed(doubted, error, now_ms)
-            consequences.of_suspicion(policy, failed)
+            consequences.of_suspicion(self._keys, failed)
 
     def _tokens(self, candidate: Candidate) -> int:
         """How large the prompt is, as this model counts."""
-        return round(self._request.guess * self._policy.scale(candidate.model).ratio)
+        return self._keys.tokens(candidate, self._request)
 
     def _otherwise(
         self, candidate: Candidate, error: ModelFailed, sent: ModelRequest
     ) -> Choice | None:
         """Learn what the refusal tells; the same request in the form it asks for, where it does."""
-        policy, blame, now_ms = self._policy, error.blame, self._context.clock.now_ms()
-        policy.standings.learn_window(*candidate.key, error.window, now_ms=now_ms)
-        policy.standings.learn_output(*candidate.key, blame.output, now_ms=now_ms)
-        able = policy.abilities(candidate)
+        keys, blame, now_ms = self._keys, error.blame, self._context.clock.now_ms()
+        keys.standings.learn_window(*candidate.key, error.window, now_ms=now_ms)
+        keys.standings.learn_output(*candidate.key, blame.output, now_ms=now_ms)
+        able = keys.abilities(candidate)
         reworded = self._rewording.after(candidate, able, error, sent)
         if reworded is None:
             unknown = blame.subject == "request" and not blame.certain
             alone = unknown and self._doubted is None and not self._others(candidate)
             return self._plainer(candidate, sent) if alone else None
         if reworded.lacks:
-            policy.standings.learn_lack(*candidate.key, reworded.lacks, now_ms=now_ms)
+            keys.standings.learn_lack(*candidate.key, reworded.lacks, now_ms=now_ms)
             log.warning(
                 "model.member_refused",
                 profile=candidate.profile.name,
@@ -282,7 +298,7 @@ class Search:
             self._doubted, self._able = (candidate, error), others
         else:
             failed = self._what_failed(candidate, error, began_ms)
-            consequence = consequences.of_failure(self._policy, failed)
+            consequence = consequences.of_failure(self._keys, failed)
             own = consequence == "request" and failed.alone and self._doubted is None
             if own or (self._tried.count[candidate.key] and not blame.certain):
                 self._again = self._plainer(candidate, sent)
@@ -307,7 +323,7 @@ class Search:
         """The failure that ends the search: of those unexplained, the first one's."""
         if self._doubted is not None:
             candidate, error = self._doubted
-        window = self._policy.window_as_asked(candidate, self._request)
+        window = self._keys.window_as_asked(candidate, self._request)
         return giving_up.refused(error, window, self._tokens(candidate), tuple(self.attempts))
 
     def _others(self, candidate: Candidate) -> list[Candidate]:
@@ -319,7 +335,7 @@ class Search:
     ) -> ModelFailed | None:
         """The failure that asks for a shorter prompt, where nothing else explains this one."""
         tokens = self._tokens(candidate)
-        if (error.blame.certain and not own) or not self._policy.longest.worth_shortening(
+        if (error.blame.certain and not own) or not self._keys.longest.worth_shortening(
             candidate.key, self._suspect, tokens, certainly=own
         ):
             return None

@@ -66,7 +66,7 @@ class Answering:
     async def refresh(self, now_ms: int) -> None:
         """Hear what other processes have learnt of keys and used of budgets."""
         if self.policy is not None:
-            await self.policy.standings.load()
+            await self.policy.keys.standings.load()
         await self.budgeted.refresh(now_ms)
 
 

@@ -74,4 +74,4 @@ async def refresh(gateway: Gateway, answers: Answering) -> None:
 
 def greet(company: Company, policy: Resilient) -> None:
     """Count the processes: they share the limits of a key."""
-    policy.processes = company.greet()
+    policy.keys.processes = company.greet()

@@ -263,12 +263,12 @@ async def test_two_processes_on_one_database_share_what_they_learn_of_keys() -> 
         ):
             assert len((await failure(one, patience_s=0)).attempts) == 2
             await stores[0].commit(Unit())  # behind what was posted
-            await other.policy.standings.load()
+            await other.policy.keys.standings.load()
             assert (await failure(other, patience_s=0)).attempts == ()
             await clock.advance(1)
             one.policy.clear("k1")
             await stores[0].commit(Unit())
-            await other.policy.standings.load()
+            await other.policy.keys.standings.load()
             tried = (await failure(other, patience_s=0)).attempts
             assert [attempt.profile for attempt in tried] == ["k1"]
     finally:
@@ -345,7 +345,7 @@ async def test_a_model_that_cannot_do_all_says_so_and_is_not_taken_for_one_that_
         "instructions, because big is not available right now",
         *[""] * 6,
     ]
-    assert failover.policy.standings.learnt("k2", "small").window == 0
+    assert failover.policy.keys.standings.learnt("k2", "small").window == 0
 
 
 async def test_keys_that_take_turns_share_the_conversations() -> None:

@@ -84,7 +84,7 @@ class Stage:
         for server in self._servers:
             server.asked.clear()
         self._policy.clear()
-        self._policy.scale("big").counts = 0
+        self._policy.keys.scale("big").counts = 0
         shown, began = Shown(), clock.monotonic()
         context = ModelContext(
             clock, shown.emit, restarted=shown.restarted, session=f"{fault.name} {began}"

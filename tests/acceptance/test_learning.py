@@ -130,7 +130,7 @@ async def test_a_broken_picture_says_nothing_about_the_model() -> None:
 
         failover.upstream.answer = answer
         assert (await ask(failover, Image("https://h/broken.png"))).text == "fine"
-        assert failover.policy.standings.learnt("k1", "big").lacks == ()
+        assert failover.policy.keys.standings.learnt("k1", "big").lacks == ()
         await ask(failover, Image("https://h/good.png"))
         assert holds(failover.upstream.asked[-1].body, "images")
 

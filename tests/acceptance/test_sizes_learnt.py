@@ -73,7 +73,7 @@ async def test_an_answer_that_ends_in_a_full_window_says_so_and_teaches_it() -> 
         usage = {"prompt_tokens": 500, "completion_tokens": 12}
         failover.on("k1", document({"choices": [choice], "usage": usage}))
         assert (await ask(failover)).finish_reason == "window"
-        assert failover.policy.standings.learnt("k1", "big").window == 512
+        assert failover.policy.keys.standings.learnt("k1", "big").window == 512
 
 
 async def test_an_opaque_failure_of_the_longest_prompt_asks_for_a_shorter_one_once() -> None:
@@ -99,4 +99,4 @@ async def test_a_constant_count_does_not_switch_off_the_window() -> None:
         for count in (1, 10, 100, 1000):
             reply = await ask(failover, "word " * count)
             assert reply.notice != PROMPT_CUT
-        assert failover.policy.scale("big").ratio >= 1.0
+        assert failover.policy.keys.scale("big").ratio >= 1.0

@@ -106,7 +106,7 @@ async def test_a_policy_takes_up_what_its_servers_tell() -> None:
         await policy.introduce()
         info = policy.seen()[0].models[0]
         assert (info.window, info.simultaneous) == (2048, 1)
-        assert policy.line(Candidate(profile, "m")).bound == 1
+        assert policy.keys.line(Candidate(profile, "m")).bound == 1
 
 
 async def test_a_server_that_comes_back_is_asked_again() -> None:
