@@ -133,7 +133,8 @@ class LineUse(NamedTuple):
 
 
 class Watch(Protocol):
-    """Hears of each request to a model server once it has ended; tokens are 0 where it failed."""
+    """Called with each request to a model once it has ended, or was cancelled as `unfinished`;
+    tokens are 0 where it failed."""
 
     def __call__(self, attempt: ModelAttempt, input_tokens: int, output_tokens: int, /) -> None: ...
 
@@ -156,23 +157,3 @@ class Profiles(Protocol):
     def watch(self, watch: Watch) -> None:
         """Tell this one of every request from now on."""
         ...
-
-
-class Keyless:
-    """A gateway whose one model needs no key: it is always ready, and there is nothing to clear."""
-
-    def __init__(self, model: str, *, window: int = 0, tools: bool = True) -> None:
-        at = ModelAtProfile(model, "ready", "", 0, 0, 0, window, tools=tools, images=False)
-        self._info = ProfileInfo(model, "", models=(at,))
-
-    def seen(self) -> tuple[ProfileInfo, ...]:
-        return (self._info,)
-
-    def lines(self) -> list[LineUse]:
-        return []
-
-    def clear(self, profile: str = "") -> int:
-        return 0
-
-    def watch(self, watch: Watch) -> None:
-        """There is nothing to tell."""

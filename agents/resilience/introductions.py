@@ -45,7 +45,9 @@ class Introductions:
     def ended(self, attempt: ModelAttempt) -> None:
         """A request has ended: a failed server may come back as another, one that answers has."""
         category = attempt.category
-        if category == "" or category == "unfinished":
+        if category == "unfinished":
+            return  # cancelled: it says nothing of the server
+        if category == "":
             if attempt.profile in self._due:
                 self.wanted.set()
         elif attempt.profile in self._known and _may_change(category):

@@ -6,6 +6,7 @@ Made for one answer and then gone.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Protocol
 
@@ -192,6 +193,9 @@ class Search:
         request = self._rewording.fitted(candidate, self._keys.abilities(candidate))
         try:
             reply = await self._sent(candidate, request)
+        except asyncio.CancelledError:
+            policy.ended(attempt("unfinished"))
+            raise
         except ModelFailed as error:
             self.attempts.append(attempt(error.category))
             policy.ended(self.attempts[-1])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from agents.base.models import Limits, Model, ModelRequest
-from agents.base.profiles import Keyless, Profiles, Told
+from agents.base.profiles import Profiles, Told
 from agents.models.fetching import Fetcher, Progress
 from agents.models.introduction import ask_server
 from agents.models.local import LocalModel
@@ -21,6 +21,7 @@ from agents.models.profile import LOCAL, Profile
 from agents.models.scripted import ScriptedModel
 from agents.models.weights import SMOLLM2, WeightsCache
 from agents.resilience.budgets import Budget, Budgeted
+from agents.resilience.keyless import Keyless
 from agents.resilience.policy import Endpoint, Resilient
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.ids import Ids, SystemIds
@@ -77,13 +78,9 @@ def answering(
     store: Store,
     *,
     given: Model | None,
-    around: Callable[[Model], Model],
     progress: Progress | None,
 ) -> Answering:
-    """The model of the settings, or the `given` one; `progress` hears of a download too.
-
-    `around` wraps a model that is asked alone; where there are profiles, they tell who watches.
-    """
+    """The model of the settings, or the `given` one; `progress` hears of a download too."""
     opening = Opening()
 
     def fetched(done: int, total: int) -> None:
@@ -93,15 +90,14 @@ def answering(
 
     asked = given or _model(settings, clock, ids, store, fetched)
     policy = asked if isinstance(asked, Resilient) else None
-    budgeted = Budgeted(
-        policy or around(asked), _budget(settings), StoredSpending(store), clock.now_ms()
-    )
+    watched = policy or _keyless(asked, settings)
+    budgeted = Budgeted(watched, _budget(settings), StoredSpending(store), clock.now_ms())
     known = asked if isinstance(asked, Resilient | LocalModel) else None
     return Answering(
         OpeningModel(budgeted, opening),
         opening,
         policy,
-        policy or _keyless(settings),
+        watched,
         budgeted,
         known.limits if known is not None else lambda request: Limits(),
         given=given is not None,
@@ -126,11 +122,11 @@ def _model(settings: Settings, clock: Clock, ids: Ids, store: Store, fetched: Pr
     )
 
 
-def _keyless(settings: Settings) -> Keyless:
+def _keyless(model: Model, settings: Settings) -> Keyless:
     if settings.provider == "local":
         inside = LocalModel.profile
-        return Keyless(settings.answering, window=inside.window, tools=inside.tools)
-    return Keyless(settings.answering)
+        return Keyless(model, settings.answering, window=inside.window, tools=inside.tools)
+    return Keyless(model, settings.answering)
 
 
 def who_answers(settings: Settings) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ task (tasks), those of `_start`, one reader a channel that was started (hosting)
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -83,7 +83,6 @@ log = structlog.get_logger(__name__)
 class Chosen:
     """What stands in for the usual parts; tests and embedders fill some in.
 
-    `around` wraps a model that is asked alone; where there are profiles, they tell who watches.
     `compacting` sees the beginning of a conversation before a summary stands for it.
     """
 
@@ -96,7 +95,6 @@ class Chosen:
     tasks: Mapping[str, TaskFunction] | None = None
     store: Store | None = None
     progress: Progress | None = None
-    around: Callable[[Model], Model] = lambda model: model
     compacting: Compacting | None = None
 
 
@@ -130,7 +128,6 @@ async def open_gateway(
             ids,
             store,
             given=chosen.model,
-            around=chosen.around,
             progress=chosen.progress,
         )
         stack.push_async_callback(answers.model.close)

@@ -30,7 +30,7 @@ from gateway.http.ports import Surface
 from gateway.http.server import Server, Stopping, serve
 from gateway.identity.credentials import Credentials
 from gateway.identity.token_file import TokenFile
-from gateway.observing.metrics_bridge import CountedModel, count
+from gateway.observing.metrics_bridge import count
 from gateway.observing.self_check import free_around, look, watch
 from gateway.rpc.catalog import METHODS
 from gateway.rpc.rpc import open_rpc
@@ -85,13 +85,7 @@ async def serving(
     clock = chosen.clock or SystemClock()
     ids = chosen.ids or SystemIds(clock)
     metrics = Metrics()
-    around = chosen.around
-    chosen = replace(
-        chosen,
-        clock=clock,
-        ids=ids,
-        around=lambda model: CountedModel(around(model), metrics),
-    )
+    chosen = replace(chosen, clock=clock, ids=ids)
     listen = listen_of(settings)
     home.make(settings.turngate_home, settings.home_group)  # a store in memory makes none
     preset = settings.turngate_token.get_secret_value()

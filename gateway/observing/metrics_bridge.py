@@ -1,13 +1,11 @@
 """Metrics of a running gateway: events that are counted, depths that are read at a scrape.
 
 The parts of the gateway know nothing of it: ends of turns and deliveries are read from the log, and
-model calls are seen by a wrapper, or told of by the profiles. Nothing here keeps a number itself.
+requests to models are reported by the profiles. Nothing here keeps a number itself.
 """
 
 from __future__ import annotations
 
-from agents.base.models import Model, ModelContext, ModelReply, ModelRequest
-from gateway.core.errors import ModelFailed
 from gateway.events.kinds import Kind
 from gateway.running import Gateway
 from gateway.store.base.store import Committed, Measured
@@ -51,34 +49,3 @@ def count(gateway: Gateway, metrics: Metrics) -> None:
     metrics.queue("outbox", lambda: len(gateway.outbox))
     metrics.turns("running", lambda: gateway.engine.executing)
     metrics.turns("waiting", lambda: gateway.lanes.waiting)
-
-
-class CountedModel:
-    """A model without profiles, whose calls are counted, each by its outcome."""
-
-    def __init__(self, model: Model, metrics: Metrics) -> None:
-        self._model = model
-        self._metrics = metrics
-
-    async def open(self) -> None:
-        """Open the model."""
-        await self._model.open()
-
-    async def complete(self, request: ModelRequest, context: ModelContext) -> ModelReply:
-        """As the model does. One that is cancelled is counted as that."""
-        outcome = "cancelled"
-        try:
-            reply = await self._model.complete(request, context)
-            outcome = "ok"
-        except ModelFailed as error:
-            outcome = error.category
-            raise
-        finally:
-            self._metrics.model_called(request.model, outcome)
-        self._metrics.tokens_used(request.model, "input", reply.usage.input_tokens)
-        self._metrics.tokens_used(request.model, "output", reply.usage.output_tokens)
-        return reply
-
-    async def close(self) -> None:
-        """Close the model."""
-        await self._model.close()

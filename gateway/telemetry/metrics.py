@@ -26,6 +26,8 @@ LAG_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5)
 COMMIT_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
 """From a write that waits for nobody to a disk that is ill."""
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+_OUTCOMES = {"": "ok", "unfinished": "cancelled"}
+"""How requests to models end that did not fail, in words of operators."""
 
 
 class Words:
@@ -71,7 +73,7 @@ class Metrics:
         )
         self._calls = self._counter(
             "llm_requests",
-            "Model calls by outcome: ok or the category of failure.",
+            "Model calls by outcome: ok, cancelled or the category of failure.",
             "model",
             "category",
         )
@@ -143,20 +145,13 @@ class Metrics:
         """A turn that was interrupted, or had waited outside the process, goes on."""
         self._resumed.inc()
 
-    def model_called(self, model: str, category: str) -> None:
-        """A model call ended: `ok` or its category of failure."""
-        self._calls.labels(self._models(model), category).inc()
-
     def model_asked(self, attempt: ModelAttempt, input_tokens: int, output_tokens: int, /) -> None:
         """A request to a model server has ended."""
-        self.model_called(attempt.model, attempt.category or "ok")
+        model = self._models(attempt.model)
+        self._calls.labels(model, _OUTCOMES.get(attempt.category, attempt.category)).inc()
         if input_tokens or output_tokens:
-            self.tokens_used(attempt.model, "input", input_tokens)
-            self.tokens_used(attempt.model, "output", output_tokens)
-
-    def tokens_used(self, model: str, kind: str, count: int) -> None:
-        """Tokens of a call, by kind: `input`, `output`."""
-        self._tokens.labels(self._models(model), kind).inc(count)
+            self._tokens.labels(model, "input").inc(input_tokens)
+            self._tokens.labels(model, "output").inc(output_tokens)
 
     def delivered(self, outcome: str) -> None:
         """A delivery has its end: `sent`, `dead`, `expired` or `unknown`."""

@@ -73,3 +73,9 @@ def test_a_profile_that_is_no_server_is_never_due(asked: Introductions) -> None:
     """The small model inside."""
     asked.ended(ended("server", "local"))
     assert asked.due(AGAIN_MS) == []
+
+
+def test_a_cancelled_request_says_nothing_of_a_server_that_is_due(asked: Introductions) -> None:
+    asked.silent("one")
+    asked.ended(ended("unfinished"))
+    assert not asked.wanted.is_set()

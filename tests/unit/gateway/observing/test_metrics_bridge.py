@@ -1,6 +1,5 @@
 """What a gateway does shows in the numbers of `/metrics`, asked for over HTTP."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,19 +10,13 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from agents.base.messages import UserMessage
-from agents.base.models import ModelContext, ModelRequest
 from channels.memory import MemoryChannel
 from gateway.composition.root import Chosen
 from gateway.composition.serving import serving
-from gateway.core.clock import ManualClock
-from gateway.core.parts import Text
-from gateway.observing.metrics_bridge import CountedModel
 from gateway.running import Gateway
 from gateway.settings.network import TOKEN_FILE
 from gateway.settings.settings import Settings
 from gateway.telemetry.health import REASONS, Thresholds
-from gateway.telemetry.metrics import Metrics
 from tests.support.house import PatientModel
 from tests.support.standins import Brisk
 
@@ -130,16 +123,3 @@ async def test_every_number_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert resumed == {"turngate_turns_resumed_total": 1}
         place.model.gates["one"].release()
     assert families - moved == {"turngate_turns_resumed", "turngate_connections"}
-
-
-async def test_a_call_that_is_cancelled_is_counted_as_that() -> None:
-    metrics, model = Metrics(), PatientModel()
-    request = ModelRequest("m", "", (UserMessage((Text("hold it"),)),))
-    context = ModelContext(ManualClock(), emit=lambda text: None)
-    async with asyncio.TaskGroup() as group:
-        call = group.create_task(CountedModel(model, metrics).complete(request, context))
-        await model.gates["it"].entered.wait()
-        call.cancel()
-    assert 'turngate_llm_requests_total{category="cancelled",model="m"} 1.0' in (
-        metrics.page().decode()
-    )

@@ -26,10 +26,11 @@ def test_everything_that_counts_is_on_the_page() -> None:
     metrics.rpc_answered("send", "busy", 0.001)
     metrics.queue("outbox", lambda: 3)
     metrics.turns("running", lambda: 2)
-    metrics.model_called("m", "rate")
+    metrics.model_asked(ModelAttempt("k", "m", "first", "rate"), 0, 0)
+    metrics.model_asked(ModelAttempt("k", "m", "first", "unfinished"), 0, 0)
     metrics.model_asked(ModelAttempt("k", "n", "first", "timeout"), 0, 0)
     metrics.model_asked(ModelAttempt("k", "n", "first"), 30, 4)
-    metrics.tokens_used("m", "input", 70)
+    metrics.model_asked(ModelAttempt("k", "m", "first"), 70, 0)
     metrics.turn_ended("answered")
     metrics.turn_resumed()
     metrics.delivered("sent")
@@ -45,6 +46,7 @@ def test_everything_that_counts_is_on_the_page() -> None:
     assert found["turngate_queue_depth['outbox']"] == 3
     assert found["turngate_turns['running']"] == 2
     assert found["turngate_llm_requests_total['m', 'rate']"] == 1
+    assert found["turngate_llm_requests_total['cancelled', 'm']"] == 1
     assert found["turngate_llm_tokens_total['input', 'm']"] == 70
     assert found["turngate_llm_requests_total['n', 'timeout']"] == 1
     assert found["turngate_llm_requests_total['n', 'ok']"] == 1
