@@ -4,6 +4,14 @@
 random, so the same outcomes always yield the same effects, live, in a replay and in a test. It
 refuses to run tools the snapshot does not hold; the executor of the effects checks again.
 
+One exchange, as a driver has it (each comment says what comes back):
+
+    turn = program.run(snapshot, (question,))
+    effect = next(turn)               # CallModel: the request the model is to be asked
+    effect = turn.send(reply)         # CallTools: the calls of this ModelReply
+    effect = turn.send(results)       # CallModel: the same request with a ToolResult for each call
+    turn.send(answer)                 # raises StopIteration, whose value is the TurnResult
+
 In every case the messages it returns are pair-safe: each call has its result. The driver throws
 `Cancelled` at a yield only; a turn stopped before its first effect was never begun, and the driver
 ends it itself.

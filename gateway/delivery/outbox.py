@@ -42,6 +42,7 @@ from gateway.store.base.store import Durability, NewEvent, Store, Unit
 from gateway.telemetry.tasks import task_failed
 
 PAGE = 500
+"""Rows of one read: few round trips, and no long stop of the event loop."""
 FRESH_MS = 1000
 """What has waited longer is looked at again before it leaves: its words may have been deleted."""
 ABANDONED_MS = round(SEND_S * 1000) + 5000
@@ -51,6 +52,7 @@ MAX_SAID_CHARS = 500
 """Kept of what a destination said: enough for its reason, not for the page around it."""
 
 _EVER = 1 << 62
+"""Later than any mark: each is old enough to be taken over."""
 
 log = structlog.get_logger(__name__)
 
@@ -143,6 +145,7 @@ class Outbox:
             after = rows[-1].ordinal
             for delivery in map(planning.from_row, rows):
                 nobodys = delivery.next_at < before and self._channel(delivery.destination)
+                # Once one is passed over, a later one to the same destination must not overtake it.
                 if not nobodys:
                     passed_over.add(delivery.destination)
                 elif delivery.destination not in passed_over:
@@ -163,6 +166,7 @@ class Outbox:
     async def stop(self, *, grace_s: float) -> None:
         """Let sends under way end for `grace_s`; what is pending stays so."""
         self._stopping = True
+        # A rest may last for hours. A send under way is left to end: cutting it leaves a doubt.
         for task in self._resting:
             task.cancel()
         try:
@@ -179,8 +183,11 @@ class Outbox:
         try:
             while waiting and not self._stopping:
                 await self._finish(waiting[0])
+                # Not before its end: until then it is on its way, and keeps its place from `adopt`.
                 waiting.popleft()
         finally:
+            # No wait lies between the last look at the queue and this: `wake` finds either a queue
+            # that is worked or none.
             del self._waiting[destination]
 
     async def _finish(self, delivery: Delivery) -> None:
@@ -226,6 +233,8 @@ class Outbox:
     async def _begin(self, delivery: Delivery, now: int, *, dedupes: bool) -> Delivery:
         begin: tuple[Op, ...] = (BeginSend(delivery.delivery_id, now),)
         if delivery.state == "sending":
+            # The mark of another send: with a store of its own this process knows that its sender
+            # is dead; where several share one, only its age says so.
             before = now - ABANDONED_MS if self._shared else _EVER
             begin = (TakeSend(delivery.delivery_id, before, now),)
         crashpoint("delivery.before_begin")
@@ -259,6 +268,7 @@ class Outbox:
         now = self._clock.now_ms()
         match after_failure(error, delivery, now=now, dedupes=dedupes, chance=self._chance):
             case RetryAt(at):
+                # Lost with the power the mark stays `sending`, which is a doubt: the safe side.
                 await self._commit(Unit((RetrySend(delivery.delivery_id, at, said),)))
                 log.info("delivery.retry", delivery_id=delivery.delivery_id, at=at, reason=said)
                 return replace(delivery, state="pending", next_at=at, error=said)
@@ -284,6 +294,7 @@ class Outbox:
             turn_id=delivery.turn_id,
             data=orjson.dumps(data).decode(),
         )
+        # Critical: forgotten, a message that was shown would be sent again or be called unknown.
         end = EndSend(delivery.delivery_id, state, receipt, error, now)
         await self._commit(Unit((end,), (event,), Durability.CRITICAL))
 

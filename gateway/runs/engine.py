@@ -147,6 +147,7 @@ class Engine:
         such run. Cancelled: the run stays unfinished and is handed out again by whoever starts
         next; only while the end itself is being written may it have ended.
         """
+        # First, also for a call that gives way below: from now on the run may be handed out again.
         self._watch.taken(run_id)
         if self._stopping or run_id in self._live:
             return "lost"
@@ -160,6 +161,7 @@ class Engine:
             working=working,
             chance=self._chance,
         )
+        # Before the first wait: a second call, `cancel`, `emit` and the fence have to find it.
         self._live[run_id] = execution
         try:
             task, recovery = await self._begin(execution, fresh, tuple(events))
@@ -172,6 +174,8 @@ class Engine:
         except (LeaseLost, StoreUnavailable) as error:
             return self._lose(run_id, str(error))
         except asyncio.CancelledError:
+            # Cut short by `interrupt` it is ours to answer; cancelled by the caller as well, it is
+            # not.
             if not execution.take_back():
                 raise
             return self._lose(run_id, "it was cut short")
@@ -188,8 +192,10 @@ class Engine:
         wish may be written and not be passed on here; then it is seen at the next write.
         """
         wish = RequestCancel(run_id, self._clock.now_ms())
+        # Durable before it is passed on: what is cut short here must find the wish on its replay.
         await self._store.commit(Unit((wish,), tuple(events), Durability.CRITICAL))
         self._stop_here(run_id)
+        # A parked run is woken by the wish, to write its end.
         self._watch.nudge()
 
     def _stop_here(self, run_id: RunId) -> None:
@@ -209,6 +215,7 @@ class Engine:
             receipt = await self._store.commit(Unit((op,), durability=Durability.CRITICAL))
         except Conflict as error:
             raise NotFound(f"there is no run {run_id!r}") from error
+        # Both: whether it waits here or is parked may change while this was written.
         if run_id in self._live:
             self._live[run_id].emitted.set()
         self._watch.nudge()
@@ -233,6 +240,7 @@ class Engine:
         await self._owner.close()
         stopped = list(self._live.values())
         for execution in stopped:
+            # Fenced first: no write of it may follow the lease that is given back below.
             execution.fenced = True
             execution.interrupt()
         try:
@@ -287,11 +295,15 @@ class Engine:
         if row.ended_at is not None:
             raise RunTerminal(f"run {run_id} has ended: {row.status}")
         take = TakeRun(run_id, self._worker, self._lease.until(now), now)
+        # With the lease its keys: an event that comes from here on finds a running run to tell, not
+        # a parked one to wake a second time.
         await execution.take(Unit((take, ForgetKeys(run_id)), events))
         execution.root = RunId(row.root) if row.root else None
         # Never back to False: it may have been set here since the row was read.
         execution.stop_requested |= bool(row.cancel_requested)
+        # Read under the new epoch: the former owner cannot add to them any more.
         execution.records = Records(await self._store.read(LoadSteps(run_id)))
+        # Neither a parked run nor one this worker let go of was interrupted: nothing is counted.
         if row.status == "suspended" or self._is_ours(row, now):
             return self._tasks[row.task], None
         recovery = recover(row, execution.records.completed)

@@ -25,6 +25,7 @@ from gateway.store.base.store import Store
 WATCH_S = 1.0
 """How often abandoned and woken runs are looked for when nothing tells."""
 PAGE = 200
+"""Rows of one read: runs are larger than inputs, with what they were given and what came out."""
 
 log = structlog.get_logger(__name__)
 

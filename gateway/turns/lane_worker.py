@@ -32,7 +32,8 @@ from gateway.turns.slots import Free, Place, TurnSlots
 from gateway.turns.task import TASK, TurnTask, manifest
 
 PAGE = 500
-"""Queued inputs read of one session: its mailbox is bounded far below."""
+"""Inputs of one read: few round trips, and no long stop of the event loop. The mailbox of a session
+is bounded far below."""
 RETRY_S = 1.0
 """How soon a lane goes on after the store refused a write or its turn was lost."""
 

@@ -126,6 +126,7 @@ class Writer:
                 if self._stopping:
                     await self._hang_up()
                     return
+                # No wait since the look at the queue: `submit`, on this loop, cannot come between.
                 self._wake.clear()
                 await self._wake.wait()
             batch = next_batch(self._queue, BATCH_OPS)
@@ -171,6 +172,7 @@ class Writer:
 
     async def _transaction(self, connection: Any, items: list[Submitted]) -> Committed | None:
         """All units, or none and an exception; a unit alone may end with its refusal."""
+        # Asked now: once the connection is lost, its session can be named by nothing else.
         pid = connection.get_server_pid()
         try:
             await connection.execute(self._begin(items))
@@ -288,6 +290,7 @@ class Writer:
         if missing:
             rows = await connection.fetch(self._load_bodies, sorted(missing))
             words.update({row[0]: row[1] for row in rows})
+        # Last: this locks the head of the log until the commit, and other processes' numbers wait.
         columns = [list(column) for column in zip(*new, strict=True)]
         head, transaction = await connection.fetchrow(self._append_events, *columns)
         return transaction, numbered(int(head), new, words)

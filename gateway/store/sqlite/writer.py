@@ -137,7 +137,9 @@ class Writer:
         """Run a batch in one transaction; every item ends with its receipt or its error."""
         try:
             if self._custody is not None:
+                # A file that was deleted or replaced would take the transaction all the same.
                 self._custody.check()
+            # One flush serves the whole batch, so the strictest of its units decides.
             self._begin(max(item.unit.durability for item in batch))
             for item in batch:
                 self._apply(item)
@@ -145,6 +147,7 @@ class Writer:
             crashpoint("store.in_transaction")
             self._connection.execute("COMMIT")
             if self._custody is not None:
+                # Once more before anyone is told: it may have been replaced since the first look.
                 self._custody.check_written()
         # A boundary: whatever it was, the thread goes on and everybody who waits is told.
         except Exception as error:  # noqa: BLE001
@@ -172,6 +175,7 @@ class Writer:
             for event in item.unit.events:
                 check_event(event)
             if len(ops) == 1:
+                # Without a savepoint: a statement that is refused has changed nothing.
                 self._operate(item, 0, ops[0])
                 return
             if ops:
@@ -216,6 +220,8 @@ class Writer:
         new = [event for item in items for event in item.unit.events]
         if not new:
             return None
+        # Numbered last and inside the transaction: refused units leave no gap, and the numbers
+        # follow the order of commits.
         ((head,),) = self._connection.execute(self._raise_head, (len(new),)).fetchall()
         words, missing = words_written(items, new)
         for content_id in missing:
