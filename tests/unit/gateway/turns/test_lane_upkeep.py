@@ -120,7 +120,7 @@ async def test_what_a_stopping_process_leaves_is_taken_up_immediately(house: Hou
     """It need not be old: its process has said that it goes."""
     now = house.gateway.clock.now_ms()
     put, accept = accepting(row(1, "left behind"))
-    await house.store.commit(Unit((put, accept._replace(at=now))))
+    await house.store.commit(Unit((put, accept._replace(at=now - 1))))
     house.gateway.lanes.take_over()
     await house.quiet()
     await house.idle()
