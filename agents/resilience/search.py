@@ -73,7 +73,7 @@ class Search:
         self._context = context
         self._session = "" if context.aside else context.session
         self._suspect = context.session or context.root
-        self._able, self._small = self._fitting(policy.able(request, self._session))
+        self._able, self._small = _by_size(keys, policy.able(request, self._session), request)
         self._tried = Tried()
         self._failures: list[tuple[Candidate, ModelFailed]] = []
         self._again: Choice | None = None
@@ -85,20 +85,6 @@ class Search:
         self._waited_ms = 0
         self._emitted = False
         self.attempts: list[ModelAttempt] = []
-
-    def _fitting(
-        self, able: list[Candidate]
-    ) -> tuple[list[Candidate], list[tuple[Candidate, int, int]]]:
-        """Those whose window this fits, and the others with their window and its size there."""
-        fitting: list[Candidate] = []
-        small: list[tuple[Candidate, int, int]] = []
-        for one in able:
-            window, tokens = self._keys.window_as_asked(one, self._request), self._tokens(one)
-            if window and tokens > shrinking.room(window, self._request.max_tokens):
-                small.append((one, window, tokens))
-            else:
-                fitting.append(one)
-        return fitting, small
 
     async def run(self) -> ModelReply:
         while len(self.attempts) < MAX_ATTEMPTS:
@@ -371,3 +357,18 @@ class Search:
                 nobody.back_ms,
             )
         )
+
+
+def _by_size(
+    keys: KeyState, able: list[Candidate], request: ModelRequest
+) -> tuple[list[Candidate], list[tuple[Candidate, int, int]]]:
+    """Those whose window a request fits, and the others with their window and its size there."""
+    fitting: list[Candidate] = []
+    small: list[tuple[Candidate, int, int]] = []
+    for one in able:
+        window, tokens = keys.window_as_asked(one, request), keys.tokens(one, request)
+        if window and tokens > shrinking.room(window, request.max_tokens):
+            small.append((one, window, tokens))
+        else:
+            fitting.append(one)
+    return fitting, small
