@@ -17,8 +17,9 @@ from benchmarks.tables import Found, Progress, Table
 from gateway.core.clock import SystemClock
 from gateway.core.errors import TurngateError
 from gateway.core.ids import RunId, SystemIds
+from gateway.runs.attempts import Attempt
 from gateway.runs.canonical import Json
-from gateway.runs.context import Attempt, RunContext
+from gateway.runs.context import RunContext
 from gateway.runs.engine import Engine
 from gateway.runs.task import Finish, Manifest, Pause
 from gateway.store.base.runs import EndRun, OpenRun, RunRow

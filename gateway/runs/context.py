@@ -12,45 +12,34 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TypeVar
 
 import orjson
 
 from agents.base.tools import Effect
-from gateway.core.crashpoints import crashpoint
 from gateway.core.errors import (
     AwaitEventTimeout,
     LeaseLost,
     RunCancelled,
     RunParked,
     StepOutcomeUnknown,
-    TurngateError,
-    describe,
 )
 from gateway.core.ids import RunId
+from gateway.runs import attempts
+from gateway.runs.attempts import Attempt
 from gateway.runs.canonical import Json, fingerprint, json_text
 from gateway.runs.execution import Execution
-from gateway.runs.results import kept
 from gateway.runs.retry import ONCE, RetryPolicy
-from gateway.store.base.catalog import Op
-from gateway.store.base.costs import ChargeRun
 from gateway.store.base.runs import AppendStream, GetRunEvent, RunEventRow
 from gateway.store.base.steps import (
     BeginStep,
-    CompleteStep,
-    FailStep,
     NoteStep,
-    RecordStep,
     StepRow,
 )
-from gateway.store.base.store import Durability, NewEvent, Receipt, Unit
+from gateway.store.base.store import Durability, NewEvent, Unit
 
 DECISION_S = 3600.0
 """How long a person has to say whether an unsafe step happened."""
-MAX_MESSAGE_CHARS = 2000
-"""Longest message of a failed step that is kept."""
-
 HOLD_S = 5.0
 """Longest wait that keeps its place in the process: parking costs two writes and a replay."""
 POLL_S = 0.25
@@ -59,19 +48,6 @@ MAX_STREAMED = 100_000
 """Maximum number of pieces of live output of one execution; what comes after is dropped."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One execution of a step; `key` is the same for every attempt, for idempotent effects.
-
-    `noted` is what an earlier attempt had to say last, if it did and the note was not lost.
-    """
-
-    path: str
-    number: int
-    key: str
-    noted: Json = None
 
 
 def decision_key(path: str, attempts: int) -> str:
@@ -136,22 +112,20 @@ class RunContext:
         if record is not None and Effect.UNSAFE in (effect, record.effect):
             decided = await self._decision(path, record)
             if decided is not None:
-                return await self._record(path, intent, kind, mark, decided["result"])
+                return await attempts.record(live, path, intent, kind, mark, decided["result"])
         if record is not None and record.result is not None:
             live.notes.setdefault(path, orjson.loads(record.result))
         begin = BeginStep(live.run_id, live.epoch, path, intent, kind, effect.value, mark, 0)
-        attempts, began = record.attempts if record else 0, live.clock.monotonic()
+        number, began = record.attempts if record else 0, live.clock.monotonic()
         while True:
-            attempts += 1
+            number += 1
             try:
-                return await self._attempt(begin, work, attempts)
+                return await attempts.attempt(live, begin, work, number)
             except (RunCancelled, LeaseLost, RunParked):
                 raise
             except Exception as error:
                 elapsed = live.clock.monotonic() - began
-                pause = retry.pause_s(
-                    error, attempts=attempts, elapsed_s=elapsed, chance=live.chance
-                )
+                pause = retry.pause_s(error, attempts=number, elapsed_s=elapsed, chance=live.chance)
                 if pause is None or effect is Effect.UNSAFE:
                     raise
                 await live.interruptible(live.clock.sleep(pause))
@@ -164,7 +138,7 @@ class RunContext:
         if record is not None and record.status == "completed":
             return orjson.loads(record.result or "null")
         self._execution.check()
-        return await self._record(path, intent, kind, "", make())
+        return await attempts.record(self._execution, path, intent, kind, "", make())
 
     async def closing(self, intent: str, make: Callable[[], Json]) -> Json:
         """Like `record`, for a run that was asked to stop: found by its name, not by a position.
@@ -174,7 +148,7 @@ class RunContext:
         record = self._execution.records.step(intent, intent)
         if record is not None and record.status == "completed":
             return orjson.loads(record.result or "null")
-        return await self._record(intent, intent, "logic", "", make())
+        return await attempts.record(self._execution, intent, intent, "logic", "", make())
 
     async def now(self) -> int:
         """Wall time in milliseconds, the same in every execution."""
@@ -223,7 +197,9 @@ class RunContext:
         live.check()
         found = await self._heard(key)
         if found is not None:
-            return await self._record(path, intent, "event", "", orjson.loads(found.payload))
+            return await attempts.record(
+                live, path, intent, "event", "", orjson.loads(found.payload)
+            )
         now = live.clock.now_ms()
         if record is None:
             pure = Effect.PURE.value
@@ -234,9 +210,9 @@ class RunContext:
             raise RunParked(reason, wake_at=deadline, keys=(key,))
         found = await self._heard(key, until=deadline)
         if found is None:
-            await live.commit(Unit((self._failure(path, late),)))
+            await live.commit(Unit((attempts.failure(live, path, late),)))
             raise late
-        return await self._record(path, intent, "event", "", orjson.loads(found.payload))
+        return await attempts.record(live, path, intent, "event", "", orjson.loads(found.payload))
 
     async def branches(
         self, works: Sequence[tuple[str, Callable[[RunContext], Awaitable[T]]]]
@@ -306,45 +282,6 @@ class RunContext:
         self._execution.count_position()
         return f"{self._scope}{next(self._positions)}"
 
-    async def _attempt(
-        self, begin: BeginStep, work: Callable[[Attempt], Awaitable[Json]], number: int
-    ) -> Json:
-        """Begin a step, do its work and write down what became of it."""
-        live = self._execution
-        begin = begin._replace(at=live.clock.now_ms())
-        key = f"{live.run_id}:{begin.path}"
-        attempt = Attempt(begin.path, number, key, live.notes.get(begin.path))
-        crashpoint("step.before_begin")
-        if begin.effect == Effect.PURE:
-            # Nothing in the world hangs on the record of a beginning: it rides along.
-            live.store.post(Unit((begin,), durability=Durability.POSTED))
-        else:
-            await live.commit(Unit((begin,), durability=Durability.CRITICAL))
-            live.check()
-        try:
-            value = await live.interruptible(work(attempt))
-            what = f"run {live.run_id}, step {begin.path} ({begin.intent})"
-            result, blob = kept(what, value)
-        except (RunCancelled, LeaseLost, RunParked):
-            live.store.post(Unit(self._costs(attempt), durability=Durability.POSTED))
-            raise
-        except Exception as error:
-            await self._close_step(begin, self._failure(begin.path, error), self._costs(attempt))
-            raise
-        crashpoint("step.before_complete")
-        done = CompleteStep(live.run_id, live.epoch, begin.path, result, live.clock.now_ms())
-        receipt = await self._close_step(begin, done, (*blob, *self._costs(attempt)))
-        crashpoint("step.after_complete")
-        live.stop_requested |= any(bool(row[0]) for rows in receipt.rows.values() for row in rows)
-        return value
-
-    def _costs(self, attempt: Attempt) -> tuple[Op, ...]:
-        live = self._execution
-        return tuple(
-            ChargeRun(live.run_id, live.epoch, attempt.path, attempt.number, model, *used)
-            for model, used in live.charges.pop(attempt.path, {}).items()
-        )
-
     async def _heard(self, key: str, *, until: int | None = None) -> RunEventRow | None:
         """The event of a key if it has come; given `until` (ms), as soon as it comes."""
         live = self._execution
@@ -360,25 +297,6 @@ class RunContext:
                     await live.interruptible(live.emitted.wait())
             live.check()
 
-    async def _close_step(
-        self, begin: BeginStep, end: CompleteStep | FailStep, beside: tuple[Op, ...]
-    ) -> Receipt:
-        events = tuple(self._execution.told.pop(begin.path, ()))
-        try:
-            return await self._execution.commit(Unit((end, *beside), events))
-        except LeaseLost:
-            # A posted beginning may have gone down with its batch; a lost lease refuses it again.
-            return await self._execution.commit(Unit((begin, end, *beside), events))
-
-    async def _record(self, path: str, intent: str, kind: str, mark: str, value: Json) -> Json:
-        live = self._execution
-        result, blob = kept(f"run {live.run_id}, step {path} ({intent})", value)
-        now = live.clock.now_ms()
-        op = RecordStep(live.run_id, live.epoch, path, intent, kind, mark, result, now)
-        receipt = await live.commit(Unit((op, *blob)))
-        live.stop_requested |= bool(receipt.value(0))
-        return value
-
     async def _decision(self, path: str, record: StepRow) -> dict[str, Json] | None:
         """What an operator said of a cut unsafe step: None means it did not run, run it now."""
         live = self._execution
@@ -388,7 +306,9 @@ class RunContext:
         if asked is not None:
             asked_at = int(orjson.loads(asked.result or "0"))
         else:
-            asked_at = await self._record(asked_path, intent, "event", "", live.clock.now_ms())
+            asked_at = await attempts.record(
+                live, asked_path, intent, "event", "", live.clock.now_ms()
+            )
         deadline = asked_at + round(DECISION_S * 1000)
         found = await live.store.read(GetRunEvent(live.run_id, key))
         if found and found[0].emitted_at <= deadline:
@@ -403,13 +323,6 @@ class RunContext:
             f"run {live.run_id}, step {path} ({record.intent}) was cut short while it ran and "
             "no operator has said whether it happened"
         )
-
-    def _failure(self, path: str, error: Exception) -> FailStep:
-        live = self._execution
-        kind = describe(error).kind if isinstance(error, TurngateError) else type(error).__name__
-        message = str(error)[:MAX_MESSAGE_CHARS].encode(errors="replace").decode()
-        said = json_text({"kind": kind, "message": message})
-        return FailStep(live.run_id, live.epoch, path, said, live.clock.now_ms())
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

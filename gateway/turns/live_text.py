@@ -7,7 +7,8 @@ attempt. `Previews` shows the same text to those who look on, word by word.
 from __future__ import annotations
 
 from gateway.core.clock import Clock
-from gateway.runs.context import Attempt, RunContext
+from gateway.runs.attempts import Attempt
+from gateway.runs.context import RunContext
 
 PIECE_CHARS = 512
 """A piece is written when it is this long,"""

@@ -39,8 +39,9 @@ from gateway.core.errors import Bug, ModelAttempt, NotFound, RunCancelled
 from gateway.core.ids import TurnId
 from gateway.events.kinds import Kind
 from gateway.events.previews import Preview
+from gateway.runs.attempts import Attempt
 from gateway.runs.canonical import Json
-from gateway.runs.context import Attempt, RunContext
+from gateway.runs.context import RunContext
 from gateway.sessions.live import Session
 from gateway.store.base.inputs import InputRow
 from gateway.store.base.store import NewEvent

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import cast
 
 from agents.base.tools import Effect
+from gateway.runs.attempts import Attempt
 from gateway.runs.canonical import Json
-from gateway.runs.context import Attempt, RunContext
+from gateway.runs.context import RunContext
 
 STEPS = ("walk", "walk", "pay", "walk", "walk")
 """`pay` is unsafe."""

@@ -13,7 +13,8 @@ from functools import partial
 from typing import Any
 
 from agents.base.tools import Effect
-from gateway.runs.context import Attempt, RunContext
+from gateway.runs.attempts import Attempt
+from gateway.runs.context import RunContext
 from gateway.runs.retry import RetryPolicy
 
 KINDS = ("pure", "idempotent", "unsafe", "flaky", "now", "uuid", "nap", "side")

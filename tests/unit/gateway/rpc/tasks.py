@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from agents.base.tools import Effect
+from gateway.runs.attempts import Attempt
 from gateway.runs.canonical import Json
-from gateway.runs.context import Attempt, RunContext
+from gateway.runs.context import RunContext
 from gateway.runs.retry import RetryPolicy
 from gateway.runs.task import Finish
 

@@ -22,8 +22,9 @@ from gateway.core.clock import ManualClock, settle
 from gateway.core.errors import RunCancelled, RunQuarantined, RunTerminal, TurngateError, describe
 from gateway.core.ids import RunId, SequentialIds
 from gateway.core.tasks import Ending, TaskOwner
+from gateway.runs.attempts import Attempt
 from gateway.runs.canonical import Json
-from gateway.runs.context import Attempt, RunContext, decision_key
+from gateway.runs.context import RunContext, decision_key
 from gateway.runs.engine import Engine
 from gateway.runs.lease import LEASE_S
 from gateway.runs.recovery import QUARANTINE_AT

@@ -16,8 +16,9 @@ from gateway.core.clock import ManualClock
 from gateway.core.errors import RunCancelled, RunQuarantined, TurngateError, describe
 from gateway.core.ids import RunId, SequentialIds
 from gateway.core.tasks import Ending, TaskOwner
+from gateway.runs.attempts import Attempt
 from gateway.runs.canonical import Json
-from gateway.runs.context import Attempt, RunContext
+from gateway.runs.context import RunContext
 from gateway.runs.engine import Engine, Outcome
 from gateway.runs.task import Finish, Manifest, Pause
 from gateway.store.base.runs import GetRun, RunRow

@@ -13,8 +13,9 @@ import pytest
 from agents.base.tools import Effect
 from gateway.core.clock import ManualClock
 from gateway.core.errors import RunCancelled
+from gateway.runs.attempts import Attempt
 from gateway.runs.canonical import Json
-from gateway.runs.context import Attempt, RunContext
+from gateway.runs.context import RunContext
 from gateway.runs.execution import MAX_STEPS
 from gateway.runs.results import MAX_RESULT_BYTES
 from gateway.runs.retry import RetryPolicy

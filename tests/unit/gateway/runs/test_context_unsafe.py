@@ -11,8 +11,9 @@ import pytest
 from agents.base.tools import Effect
 from gateway.core.clock import ManualClock
 from gateway.core.errors import StepOutcomeUnknown
+from gateway.runs.attempts import Attempt
 from gateway.runs.canonical import Json
-from gateway.runs.context import DECISION_S, Attempt, RunContext, decision_key
+from gateway.runs.context import DECISION_S, RunContext, decision_key
 from tests.unit.gateway.runs.scripts import R1, Work, life, run_of, steps_of
 
 

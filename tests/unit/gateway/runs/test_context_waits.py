@@ -9,8 +9,9 @@ import pytest
 from agents.base.tools import Effect
 from gateway.core.clock import ManualClock
 from gateway.core.errors import AwaitEventTimeout, Busy
+from gateway.runs.attempts import Attempt
 from gateway.runs.canonical import Json
-from gateway.runs.context import HOLD_S, Attempt, RunContext
+from gateway.runs.context import HOLD_S, RunContext
 from gateway.runs.results import INLINE_BYTES
 from gateway.runs.retry import RetryPolicy
 from gateway.store.base.costs import RunCosts

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 from gateway.core.clock import ManualClock
-from gateway.runs.context import Attempt, RunContext
+from gateway.runs.attempts import Attempt
+from gateway.runs.context import RunContext
 from gateway.turns.live_text import PIECE_CHARS, PIECE_S, LiveText
 
 
