@@ -25,6 +25,7 @@ from agents.failures import SENTENCES
 from agents.settings import AgentSettings
 from gateway.cli.doctor.catalog import CHECKS
 from gateway.cli.main import everything
+from gateway.commands.catalog import COMMANDS as SLASH_COMMANDS
 from gateway.core import errors
 from gateway.core.keys import DM_SCOPES, SessionScope
 from gateway.settings import words as setting_words
@@ -290,10 +291,29 @@ def checks() -> str:
     return "\n".join(_table(("check", "asks"), ((f"`{c.name}`", c.asks) for c in CHECKS)))
 
 
+def slash_commands() -> str:
+    """The catalogue of slash commands."""
+    return "\n".join(
+        _table(
+            ("command", "what it does", "scope", "immediate", "for programs"),
+            (
+                (
+                    " or ".join(f"`{word}`" for word in (c.usage, *(f"/{a}" for a in c.aliases))),
+                    c.tells,
+                    c.scope.value,
+                    "yes" if c.immediate else "",
+                    f"`{c.twin}`" if c.twin else "",
+                )
+                for c in SLASH_COMMANDS
+            ),
+        )
+    )
+
+
 def pages() -> dict[Path, str]:
     """Every file this program writes, as it should be."""
     design, simulator = DOCS / "design.md", DOCS / "simulator.md"
-    doctor = DOCS / "howto" / "doctor.md"
+    doctor, slash = DOCS / "howto" / "doctor.md", DOCS / "slash-commands.md"
     return {
         DOCS / "configuration.md": configuration(),
         DOCS / "errors.md": errors_page(),
@@ -301,6 +321,7 @@ def pages() -> dict[Path, str]:
         DOCS / "protocol.md": f"{WRITTEN}\n{protocol_page()}",
         design: _between_marks(design.read_text("utf-8"), "layers", layers),
         simulator: _between_marks(simulator.read_text("utf-8"), "faults", faults),
+        slash: _between_marks(slash.read_text("utf-8"), "slash commands", slash_commands),
         doctor: _between_marks(doctor.read_text("utf-8"), "checks", checks),
     }
 

@@ -19,13 +19,18 @@ class SourceClass(StrEnum):
     HEARTBEAT = "heartbeat"
 
 
+TALKING = frozenset({"read", "chat"})
+"""What a person on a channel may do who has no credential of their own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Inbound:
     """One message on its way in.
 
     `external_id` is the channel's own id of it: the same (channel, account, external id) is
     accepted once. `idempotency_key` is the sender's: the same key with the same body yields the
-    same turn for 24 h. `principal` is whose credential it came with. `agent` overrides the route.
+    same turn for 24 h. `principal` is whose credential it came with, `scopes` what that allows: the
+    names of what slash commands ask for. `agent` overrides the route.
     """
 
     route: RouteKey
@@ -36,6 +41,7 @@ class Inbound:
     agent: AgentId | None = None
     source: SourceClass = SourceClass.PERSON
     ttl_ms: int | None = None
+    scopes: frozenset[str] = TALKING
 
 
 @dataclass(frozen=True, slots=True)

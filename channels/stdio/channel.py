@@ -24,13 +24,11 @@ from channels.stdio.dialect import (
     Quit,
     Request,
     Say,
-    Stop,
-    Tell,
 )
 from channels.stdio.lines import MAX_LINE_BYTES, LineReader, TooLong
 from channels.stdio.output import Output
 from gateway.core.clock import Clock
-from gateway.core.errors import Conflict, DeliveryError, NotFound, TurngateError
+from gateway.core.errors import DeliveryError, TurngateError
 from gateway.core.ids import AgentId, TurnId
 from gateway.core.tasks import OnFailure
 
@@ -41,7 +39,7 @@ WAITING_MESSAGES = 64
 """Messages read and not accepted. So many a cancel overtakes; then reading pauses."""
 
 REMEMBERED_TURNS = 256
-"""Unfinished turns `/stop` can reach; the oldest is forgotten first."""
+"""Unfinished turns whose agent is known, to be shown; the oldest is forgotten first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,7 @@ class StdioChannel:
         not have been; none of them was acknowledged. Another `run` reads on from there.
         """
         self._lines.start()
-        waiting: asyncio.Queue[Say | Stop | None] = asyncio.Queue(WAITING_MESSAGES)
+        waiting: asyncio.Queue[Say | None] = asyncio.Queue(WAITING_MESSAGES)
         self._reading = True
         try:
             await self._tell(self._stdout, self._prompt())
@@ -119,13 +117,13 @@ class StdioChannel:
 
     # --- lines -----------------------------------------------------------------------------------
 
-    async def _read(self, intake: Intake, waiting: asyncio.Queue[Say | Stop | None]) -> None:
+    async def _read(self, intake: Intake, waiting: asyncio.Queue[Say | None]) -> None:
         number = 0
         while (line := await self._lines.next()) is not None:
             number += 1
             request = _TOO_LONG if isinstance(line, TooLong) else self._dialect.read(line)
             match request:
-                case Say() | Stop():
+                case Say():
                     await waiting.put(request)
                 case Quit():
                     self._lines.stop()
@@ -138,7 +136,7 @@ class StdioChannel:
             await self._tell(self._stdout, "\n")
 
     async def _do_now(
-        self, intake: Intake, request: Cancel | Tell | Malformed | None, number: int
+        self, intake: Intake, request: Cancel | Malformed | None, number: int
     ) -> None:
         match request:
             case None:
@@ -150,8 +148,6 @@ class StdioChannel:
                 else:
                     text = self._dialect.refused(id, error, turn_id=turn_id)
                 await self._tell(self._notices, text)
-            case Tell(text):
-                await self._tell(self._notices, text)
             case Malformed():
                 await self._tell(self._notices, self._dialect.malformed(request, line=number))
             case _:
@@ -160,13 +156,9 @@ class StdioChannel:
 
     # --- turns, in the order of their lines -------------------------------------------------------
 
-    async def _take_turns(self, intake: Intake, waiting: asyncio.Queue[Say | Stop | None]) -> None:
+    async def _take_turns(self, intake: Intake, waiting: asyncio.Queue[Say | None]) -> None:
         while (request := await waiting.get()) is not None:
-            if isinstance(request, Say):
-                text = await self._accept(intake, request)
-            else:
-                text = await self._stop(intake)
-            await self._tell(self._notices, text)
+            await self._tell(self._notices, await self._accept(intake, request))
             await self._tell(self._stdout, self._prompt())
 
     async def _accept(self, intake: Intake, say: Say) -> str:
@@ -180,17 +172,6 @@ class StdioChannel:
         if not accepted.duplicate:
             self._remember(accepted.turn_id, accepted.agent)
         return self._dialect.accepted(say, accepted)
-
-    async def _stop(self, intake: Intake) -> str:
-        """Cancel the newest turn that can be; an ended or merged one leads to the one before."""
-        while self._unfinished:
-            turn_id, _ = self._unfinished.popitem()
-            error = await self._cancel(intake, turn_id)
-            if error is None:
-                return self._dialect.cancelled("", turn_id)
-            if not isinstance(error, Conflict | NotFound):
-                return self._dialect.refused("", error, turn_id=turn_id)
-        return self._dialect.refused("", NotFound("there is no unfinished turn to stop"))
 
     async def _cancel(self, intake: Intake, turn_id: TurnId) -> Exception | None:
         try:

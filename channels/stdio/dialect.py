@@ -17,6 +17,8 @@ ACCOUNT = "local"
 PRINCIPAL = "local"
 """The holder of the process's streams is the person who started it."""
 PEER = "local"
+SCOPES = frozenset({"read", "chat", "operator", "admin"})
+"""That person may do everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +38,8 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
-    """Stop the newest unfinished turn."""
-
-
-@dataclass(frozen=True, slots=True)
 class Quit:
     """Read no further."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """The dialect answers by itself."""
-
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +50,7 @@ class Malformed:
     id: str = ""
 
 
-Request = Say | Cancel | Stop | Quit | Tell | Malformed
+Request = Say | Cancel | Quit | Malformed
 
 
 class Dialect(Protocol):

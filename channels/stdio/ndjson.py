@@ -41,6 +41,7 @@ from channels.stdio.dialect import (
     CHANNEL,
     PEER,
     PRINCIPAL,
+    SCOPES,
     Cancel,
     Malformed,
     Request,
@@ -173,6 +174,7 @@ def _say(value: dict[str, Any]) -> Say:
             external_id=line.id,
             idempotency_key=line.idempotency_key,
             agent=AgentId(line.agent) if line.agent else None,
+            scopes=SCOPES,
         ),
         id=line.id,
     )

@@ -1,9 +1,8 @@
 """The dialect of people: a line typed is a message, an answer is text.
 
-`/stop`, `/quit`, `/exit` and `/help` are the channel's own; other texts with a slash go to the
-gateway, which has commands too. `//text` sends `/text` as it is. Without a terminal the output is
-bare text, unchanged. On a terminal control characters of an answer are made visible: what a model
-repeats must not move the cursor, set a title or write to the clipboard.
+`/quit` and `/exit` are the channel's own; the other commands are the gateway's. Without a terminal
+the output is bare text, unchanged. On a terminal control characters of an answer are made visible:
+what a model repeats must not move the cursor, set a title or write to the clipboard.
 """
 
 from __future__ import annotations
@@ -18,12 +17,11 @@ from channels.stdio.dialect import (
     CHANNEL,
     PEER,
     PRINCIPAL,
+    SCOPES,
     Malformed,
     Quit,
     Request,
     Say,
-    Stop,
-    Tell,
 )
 from gateway.core.errors import TurngateError
 from gateway.core.ids import TurnId
@@ -34,13 +32,6 @@ from gateway.core.terminal import redraws, wants_colour
 PROMPT = "> "
 """What a person at a terminal is shown while they may type."""
 
-
-HELP = """\
-/stop   stop the newest unfinished turn
-/quit   end the conversation; so do /exit and the end of input
-/help   show this list
-//text  send a text that starts with a slash
-"""
 
 ERASE_LINE = "\r\x1b[K"
 NAME, PLAIN = "\x1b[36m", "\x1b[0m"
@@ -77,16 +68,11 @@ class PlainDialect:
         match text.rstrip():
             case "":
                 return None
-            case "/stop":
-                return Stop()
             case "/quit" | "/exit":
                 return Quit()
-            case "/help":
-                return Tell(HELP)
-        if text.startswith("//"):
-            text = text[1:]
         route = RouteKey(CHANNEL, ACCOUNT, peer=PEER)
-        return Say(Inbound(route=route, parts=(Text(text),), principal=PRINCIPAL))
+        said = Inbound(route=route, parts=(Text(text),), principal=PRINCIPAL, scopes=SCOPES)
+        return Say(said)
 
     def accepted(self, say: Say, accepted: Accepted) -> str:
         return ""

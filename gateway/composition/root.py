@@ -23,6 +23,8 @@ from agents.models.fetching import Progress
 from agents.tools.catalog import TOOLS
 from agents.turn import ToolLoop
 from channels.base.channel import Channel
+from gateway.commands.catalog import COMMANDS
+from gateway.commands.desk import Desk
 from gateway.composition.answering import Answering, answering, models, who_answers
 from gateway.composition.store import open_store
 from gateway.composition.upkeep import admit, every, greet, keep_for, refresh
@@ -212,6 +214,9 @@ async def open_gateway(
             profiles=answers.profiles,
             opening=answers.opening,
         )
+        desk = Desk(gateway, COMMANDS)
+        intake.obey(desk)
+        task.commanding.obey(desk)
         await _start(stack, gateway, task, answers, keep_for(settings))
         log.info("gateway.ready", agents=list(agents.ids()), model=settings.answering)
         yield gateway

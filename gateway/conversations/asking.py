@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from channels.base.messages import Accepted, Inbound
 from gateway.conversations.addressing import route_for
 from gateway.conversations.ownership import Ownership
 from gateway.core.clock import Clock
+from gateway.core.errors import Conflict
 from gateway.core.ids import AgentId, TurnId
 from gateway.core.keys import RouteKey
 from gateway.core.parts import Parts
@@ -70,6 +71,7 @@ class Asking:
             principal=principal.name,
             idempotency_key=message.idempotency_key,
             agent=AgentId(message.agent) if message.agent else None,
+            scopes=frozenset(principal.scopes),
         )
         return await self.intake.accept(inbound)
 
@@ -101,6 +103,18 @@ class Asking:
         """
         row = await self.ownership.turn(principal, turn_id)
         await self.intake.cancel(TurnId(row.turn_id))
+
+    async def stop(self, principal: Principal, session_key: str) -> TurnId | None:
+        """Stop what a session is at, else the newest message that waits; its turn, if any.
+
+        Raises `NotFound` for a session that is not the principal's.
+        """
+        await self.ownership.session(principal, session_key)
+        newest = await self.waiters.newest_open(session_key)
+        if newest:
+            with suppress(Conflict):  # it has just ended
+                await self.intake.cancel(newest)
+        return newest
 
     async def _progress(self, turn: _Turn, wait_ms: int, resting: Resting) -> TurnProgress:
         ended: Ended | None = None

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gateway.conversations.changes import Changes
+from gateway.conversations.changes import Change, Changes
 from gateway.conversations.lifecycle import Beginnings, Fresh
 from gateway.conversations.ownership import Ownership
 from gateway.core.errors import InvalidInput, NotFound
@@ -68,34 +68,55 @@ class Branching:
         """
         row = await self.ownership.session(principal, session_key)
         taken = _through(await self.store.read(LoadTranscript(session_key)), turn_id)
-        if len(taken) > MAX_COPIED:
-            raise InvalidInput(
-                f"the part has {len(taken)} messages, at most {MAX_COPIED} are copied; give an "
-                "earlier turn_id"
-            )
         fresh = await self.beginnings.choose(principal, row.agent_id)
-        ops: list[Op] = [*self.beginnings.ops(fresh, principal, label)]
-        for position, entry in enumerate(taken):
-            # Words of its own: deleting the one leaves the other alone.
-            content = self.ids.new("c")
-            ops.append(PutContent(content, fresh.session_key, entry.body or ""))
-            ops.append(AppendEntry(fresh.session_key, position, entry.turn_id, content, fresh.at))
-        await self.changes.commit(*ops)
+        copy = copied(taken, fresh.session_key, fresh.at, self.ids)
+        await self.changes.commit(*self.beginnings.ops(fresh, principal, label), *copy)
         return Forked(fresh, len(taken))
 
+    async def undone(self, principal: Principal, session_key: str, count: int) -> Change[Rewound]:
+        """`rewind`, for the unit of a turn of the session: of one that says nothing itself."""
+        await self.ownership.session(principal, session_key)
+        return _cut(await self.store.read(LoadTranscript(session_key)), session_key, count)
+
     async def _rewind(self, key: str, count: int) -> Rewound:
-        entries = await self.store.read(LoadTranscript(key))
-        turns = list(dict.fromkeys(entry.turn_id for entry in entries))
-        gone = set(turns[-count:])
-        kept = [entry for entry in entries if entry.turn_id not in gone]
-        removed = len(entries) - len(kept)
-        if removed:
-            position = next(entry.position for entry in entries if entry.turn_id in gone)
-            # A turn that has ended since makes this a conflict: its entries would go unseen.
-            cut = CutTranscript(key, position, entries[-1].position + 1)
-            receipt = await self.changes.when_idle(key, cut)
-            removed = receipt.touched[1]
-        return Rewound(len(gone), removed, len(kept))
+        change = _cut(await self.store.read(LoadTranscript(key)), key, count)
+        if not change.ops:
+            return change.result
+        receipt = await self.changes.when_idle(key, *change.ops)
+        return change.result._replace(removed=receipt.touched[1])
+
+
+def copied(entries: Sequence[EntryRow], to: str, at: int, ids: Ids) -> list[Op]:
+    """The writes that copy entries into an empty transcript; what was blanked is left out.
+
+    The copy has words of its own: deleting the one leaves the other alone. Raises `InvalidInput`
+    for more than `MAX_COPIED`.
+    """
+    taken = [entry for entry in entries if entry.body is not None]
+    if len(taken) > MAX_COPIED:
+        raise InvalidInput(
+            f"the part has {len(taken)} messages, at most {MAX_COPIED} are copied; take an earlier "
+            "part, or summarise it first"
+        )
+    ops: list[Op] = []
+    for position, entry in enumerate(taken):
+        content = ids.new("c")
+        ops.append(PutContent(content, to, entry.body or ""))
+        ops.append(AppendEntry(to, position, entry.turn_id, content, at))
+    return ops
+
+
+def _cut(entries: Sequence[EntryRow], key: str, count: int) -> Change[Rewound]:
+    """Taking back the last turns that said something."""
+    turns = list(dict.fromkeys(entry.turn_id for entry in entries))
+    gone = set(turns[-count:])
+    kept = [entry for entry in entries if entry.turn_id not in gone]
+    result = Rewound(len(gone), len(entries) - len(kept), len(kept))
+    if not result.removed:
+        return Change((), result)
+    position = next(entry.position for entry in entries if entry.turn_id in gone)
+    # A turn that has ended since makes this a conflict: its entries would go unseen.
+    return Change((CutTranscript(key, position, entries[-1].position + 1),), result)
 
 
 def _through(entries: Sequence[EntryRow], turn_id: str) -> list[EntryRow]:

@@ -7,7 +7,8 @@ written into what was meant to be empty.
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from gateway.core.errors import Conflict
 from gateway.core.tasks import TaskOwner
@@ -20,6 +21,14 @@ from gateway.telemetry.tasks import task_failed_unasked
 UNDER_WAY = "a turn of this conversation has not ended yet; wait for it or cancel it first"
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[T]):
+    """Writes that were decided and not made, and what they come to."""
+
+    ops: tuple[Op, ...]
+    result: T
 
 
 class Changes:

@@ -12,6 +12,7 @@ from gateway.conversations.explaining import Explaining
 from gateway.conversations.lifecycle import Beginnings, Lifecycle
 from gateway.conversations.ownership import Ownership
 from gateway.conversations.reading import Reading
+from gateway.conversations.saving import Saving
 from gateway.core.clock import Clock
 from gateway.core.ids import Ids
 from gateway.events.log import EventLog
@@ -31,6 +32,7 @@ class Conversations:
     reading: Reading
     lifecycle: Lifecycle
     branching: Branching
+    saving: Saving
     compacting: Compacting
     explaining: Explaining
     ownership: Ownership
@@ -61,6 +63,7 @@ def conversations(
         reading=Reading(store, ownership, waiters, lanes),
         lifecycle=Lifecycle(changes, ownership, beginnings, log),
         branching=Branching(store, ids, changes, ownership, beginnings),
+        saving=Saving(store, clock, ids, ownership),
         compacting=Compacting(store, ownership, asking),
         explaining=Explaining(store, ownership),
         ownership=ownership,

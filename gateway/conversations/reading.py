@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import orjson
 
-from agents.base import messages
 from gateway.conversations.ownership import Ownership
 from gateway.core.errors import TooLarge
 from gateway.core.parts import Parts
 from gateway.identity.principal import Principal, Scope
+from gateway.sessions.content import words_of
 from gateway.store.base.conversations import (
     HistoryPage,
     HistoryRow,
@@ -151,7 +151,6 @@ class Reading:
 
 def _said(body: str | None) -> Parts:
     """What a person said; nothing for a turn that was asked for otherwise, as a summary is."""
-    if body is None:
+    if body is None or orjson.loads(body).get("role") == "summary":
         return ()
-    message = messages.from_json(orjson.loads(body))
-    return message.parts if isinstance(message, messages.UserMessage) else ()
+    return words_of(body) or ()

@@ -6,17 +6,11 @@ store and reaches exactly one end. Lanes learn of it after the commit, through `
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-import orjson
-
-from agents.base import messages
 from agents.base.agents import Agent
-from agents.base.summaries import WANTED
 from channels.base.messages import Accepted, Inbound
-from gateway.core import parts
 from gateway.core.clock import Clock
 from gateway.core.crashpoints import crashpoint
 from gateway.core.errors import (
@@ -26,24 +20,31 @@ from gateway.core.errors import (
     Duplicate,
     UnknownAgent,
 )
-from gateway.core.ids import AgentId, ContentId, Ids, TurnId
+from gateway.core.ids import AgentId, Ids, TurnId
 from gateway.core.keys import RouteKey, SessionKey, parse_session_key
 from gateway.core.tasks import TaskOwner
-from gateway.events.kinds import Kind
 from gateway.intake import limits
+from gateway.intake.commands import Commands, NoCommands, Order
+from gateway.intake.writing import (
+    METHOD,
+    SUMMARY,
+    Place,
+    accepting,
+    body_of,
+    fingerprint,
+    row_of,
+)
 from gateway.runs.gate import Claim, GateRules, Party, Use
 from gateway.runs.places import Places
-from gateway.store.base.catalog import Op
-from gateway.store.base.conversations import ExpectIdle, PutContent, SessionRow, TouchSession
+from gateway.store.base.conversations import ExpectIdle, SessionRow
 from gateway.store.base.inputs import (
     AcceptInput,
     FindInput,
     FindKey,
     GetInput,
     InputRow,
-    RememberKey,
 )
-from gateway.store.base.store import Durability, NewEvent, Receipt, Store, Unit
+from gateway.store.base.store import Receipt, Store, Unit
 from gateway.telemetry.tasks import task_failed_unasked
 
 MAILBOX = 20
@@ -54,8 +55,8 @@ ACCEPTING = 32
 """Messages that are committed at once: what senders may have in the store's queue. Two commits of
 so many are under way at a time, a sender with a thousand has a half of them at most, and what comes
 of one commit takes some ten milliseconds of the event loop."""
-METHOD = "turns.start"
-"""Name under which idempotency keys of inputs are kept."""
+NO_MAILBOX = 2**31 - 1
+"""The bound of what waits nowhere."""
 
 
 class Routed(Protocol):
@@ -69,14 +70,6 @@ class Routed(Protocol):
 
     @property
     def explanation(self) -> str: ...
-
-
-class _Place(NamedTuple):
-    """Which conversation with whom, and why."""
-
-    session: str
-    agent: AgentId
-    explanation: str
 
 
 class Routing(Protocol):
@@ -118,9 +111,14 @@ class Intake:
         self._router = router
         self._turns = turns
         self._mailbox = mailbox
+        self._commands: Commands = NoCommands()
         self._accepting = Places(GateRules(ACCEPTING, shared=True, classes=()))
         self._owner = TaskOwner("intake", task_failed_unasked)
         self._closed = False
+
+    def obey(self, commands: Commands) -> None:
+        """Take texts that begin with a slash for commands from now on."""
+        self._commands = commands
 
     async def close(self) -> None:
         """Refuse everything from now on, the gateway is stopping; what was begun is finished."""
@@ -153,24 +151,31 @@ class Intake:
             raise Busy("the gateway is stopping; send it again when it is back")
 
     async def _ask_summary(self, session: SessionRow, route: RouteKey, principal: str) -> TurnId:
-        place = _Place(session.session_key, AgentId(session.agent_id), "asked by sessions.compact")
-        accept, unit = self._unit(Inbound(route, (), principal), place, WANTED)
+        place = Place(session.session_key, AgentId(session.agent_id), "asked by sessions.compact")
+        accept, unit = self._written(Inbound(route, (), principal), place, SUMMARY)
         idle = ExpectIdle(session.session_key)
         receipt = await self._store.commit(replace(unit, ops=(idle, *unit.ops)))
-        self._turns.put(_row(accept, int(receipt.value(3)), unit.ops[0]))
+        self._turns.put(row_of(accept, int(receipt.value(3)), unit.ops[0]))
         return TurnId(accept.turn_id)
 
     async def _take_in(self, message: Inbound) -> Accepted:
         limits.check(message)
+        message, order = self._commands.read(message)
+        immediate = order is not None and order.immediate
         try:
             routed = self._router.route(message.route, message.agent)
             limits.check_session(routed.session)
-            place = _Place(str(routed.session), routed.agent.id, routed.explanation)
-            self._turns.check(message.principal)
-            accept, unit = self._unit(message, place, messages.UserMessage(message.parts))
+            place = Place(str(routed.session), routed.agent.id, routed.explanation)
+            if not immediate:
+                self._turns.check(message.principal)
+            body = body_of(message) if order is None else order.body
+            accept, unit = self._written(message, place, body)
             party = Party(message.principal, routed.agent.id, message.source)
             async with self._accepting.hold(Claim(party)):
                 crashpoint("intake.before_commit")
+                if order is not None and immediate:
+                    await self._answer(order, accept, unit)
+                    return Accepted(TurnId(accept.turn_id), routed.session, routed.agent.id, 0)
                 receipt = await self._commit(unit)
         except (Duplicate, Busy, UnknownAgent) as error:
             # Neither a full mailbox nor a change of agents makes a known message a new one.
@@ -181,8 +186,17 @@ class Intake:
                 raise Bug(f"a message counts as known and cannot be found: {error}") from error
             raise
         crashpoint("intake.after_commit")
-        position = self._turns.put(_row(accept, int(receipt.value(2)), unit.ops[0]))
+        position = self._turns.put(row_of(accept, int(receipt.value(2)), unit.ops[0]))
         return Accepted(TurnId(accept.turn_id), routed.session, routed.agent.id, position)
+
+    async def _answer(self, order: Order, accept: AcceptInput, unit: Unit) -> None:
+        """Write a command and its answer. A full mailbox does not keep it out: it waits nowhere."""
+        answered = await self._commands.answer(order, accept)
+        room = accept._replace(mailbox=NO_MAILBOX)
+        ops = tuple(room if op is accept else op for op in unit.ops)
+        events = (*unit.events, *answered.events)
+        await self._store.commit(replace(unit, ops=(*ops, *answered.ops), events=events))
+        answered.after()
 
     async def _commit(self, unit: Unit) -> Receipt:
         """Write an input; raises `Busy` when the mailbox of its session is full."""
@@ -195,55 +209,9 @@ class Intake:
                 retry_after_ms=self._mailbox * TURN_GUESS_MS,
             ) from error
 
-    def _unit(
-        self, message: Inbound, place: _Place, said: messages.Message
-    ) -> tuple[AcceptInput, Unit]:
+    def _written(self, message: Inbound, place: Place, body: str) -> tuple[AcceptInput, Unit]:
         now = self._clock.now_ms()
-        session, agent, explanation = place
-        turn_id = self._ids.new("t")
-        content_id = ContentId(self._ids.new("c"))
-        route = message.route
-        body = orjson.dumps(messages.to_json(said)).decode()
-        accept = AcceptInput(
-            turn_id=turn_id,
-            session_key=session,
-            agent_id=agent,
-            channel=route.channel,
-            account=route.account,
-            external_id=message.external_id,
-            principal=message.principal,
-            route_key=str(route),
-            agent_override=message.agent or "",
-            source=message.source.value,
-            barrier=_is_barrier(message),
-            destination=str(route.destination()),
-            content_id=content_id,
-            explanation=explanation,
-            at=now,
-            expires_at=0 if message.ttl_ms is None else now + message.ttl_ms,
-            mailbox=self._mailbox,
-        )
-        ops: tuple[Op, ...] = (
-            PutContent(content_id, session, body),
-            TouchSession(session, agent, message.principal, now),
-            accept,
-        )
-        if message.idempotency_key:
-            remember = RememberKey(
-                message.principal, METHOD, message.idempotency_key, _hash(message), turn_id, now
-            )
-            ops = (*ops, remember)
-        data = {"channel": route.channel, "external_id": message.external_id}
-        event = NewEvent(
-            now,
-            Kind.INPUT_ACCEPTED,
-            session,
-            agent,
-            turn_id,
-            orjson.dumps(data).decode(),
-            content_id,
-        )
-        return accept, Unit(ops, (event,), Durability.CRITICAL)
+        return accepting(message, place, body, ids=self._ids, at=now, mailbox=self._mailbox)
 
     async def _earlier(self, message: Inbound) -> Accepted | None:
         """The acknowledgement this very message got before, if it did.
@@ -253,7 +221,7 @@ class Intake:
         if message.idempotency_key:
             key = FindKey(message.principal, METHOD, message.idempotency_key)
             for known in await self._store.read(key):
-                if known.body_hash != _hash(message):
+                if known.body_hash != fingerprint(message):
                     raise Conflict(
                         f"the idempotency key {message.idempotency_key!r} was used for another "
                         "message; use a fresh key for a fresh message"
@@ -274,49 +242,3 @@ class Intake:
 def _accepted(row: InputRow) -> Accepted:
     session = parse_session_key(row.session_key)
     return Accepted(TurnId(row.turn_id), session, AgentId(row.agent_id), 0, duplicate=True)
-
-
-def _is_barrier(message: Inbound) -> bool:
-    """Commands and attachments are answered alone, and so is what is no message."""
-    if len(message.parts) != 1:
-        return True
-    first = message.parts[0]
-    return not isinstance(first, parts.Text) or first.text[:1] == "/"
-
-
-def _hash(message: Inbound) -> str:
-    body = {
-        "parts": parts.to_json(message.parts),
-        "route": str(message.route),
-        "agent": message.agent,
-    }
-    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
-def _row(op: AcceptInput, ordinal: int, content: Op) -> InputRow:
-    """The input as the store would read it back."""
-    assert isinstance(content, PutContent)
-    return InputRow(
-        ordinal=ordinal,
-        turn_id=op.turn_id,
-        session_key=op.session_key,
-        agent_id=op.agent_id,
-        channel=op.channel,
-        account=op.account,
-        external_id=op.external_id,
-        principal=op.principal,
-        route_key=op.route_key,
-        agent_override=op.agent_override,
-        source=op.source,
-        barrier=op.barrier,
-        destination=op.destination,
-        content_id=op.content_id,
-        explanation=op.explanation,
-        state="queued",
-        detail="",
-        merged_into="",
-        accepted_at=op.at,
-        expires_at=op.expires_at,
-        ended_at=None,
-        body=content.body,
-    )

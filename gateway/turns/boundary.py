@@ -21,6 +21,7 @@ from gateway.delivery.outbox import Outbox
 from gateway.delivery.planning import Answer
 from gateway.events.kinds import Kind
 from gateway.runs.task import Finish
+from gateway.sessions.commanded import commanded
 from gateway.sessions.live import Session
 from gateway.store.base.catalog import Op
 from gateway.store.base.conversations import AppendEntry, PutContent, TouchSession
@@ -72,14 +73,18 @@ class Boundary:
         result: TurnResult,
         *,
         quarantined: bool = False,
+        beside: Sequence[Op] = (),
     ) -> Finish:
-        """The end of the turn that answers `inputs`, whose first names it."""
+        """The end of the turn that answers `inputs`, whose first names it.
+
+        `beside` is what a command changes; it is written with the rest, or not at all.
+        """
         lead = inputs[0]
         turn_id = TurnId(lead.turn_id)
         now = self._clock.now_ms()
-        ops: list[Op] = []
+        ops: list[Op] = [*beside]
         kept = result.state != "failed" or result.kind in WORTH_REPEATING
-        said = [(row, message) for row in inputs if (message := _said(row)) != WANTED]
+        said = [(row, message) for row in inputs if (message := _said(row)) is not None]
         entries = [row.content_id for row, _ in said if kept]
         entries += [
             self._keep(session.key, messages.to_json(new), ops) for new in result.messages if kept
@@ -138,8 +143,11 @@ def _visible(result: TurnResult) -> str:
     return f"{result.text.rstrip()}\n\n{STOPPED}".lstrip()
 
 
-def _said(row: InputRow) -> Message:
-    """What an input adds to the transcript; of a deleted one, its place."""
+def _said(row: InputRow) -> Message | None:
+    """What an input adds to the transcript; of a deleted one, its place, of a command nothing."""
     if row.body is None:
         return UserMessage(())
-    return messages.from_json(orjson.loads(row.body))
+    if row.barrier and commanded(row.body) is not None:
+        return None
+    message = messages.from_json(orjson.loads(row.body))
+    return None if message == WANTED else message

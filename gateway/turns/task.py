@@ -20,6 +20,7 @@ from gateway.store.base.runs import RunRow
 from gateway.store.base.store import Store, Unit
 from gateway.turns import units
 from gateway.turns.boundary import Boundary
+from gateway.turns.commanding import Commanding, commanded
 from gateway.turns.records import storable
 from gateway.turns.slots import Free, Place
 from gateway.turns.taking import Taking
@@ -62,6 +63,7 @@ class TurnTask:
         self._sessions = sessions
         self._boundary = boundary
         self._lanes = lanes
+        self.commanding = Commanding(sessions, boundary)
 
     def placed(self, place: Place, inputs: Sequence[InputRow] = ()) -> PlacedTurn:
         """This task for one execution in a place; inputs the caller has at hand save a read."""
@@ -77,6 +79,8 @@ class TurnTask:
         if lead.state == "waiting":
             with suppress(Conflict):  # another execution said so, or ended it, in the meantime
                 await self._store.commit(Unit((ResumeInput(lead.turn_id),)))
+        if lead.barrier and (command := commanded(lead.body)) is not None:
+            return await self.commanding.end(command, inputs)
         agent = self._agents.get(AgentId(lead.agent_id))
         if agent is None:
             raise UnknownAgent(f"the agent {lead.agent_id!r} is gone from the workspace")

@@ -20,11 +20,13 @@ from gateway.events.kinds import Kind
 from gateway.sessions.content import words_of
 from gateway.store.base.conversations import LastEntryOfTurn
 from gateway.store.base.events import EventRow
-from gateway.store.base.inputs import GetInput, InputRow
+from gateway.store.base.inputs import GetInput, InputRow, QueuedInputs, SessionTurn
 from gateway.store.base.outbox import DeliveriesOfTurn
 from gateway.store.base.store import Committed, Store
 from gateway.wire.methods.turns import OPEN_STATES
 
+WAITING = 1000
+"""More messages than wait in any session."""
 STATES: dict[str, str] = {
     Kind.TURN_COMPLETED: "answered",
     Kind.TURN_FAILED: "failed",
@@ -110,6 +112,13 @@ class TurnWaiters:
             if text is None and deliveries:
                 text = "\n".join(_shown(piece.body) or "" for piece in deliveries)
         return Ended(TurnId(row.turn_id), row.state, row.detail, key, text)
+
+    async def newest_open(self, session_key: str) -> TurnId | None:
+        """The turn a session is at, else the newest of those that wait there."""
+        for running in await self._store.read(SessionTurn(session_key)):
+            return TurnId(running.turn_id)
+        waiting = await self._store.read(QueuedInputs(session_key, WAITING))
+        return TurnId(waiting[-1].turn_id) if waiting else None
 
     async def now(self, turn_id: TurnId) -> tuple[InputRow, Ended | None]:
         """The input whose turn answers this one, and how it ended; None while it has not.

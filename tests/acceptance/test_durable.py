@@ -65,8 +65,8 @@ async def test_a_sender_can_look_up_the_one_end_of_each_message(house: House) ->
     told = {"failed": await house.say("fail auth", peer="bob")}
     told["answered"] = await house.say("hold a")
     await house.reached("a")
-    told["cancelled"] = await house.say("/never mind")
-    told["expired"] = await house.send(replace(inbound("/soon"), ttl_ms=1000))
+    told["cancelled"] = await house.say("//never mind")
+    told["expired"] = await house.send(replace(inbound("//soon"), ttl_ms=1000))
     lead = await house.say("one")
     told["merged"] = await house.say("two")
     await house.channel.cancel(told["cancelled"].turn_id)

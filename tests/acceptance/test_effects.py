@@ -135,7 +135,7 @@ async def test_a_question_nobody_answers_ends_in_an_honest_sentence(tmp_path: Pa
     tool = Notebook("pay", Effect.UNSAFE)
     async with open_house(House(tmp_path, rules=[PAY], tools=[tool])) as house:
         accepted = await cut_in_the_middle(house, tool, "pay")
-        waiting = await house.say("/anybody there?")
+        waiting = await house.say("//anybody there?")
         house.clock.jump_wall(DECISION_S)
         await house.wait(2)
         await house.idle()

@@ -62,7 +62,7 @@ async def test_an_agent_removed_before_the_answer_is_told_to_the_sender(tmp_path
     async with open_house(house):
         await house.send(replace(inbound("hold a"), agent=AgentId("luna")))
         await house.reached("a")
-        late = await house.send(replace(inbound("/late"), agent=AgentId("luna")))
+        late = await house.send(replace(inbound("//late"), agent=AgentId("luna")))
         del house.agents.agents[AgentId("luna")]
         house.release("a")
         await house.idle()
@@ -138,7 +138,7 @@ async def test_a_turn_that_takes_the_process_down_each_time_is_given_up(house: H
     """It is tried a few times, alone in the end; then its sender is told, and the next goes on."""
     accepted = await house.say("hold a")
     await house.reached("a")
-    waiting = await house.say("/next")
+    waiting = await house.say("//next")
     for _ in range(10):
         await house.again()
         await house.quiet()

@@ -17,7 +17,7 @@ async def test_two_conversations_run_side_by_side_each_in_its_order(house: House
     """Both are at work at the same moment; neither mixes up its own messages."""
     for number in range(3):
         for peer in ("ann", "bob"):
-            await house.say(f"/{peer} {number} hold {peer}", peer=peer)
+            await house.say(f"//{peer} {number} hold {peer}", peer=peer)
     await house.reached("ann", "bob")
     house.release("bob")
     await house.channel.wait_sent(3)

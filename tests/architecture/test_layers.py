@@ -60,7 +60,6 @@ ADAPTERS_MAY_IMPORT = ("gateway.wire", "gateway.telemetry", "gateway.net", "gate
 
 PLANNED = frozenset(
     {
-        "gateway.commands",
         "gateway.console",
         "gateway.net",
         "gateway.network",

@@ -17,8 +17,8 @@ from agents.base.tools import Effect
 from agents.settings import AgentSettings
 from agents.tools.catalog import TOOLS
 from benchmarks.__main__ import BENCHMARKS
-from channels.stdio.plain import HELP
 from gateway.cli.main import everything
+from gateway.commands.catalog import COMMANDS as SLASH
 from gateway.core.crashpoints import POINTS
 from gateway.core.errors import TABLE
 from gateway.core.keys import DM_SCOPES
@@ -72,7 +72,7 @@ def _later(name: str) -> bool:
         ("crash point", list(POINTS), "docs/testing.md"),
         ("dm scope", list(DM_SCOPES), "docs/routing.md"),
         ("tool", [tool.spec.name for tool in TOOLS], "docs/concepts.md"),
-        ("terminal word", re.findall(r"^(/+\w+)", HELP, re.MULTILINE), "docs/terminal.md"),
+        ("slash command", [f"/{one.name}" for one in SLASH], "docs/slash-commands.md"),
         ("benchmark", list(BENCHMARKS), "docs/performance.md"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

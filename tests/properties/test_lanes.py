@@ -154,7 +154,7 @@ class History:
 
     async def _say(self, say: Say) -> None:
         number = len(self.said)
-        words = [f"{'/' if say.command else ''}m{number}"]
+        words = [f"{'//' if say.command else ''}m{number}"]
         words += ["pays"] if say.pays else []
         words += [f"hold {say.held}"] if say.held else []
         message = replace(

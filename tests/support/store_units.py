@@ -31,6 +31,9 @@ from gateway.store.base.conversations import (
     ExpectIdle,
     ListSessions,
     LoadTranscript,
+    MoveContents,
+    MoveEntries,
+    MoveInputs,
     PutContent,
     SetLabel,
     TouchSession,
@@ -248,6 +251,9 @@ CASES: dict[type[Op], Case] = {
     CutTranscript: Case(
         CutTranscript(SESSION, 0, 1), (an_entry(),), ((CutTranscript(SESSION, 0, 1), Conflict),)
     ),
+    MoveEntries: Case(MoveEntries(SESSION, "elsewhere"), (an_entry(),)),
+    MoveContents: Case(MoveContents(SESSION), (a_content(), an_entry())),
+    MoveInputs: Case(MoveInputs(SESSION, "elsewhere"), (an_input(), an_entry())),
     BlankSession: Case(BlankSession(SESSION), (a_content(),)),
     DropRuns: Case(DropRuns(SESSION), (an_input(), a_run(run_id="t1"))),
     DropSession: Case(DropSession(SESSION), (a_session(),), ((DropSession(SESSION), NotFound),)),

@@ -42,6 +42,9 @@ Op = (
     | conversations.ExpectIdle
     | conversations.ClearTranscript
     | conversations.CutTranscript
+    | conversations.MoveEntries
+    | conversations.MoveContents
+    | conversations.MoveInputs
     | conversations.BlankSession
     | conversations.DropRuns
     | conversations.DropSession
@@ -126,6 +129,9 @@ GUARDS: dict[type[Op], Guard] = {
     conversations.ExpectIdle: Guard(refused=Conflict),
     conversations.ClearTranscript: Guard(),
     conversations.CutTranscript: Guard(refused=Conflict),
+    conversations.MoveEntries: Guard(duplicate=Conflict),
+    conversations.MoveContents: Guard(),
+    conversations.MoveInputs: Guard(),
     conversations.BlankSession: Guard(),
     conversations.DropRuns: Guard(),
     conversations.DropSession: Guard(refused=NotFound),

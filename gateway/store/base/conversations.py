@@ -69,6 +69,26 @@ class CutTranscript(NamedTuple):
     revision: int
 
 
+class MoveEntries(NamedTuple):
+    """Make a transcript that of another session, whose own is empty; refused `Conflict` else."""
+
+    session_key: str
+    to: str
+
+
+class MoveContents(NamedTuple):
+    """Make the words of a transcript those of its session, after it was moved there."""
+
+    session_key: str
+
+
+class MoveInputs(NamedTuple):
+    """Make the turns of a transcript those of its session `to`, after it was moved there."""
+
+    session_key: str
+    to: str
+
+
 class BlankSession(NamedTuple):
     """Turn everything that was ever said in a session into tombstones, wherever it shows."""
 
@@ -94,6 +114,13 @@ class SessionRow(NamedTuple):
     created_at: int
     last_active_at: int
     label: str = ""
+
+
+class KeptRow(NamedTuple):
+    session_key: str
+    label: str
+    at: int
+    entries: int
 
 
 class HistoryRow(NamedTuple):
@@ -153,6 +180,15 @@ class SessionsOfPrincipal(Query[SessionRow]):
     agent_id: str
     before_at: int
     before_key: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSessions(Query[KeptRow]):
+    """One owner's whose keys begin so, the newest first, with their number of entries."""
+
+    principal: str
+    prefix: str
     limit: int
 
 

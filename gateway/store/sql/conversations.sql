@@ -54,6 +54,22 @@ DELETE FROM entries WHERE session_key = :session_key AND position >= :position A
   SELECT 1 FROM entries later
   WHERE later.session_key = :session_key AND later.position >= :revision);
 
+-- name: move_entries
+-- Positions stay; the primary key refuses a target that has its own.
+UPDATE entries SET session_key = :to WHERE session_key = :session_key;
+
+-- name: move_contents
+-- Who deletes the session deletes these words.
+UPDATE contents SET session_key = :session_key
+WHERE content_id IN (SELECT content_id FROM entries WHERE session_key = :session_key);
+
+-- name: move_inputs
+-- Those that were merged go where they were answered.
+UPDATE inputs SET session_key = :to WHERE session_key = :session_key AND (
+  turn_id IN (SELECT turn_id FROM entries WHERE entries.session_key = :to)
+  OR merged_into IN (SELECT turn_id FROM entries WHERE entries.session_key = :to))
+  AND state NOT IN ('queued', 'running', 'waiting');
+
 -- name: blank_session
 -- Everything points at contents, so this is everywhere; the condition repeats the partial index's.
 UPDATE contents SET body = NULL WHERE session_key = :session_key AND body IS NOT NULL;
@@ -80,6 +96,14 @@ FROM sessions WHERE principal = :principal
   AND (last_active_at, session_key) < (:before_at, :before_key)
   AND (:agent_id = '' OR agent_id = :agent_id)
 ORDER BY last_active_at DESC, session_key DESC LIMIT :limit;
+
+-- name: kept_sessions
+-- By owner, which has an index; few of one owner's are kept.
+SELECT s.session_key, s.label, s.last_active_at AS at,
+  (SELECT count(*) FROM entries e WHERE e.session_key = s.session_key) AS entries
+FROM sessions s WHERE s.principal = :principal
+  AND substr(s.session_key, 1, length(:prefix)) = :prefix
+ORDER BY s.last_active_at DESC, s.session_key DESC LIMIT :limit;
 
 -- name: history_page
 -- The newest entries first, because that is what people look at.

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,9 +17,9 @@ from channels.stdio.channel import REMEMBERED_TURNS, WAITING_MESSAGES, StdioChan
 from channels.stdio.dialect import Dialect
 from channels.stdio.lines import MAX_LINE_BYTES, WAITING_LINES
 from channels.stdio.ndjson import NdjsonDialect
-from channels.stdio.plain import HELP, PlainDialect
+from channels.stdio.plain import PlainDialect
 from gateway.core.clock import SystemClock
-from gateway.core.errors import Busy, Conflict, DeliveryPermanent, NotFound, StoreUnavailable
+from gateway.core.errors import Busy, Conflict, DeliveryPermanent
 from tests.support.patience import PATIENCE_S
 from tests.unit.channels.recording import (
     Pipes,
@@ -185,73 +184,35 @@ async def test_run_again_after_a_cancel_reads_on() -> None:
 # --- people --------------------------------------------------------------------------------------
 
 
-async def test_refusals_and_notices_go_to_stderr() -> None:
+async def test_refusals_go_to_stderr() -> None:
     async with running(PlainDialect()) as terminal:
         terminal.intake.refusals.append(Busy("20 messages wait", retry_after_ms=2000))
-        terminal.pipes.write("refused\n/help\n")
-        lines = [await terminal.pipes.stderr.line() for _ in range(1 + HELP.count("\n"))]
+        terminal.pipes.write("refused\n")
         notice = "turngate: 20 messages wait (try again in 2 s)\n"
-        assert notice in lines
-        lines.remove(notice)
-        assert "".join(lines) == HELP
+        assert await terminal.pipes.stderr.line() == notice
         await terminal.channel.send(outbound("an answer"))
         assert await terminal.pipes.stdout.line() == "an answer\n"
 
 
-async def test_stop_is_for_the_newest_turn() -> None:
+async def test_commands_are_for_the_gateway() -> None:
+    """With their slashes, and with everything that whoever holds the streams may do."""
     async with running(PlainDialect()) as terminal:
-        terminal.pipes.write("one\ntwo\n/stop\n")
-        assert await terminal.pipes.stderr.line() == "turngate: stopping turn t_2\n"
-        terminal.pipes.write("/stop\n")
-        assert await terminal.pipes.stderr.line() == "turngate: stopping turn t_1\n"
-        terminal.pipes.write("/stop\n")
-        assert "no unfinished turn" in await terminal.pipes.stderr.line()
-        assert terminal.intake.cancelled == ["t_2", "t_1"]
+        terminal.pipes.write("/help\n//text\n/stop\n")
+        assert await terminal.intake.heard(3) == ["/help", "//text", "/stop"]
+        assert all("operator" in said.scopes for said in terminal.intake.messages)
 
 
-async def test_stop_is_not_for_turns_that_were_answered() -> None:
-    async with running(PlainDialect()) as terminal:
-        terminal.pipes.write("one\ntwo\n")
-        await terminal.intake.heard(2)
-        await terminal.channel.send(outbound("answer", turn="t_2"))
-        terminal.pipes.write("/stop\n")
-        assert await terminal.pipes.stderr.line() == "turngate: stopping turn t_1\n"
-
-
-async def test_stop_is_for_a_turn_that_was_answered_in_part() -> None:
-    async with running(PlainDialect()) as terminal:
-        terminal.pipes.write("one\n")
-        await terminal.intake.heard(1)
-        await terminal.channel.send(replace(outbound("first"), part=1, parts=2))
-        terminal.pipes.write("/stop\n")
-        assert await terminal.pipes.stderr.line() == "turngate: stopping turn t_1\n"
-
-
-@pytest.mark.parametrize("error", [Conflict("merged into t_1"), NotFound("no turn t_2")])
-async def test_stop_goes_on_to_the_turn_before_when_one_cannot_be_stopped(
-    error: Exception,
-) -> None:
-    """A message merged into the turn before it is stopped with that turn."""
-    async with running(PlainDialect()) as terminal:
-        terminal.intake.cancel_refusals.append(error)
-        terminal.pipes.write("one\ntwo\n/stop\n")
-        assert await terminal.pipes.stderr.line() == "turngate: stopping turn t_1\n"
-
-
-async def test_stop_that_fails_for_another_reason_says_so() -> None:
-    async with running(PlainDialect()) as terminal:
-        terminal.intake.cancel_refusals.append(StoreUnavailable("the disk is full"))
-        terminal.pipes.write("one\ntwo\n/stop\n")
-        assert await terminal.pipes.stderr.line() == "turngate: the disk is full\n"
-        assert terminal.intake.cancelled == []
-
-
-async def test_of_turns_never_answered_the_newest_are_remembered() -> None:
-    async with running(PlainDialect()) as terminal:
-        terminal.pipes.write("x\n" * (REMEMBERED_TURNS + 1) + "/stop\n" * (REMEMBERED_TURNS + 1))
-        for _ in range(REMEMBERED_TURNS):
-            assert "stopping" in await terminal.pipes.stderr.line()
-        assert "no unfinished turn" in await terminal.pipes.stderr.line()
+async def test_of_turns_never_answered_the_agents_of_the_newest_are_remembered() -> None:
+    async with running(PlainDialect(prompting=True)) as terminal:
+        terminal.pipes.write("x\n" * (REMEMBERED_TURNS + 1))
+        await terminal.intake.heard(REMEMBERED_TURNS + 1)
+        out = terminal.pipes.stdout
+        for turn in ("t_1", "t_2"):
+            await terminal.channel.send(outbound("hi", turn=turn, key=turn))
+        shown = b""
+        while b"main: hi" not in shown:
+            shown += await out.bytes(1)
+        assert b"agent: hi" in shown
 
 
 @pytest.mark.parametrize("command", ["/quit", "/exit"])
@@ -275,7 +236,8 @@ async def test_a_line_without_an_end_is_a_message() -> None:
 async def test_nobody_at_stderr_is_no_reason_to_end() -> None:
     async with running(PlainDialect()) as terminal:
         await terminal.pipes.stderr.leave()
-        terminal.pipes.write("/help\none\n")
+        terminal.intake.refusals.append(Busy("20 messages wait"))
+        terminal.pipes.write("refused\none\n")
         assert await terminal.intake.heard(1) == ["one"]
 
 
@@ -293,9 +255,6 @@ async def test_a_person_is_prompted_and_answers_take_the_place_of_the_prompt() -
         assert await out.line() == "\r\x1b[Kmain: hi\n"
         assert await out.bytes(2) == b"> "
         terminal.pipes.write("\n")
-        assert await out.bytes(2) == b"> "
-        terminal.pipes.write("/stop\n")
-        assert "no unfinished turn" in await terminal.pipes.stderr.line()
         assert await out.bytes(2) == b"> "
         terminal.pipes.hang_up()
         assert await out.line() == "\n"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels.base.messages import Accepted, Inbound
-from channels.stdio.dialect import Cancel, Malformed, Request, Say
+from channels.stdio.dialect import SCOPES, Cancel, Malformed, Request, Say
 from channels.stdio.ndjson import NdjsonDialect
 from gateway.core.errors import Bug, Busy, Conflict
 from gateway.core.ids import AgentId, TurnId
@@ -37,7 +37,7 @@ def one_line(text: str) -> dict[str, Any]:
 
 def test_a_text_is_a_message_of_the_local_peer() -> None:
     route = RouteKey("stdio", "local", peer="local")
-    assert read(text=" hello\n") == Say(Inbound(route, (Text(" hello\n"),), "local"))
+    assert read(text=" hello\n") == Say(Inbound(route, (Text(" hello\n"),), "local", scopes=SCOPES))
 
 
 def test_every_member_has_its_place() -> None:
@@ -58,6 +58,7 @@ def test_every_member_has_its_place() -> None:
             external_id="a1",
             idempotency_key="k",
             agent=AgentId("ops"),
+            scopes=SCOPES,
         ),
         id="a1",
     )

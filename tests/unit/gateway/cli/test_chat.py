@@ -56,7 +56,7 @@ def test_beside_a_gateway_it_attaches(served: Shell) -> None:
     assert done.returncode == 0
     assert "You said: " in done.stdout
     assert "/help" in done.stdout
-    assert "/stop" in done.stderr
+    assert "/stop" in done.stdout
 
 
 def test_attached_it_keeps_the_protocol_for_programs(served: Shell) -> None:

@@ -368,7 +368,7 @@ async def test_a_full_mailbox_is_told_with_its_depth(world: World) -> None:
     """Nothing was accepted, and when to try again; what is stopped makes room at once."""
     talk = world.talk()
     await talk.call("turns.start", text="slow")
-    waiting = [await talk.call("turns.start", text=f"/n{n}") for n in range(20)]
+    waiting = [await talk.call("turns.start", text=f"//n{n}") for n in range(20)]
     with pytest.raises(Refusal, match=r"busy.*20") as caught:
         await talk.call("turns.start", text="one too many")
     assert caught.value.data["retryable"] is True

@@ -58,7 +58,7 @@ async def test_a_message_that_a_jump_of_the_clock_made_too_old_is_not_answered(
     """After a suspended night no timer has fired; the claim looks at the clock on the wall."""
     await house.say("hold a")
     await house.reached("a")
-    late = await house.send(replace(inbound("/late"), ttl_ms=3000))
+    late = await house.send(replace(inbound("//late"), ttl_ms=3000))
     house.clock.jump_wall(10)
     house.release("a")
     await house.idle()
@@ -70,7 +70,7 @@ async def test_a_message_that_aged_while_nothing_ran_expires_at_the_start(house:
     """A gateway that was down over night does not answer last night's jobs."""
     await house.say("hold a")
     await house.reached("a")
-    late = await house.send(replace(inbound("/late"), ttl_ms=3000))
+    late = await house.send(replace(inbound("//late"), ttl_ms=3000))
     await house.kill()
     house.clock.jump_wall(3600)
     house.release("a")

@@ -50,7 +50,7 @@ async def test_only_those_merge_between_whom_nobody_could_tell(house: House) -> 
     group = [inbound(f"{name} speaks", peer=name, group="g") for name in ("ann", "bob", "ann")]
     await house.send(inbound("hold a", peer="ann", group="g"))
     await house.reached("a")
-    for message in (*group, replace(group[2], principal="other"), inbound("/who", group="g")):
+    for message in (*group, replace(group[2], principal="other"), inbound("//who", group="g")):
         await house.send(message)
     await house.send(inbound("a picture", Image("https://a/b.png"), group="g"))
     await house.send(inbound("ann again", group="g"))
@@ -100,10 +100,10 @@ async def test_an_interrupted_turn_goes_on_ahead_of_newer_messages(house: House)
     """It is resumed, not started again, and those who came later wait for it."""
     first = await house.say("hold a")
     await house.reached("a")
-    second = await house.say("/second")
+    second = await house.say("//second")
     await house.kill()
     await house.start()
-    third = await house.say("/third")
+    third = await house.say("//third")
     house.release("a")
     await house.idle()
     assert [message.turn_id for message in house.channel.sent] == [

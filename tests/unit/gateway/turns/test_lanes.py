@@ -27,7 +27,7 @@ ENDS = ("turn.completed", "turn.cancelled", "turn.failed", "input.cancelled")
 async def test_one_conversation_is_answered_in_order_one_turn_at_a_time(house: House) -> None:
     """Messages that cannot merge: each waits for the one before it."""
     for number in range(5):
-        await house.say(f"/say {number}")
+        await house.say(f"//say {number}")
     await house.idle()
     assert [message.text for message in house.channel.sent] == [
         f"You said: /say {number}" for number in range(5)
@@ -192,8 +192,8 @@ async def test_stopping_twice_is_stopping_once(house: House) -> None:
 async def test_a_stop_that_races_with_the_claim_leaves_one_end(house: House) -> None:
     """Whichever is first: stopped, or answered while somebody asked it to stop."""
     for number in range(6):
-        first = await house.say(f"/first {number}")
-        second = await house.say(f"/second {number}")
+        first = await house.say(f"//first {number}")
+        second = await house.say(f"//second {number}")
         with suppress(Conflict):  # it has ended
             await house.channel.cancel(second.turn_id)
         await house.idle()
@@ -207,7 +207,7 @@ async def test_a_stop_that_finds_the_message_claimed_stops_its_turn(house: House
     """It was waiting when somebody looked, and is running when the wish arrives."""
     await house.say("hold a")
     await house.reached("a")
-    late = await house.say("/late hold b")
+    late = await house.say("//late hold b")
     gate = house.store.hold_next(EndQueued)
     async with asyncio.TaskGroup() as group:
         group.create_task(house.channel.cancel(late.turn_id))
@@ -273,7 +273,7 @@ async def test_an_orderly_end_gives_running_turns_their_time(house: House) -> No
     """What can end within it does, and its answer leaves."""
     accepted = await house.say("hold a")
     await house.reached("a")
-    waiting = await house.say("/next")
+    waiting = await house.say("//next")
     async with asyncio.TaskGroup() as group:
         group.create_task(house.stop())
         await house.quiet()
@@ -342,7 +342,7 @@ async def test_a_transcript_has_every_message_once_and_in_order(house: House) ->
     """Over merging, stopping and a restart."""
     accepted = await house.say("hold a")
     await house.reached("a")
-    for text in ("one", "two", "/three"):
+    for text in ("one", "two", "//three"):
         await house.say(text)
     await house.again()
     house.release("a")

@@ -1,0 +1,1 @@
+"""Slash commands: one catalogue for every channel, thin callers of the use cases below."""

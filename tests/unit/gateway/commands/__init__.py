@@ -1,0 +1,1 @@
+"""Mirror of `gateway.conversations`: the use cases, called without a protocol around them."""
